@@ -1,0 +1,335 @@
+"""encode, decode, info, trim, tokens, verify: the one place where the parts of the codec meet.
+
+numpy, Pillow and the runtimes are imported by the verbs that need them, so that `info` starts at once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from ltokc import container, zoo
+from ltokc.container import DEFAULT_LIMIT_PIXELS, Chunk, Ltk, Segment, segment_boxes
+from ltokc.errors import FormatError, ModelError, UsageError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from ltokc.imageio import Picture
+    from ltokc.model import Model
+    from ltokc.tokens import SegmentWriter, TokenArrays
+
+DEFAULT_QUALITY = 0.6
+ONE_SEGMENT_CELLS = 1024  # pictures of up to so many cells (2048x2048 px) are one segment; larger ones are cut up
+SEGMENT_CELLS = 16  # side of a segment then
+METADATA_CHUNKS = {"exif": container.EXIF, "icc": container.ICC, "xmp": container.XMP}
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """What a file says of itself, read without decoding it.
+
+    `tokens` of `tokens_total` possible (None: the model is not here) are in the file; `chunks`: (FourCC, bytes) each.
+    """
+
+    version: int
+    model: str | None
+    model_id: int
+    width: int
+    height: int
+    segments: int
+    tokens: int
+    tokens_total: int | None
+    depth_map: bool
+    bytes: int
+    bpp: float
+    chunks: list[tuple[str, int]]
+    truncated: bool
+
+
+def encode(
+    image: Any, quality: float | None = None, *, tokens: int | None = None, target_size: int | None = None,
+    target_bpp: float | None = None, strict: bool = False, model: str | int | None = None, metadata: Iterable[str] = (),
+    alpha: str = "keep", backend: str = "auto", device: str = "auto", effort: int | None = None,
+) -> bytes:  # fmt: skip
+    """Encodes a picture as the bytes of an .ltk file.
+
+    image: a path, file object, PIL image, uint8 array (H, W, 3) or what else `ltokc.imageio.load` takes.
+    One rate control at a time: quality 0..1 (default 0.6), tokens, target_size in bytes, target_bpp in bits per pixel of
+    the whole file; a target is met from below.  `strict`: LimitError-free promise is kept by raising UsageError where even
+    the smallest file is larger than the target (without it that file is returned).
+    metadata: which of "exif", "icc", "xmp" to keep; alpha: "keep", "drop" or "blend" (with white).
+    `effort` is accepted and has one level so far.  Raises FormatError, LimitError, ModelError, UsageError.
+    """
+    from ltokc import imageio
+    from ltokc.model import open_model
+
+    rates = {"quality": quality, "tokens": tokens, "target_size": target_size, "target_bpp": target_bpp}
+    given = [name for name, value in rates.items() if value is not None]
+    if len(given) > 1:
+        raise UsageError(f"one rate control at a time, not {' and '.join(given)}")
+    if quality is not None and not 0 <= quality <= 1:
+        raise UsageError(f"quality is 0 to 1, not {quality:g}")
+    picture = imageio.load(image)
+    opened = open_model(model)
+    chunks = _side_chunks(picture, metadata, alpha)
+    rgb = _blended(picture) if alpha == "blend" and picture.alpha is not None else picture.rgb
+    writers, segment_cells = _tokenized(opened, rgb, backend, device)
+    height, width = rgb.shape[:2]
+    ltk = Ltk(opened.entry.id, opened.entry.bitstream_hash, width, height, (), segment_cells, chunks)
+    if target_bpp is not None:
+        target_size = int(target_bpp * width * height / 8)
+    if target_size is not None:
+        return _fitted(ltk, writers, target_size, strict)
+    if tokens is not None:
+        return _written(ltk, writers, _share(writers, max(0, tokens)))
+    keep = opened.keep_of_quality(DEFAULT_QUALITY if quality is None else quality)
+    return _written(ltk, writers, _at_keep(writers, keep))
+
+
+def decode(
+    data: bytes, *, tokens: int | None = None, allow_truncated: bool = False, limit_pixels: int | None = DEFAULT_LIMIT_PIXELS,
+    backend: str = "auto", device: str = "auto", decoder: str = "faithful",
+) -> Image:  # fmt: skip
+    """Decodes an .ltk file to a PIL image, RGB or RGBA, with the metadata it carries in `info`.
+
+    tokens: use no more than so many; allow_truncated: take what is there of a file that was cut.
+    Raises FormatError, LimitError, ModelError.
+    """
+    import numpy as np
+    from PIL import Image
+
+    from ltokc import tiling
+    from ltokc.alpha import decode_alpha
+
+    if decoder != "faithful":
+        raise ModelError(f"decoder {decoder!r} is not in this model")
+    ltk = container.read(data, allow_truncated=allow_truncated, limit_pixels=limit_pixels)
+    model = _model_of(ltk)
+    arrays = _read_tokens(model, ltk, tokens)
+    runtime = model.runtime(backend, device)
+    rgb = tiling.detokenize(runtime, model.levels, arrays.digits, arrays.masks, ltk.height, ltk.width)
+    found = {chunk.fourcc: chunk.data for chunk in ltk.chunks}
+    if container.ALPHA in found:
+        alpha = decode_alpha(found[container.ALPHA], ltk.width, ltk.height)
+        image = Image.fromarray(np.dstack([rgb, alpha]))
+    else:
+        image = Image.fromarray(rgb)
+    for name, key in (("exif", "exif"), ("xmp", "xmp")):
+        if METADATA_CHUNKS[name] in found:
+            image.info[key] = found[METADATA_CHUNKS[name]]
+    return image
+
+
+def info(data: bytes) -> Info:
+    """Reads header, segment table and chunks.  Raises FormatError; a file that was cut is described as such."""
+    ltk = container.read(data, allow_truncated=True, limit_pixels=None)
+    try:
+        entry = zoo.find(ltk.model_id)
+        name: str | None = entry.name
+        total: int | None = _tokens_total(entry, ltk)
+    except ModelError:
+        name = total = None
+    return Info(
+        ltk.version, name, ltk.model_id, ltk.width, ltk.height, len(ltk.segments), sum(s.tokens for s in ltk.segments),
+        total, any(s.depth_map for s in ltk.segments), len(data), 8 * len(data) / (ltk.width * ltk.height),
+        [(c.fourcc.decode("latin-1"), len(c.data)) for c in ltk.chunks], ltk.truncated,
+    )  # fmt: skip
+
+
+def trim(data: bytes, *, tokens: int | None = None, target_size: int | None = None) -> bytes:
+    """Cuts a file to its first tokens or to so many bytes, without touching pixels; a smaller file comes back as it is.
+
+    Raises FormatError, ModelError, and UsageError if not even the empty picture and the chunks fit the size.
+    """
+    if (tokens is None) == (target_size is None):
+        raise UsageError("trim needs either tokens or a target size")
+    ltk = container.read(data, limit_pixels=None)
+    if (target_size is not None and len(data) <= target_size) or (
+        tokens is not None and sum(s.tokens for s in ltk.segments) <= tokens
+    ):
+        return data
+    writers = _writers_of(_model_of(ltk), ltk)
+    if target_size is not None:
+        return _fitted(ltk, writers, target_size, strict=True)
+    return _written(ltk, writers, _share(writers, max(0, tokens or 0)))
+
+
+def tokens(data: bytes, *, allow_truncated: bool = False) -> TokenArrays:
+    """The tokens themselves: per level digits int8 (rows, columns, d) and masks.  Raises FormatError, ModelError."""
+    ltk = container.read(data, allow_truncated=allow_truncated)
+    return _read_tokens(_model_of(ltk), ltk, None)
+
+
+def verify(data: bytes) -> None:
+    """Raises FormatError unless checksums hold, the tokens decode and code to the same bytes again, and chunks are readable."""
+    from ltokc.alpha import decode_alpha
+
+    ltk = container.read(data, limit_pixels=None)
+    writers = _writers_of(_model_of(ltk), ltk)
+    if _written(ltk, writers, [s.tokens for s in ltk.segments]) != data:
+        raise FormatError("the stream is not the one its tokens have")
+    for chunk in ltk.chunks:
+        if chunk.fourcc == container.ALPHA:
+            decode_alpha(chunk.data, ltk.width, ltk.height)
+
+
+# -- pieces ----------------------------------------------------------------------------------------------------------
+def _side_chunks(picture: Picture, metadata: Iterable[str], alpha: str) -> tuple[Chunk, ...]:
+    from ltokc.alpha import encode_alpha
+
+    if alpha not in ("keep", "drop", "blend"):
+        raise UsageError(f"alpha is keep, drop or blend, not {alpha!r}")
+    chunks = []
+    if picture.alpha is not None and alpha == "keep":
+        chunks.append(Chunk(container.ALPHA, encode_alpha(picture.alpha)))
+    for kind in metadata:
+        if kind not in METADATA_CHUNKS:
+            raise UsageError(f"metadata is exif, icc or xmp, not {kind!r}")
+        if kind in picture.metadata:
+            chunks.append(Chunk(METADATA_CHUNKS[kind], picture.metadata[kind]))
+    return tuple(chunks)
+
+
+def _blended(picture: Picture) -> Any:
+    import numpy as np
+
+    assert picture.alpha is not None
+    a = picture.alpha[..., None].astype(np.uint16)
+    return ((picture.rgb * a + 255 * (255 - a) + 127) // 255).astype(np.uint8)
+
+
+def _cells(length: int) -> int:
+    return -(-length // container.CELL)
+
+
+def _tokenized(model: Model, rgb: Any, backend: str, device: str) -> tuple[list[SegmentWriter], int]:
+    """Writers of all segments with every token of the picture, and the segments' side in cells (0: one segment)."""
+    from ltokc import tiling
+    from ltokc.tokens import SegmentWriter, full_masks
+
+    rows, columns = (_cells(n) for n in rgb.shape[:2])
+    masks = full_masks(model.levels, rows, columns)
+    digits = tiling.tokenize(model.runtime(backend, device), model.levels, rgb, masks)
+    segment_cells = 0 if rows * columns <= ONE_SEGMENT_CELLS else SEGMENT_CELLS
+    boxes = segment_boxes(rgb.shape[1], rgb.shape[0], segment_cells)
+    return [SegmentWriter(model.prior, _cut_out(model, digits, box)) for box in boxes], segment_cells
+
+
+def _cut_out(model: Model, grids: list, box: tuple[int, int, int, int]) -> list:
+    """The part of per-level grids that belongs to a segment, whose box is (left, top, columns, rows) in cells."""
+    x, y, columns, rows = box
+    out = []
+    for grid, level in zip(grids, model.levels, strict=True):
+        scale = container.CELL // level.stride
+        out.append(grid[y * scale : (y + rows) * scale, x * scale : (x + columns) * scale])
+    return out
+
+
+def _at_keep(writers: list[SegmentWriter], keep: float) -> list[int]:
+    from ltokc.tokens import tokens_at
+
+    return [tokens_at(writer.masks, keep) for writer in writers]
+
+
+def _share(writers: list[SegmentWriter], tokens: int) -> list[int]:
+    """Gives every segment its share of so many tokens, all down to the same level; never more than that in sum."""
+    if len(writers) == 1:
+        return [min(tokens, writers[0].total)]
+    low, high = 0.0, float(len(writers[0].masks))
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (middle, high) if sum(_at_keep(writers, middle)) <= tokens else (low, middle)
+    return _at_keep(writers, high if sum(_at_keep(writers, high)) <= tokens else low)
+
+
+def _written(ltk: Ltk, writers: list[SegmentWriter], counts: list[int]) -> bytes:
+    segments = []
+    for writer, count in zip(writers, counts, strict=True):
+        count = min(count, writer.total)
+        segments.append(Segment(count, writer.depths is not None, writer.stream(count)))
+    return container.write(replace(ltk, segments=tuple(segments)))
+
+
+def _fitted(ltk: Ltk, writers: list[SegmentWriter], size: int, strict: bool) -> bytes:
+    """The file with the most tokens that is no larger than `size` bytes."""
+    empty = _written(ltk, writers, [0] * len(writers))
+    if len(empty) > size:
+        if strict:
+            raise UsageError(f"the smallest file of this picture has {len(empty)} bytes, more than {size}")
+        return empty
+    total = sum(writer.total for writer in writers)
+    low, high = 0, total  # most tokens whose estimated size fits
+    budget = 8 * (size - len(empty))
+    while low < high:
+        middle = (low + high + 1) // 2
+        counts = _share(writers, middle)
+        low, high = (middle, high) if sum(map(_bits, writers, counts)) <= budget else (low, middle - 1)
+    best, step = empty, 1
+    while True:  # the estimate is good to a few bytes: go down until the file fits
+        data = _written(ltk, writers, _share(writers, low))
+        if len(data) <= size:
+            return max(best, data, key=len)
+        low, step = max(0, low - step), step * 2
+
+
+def _bits(writer: SegmentWriter, tokens: int) -> float:
+    return writer.bits(tokens)
+
+
+def _model_of(ltk: Ltk) -> Model:
+    from ltokc.model import open_model
+
+    model = open_model(ltk.model_id)
+    if model.entry.bitstream_hash != ltk.weights_hash:
+        raise ModelError(
+            f"the file was made with other weights of model {model.entry.name} "
+            f"({ltk.weights_hash:04x}, here {model.entry.bitstream_hash:04x})"
+        )
+    return model
+
+
+def _read_tokens(model: Model, ltk: Ltk, limit: int | None) -> TokenArrays:
+    import numpy as np
+
+    from ltokc.tokens import TokenArrays, full_masks, read_segment
+
+    rows, columns = _cells(ltk.height), _cells(ltk.width)
+    masks = [np.zeros_like(mask) for mask in full_masks(model.levels, rows, columns)]
+    digits = [np.zeros((*mask.shape, level.digits), np.int8) for mask, level in zip(masks, model.levels, strict=True)]
+    boxes = segment_boxes(ltk.width, ltk.height, ltk.segment_cells)
+    total = max(1, sum(segment.tokens for segment in ltk.segments))
+    for segment, box in zip(ltk.segments, boxes, strict=True):
+        part = None if limit is None else math.ceil(segment.tokens * limit / total) if len(boxes) > 1 else limit
+        part_digits, part_masks = read_segment(
+            model.prior, segment.stream, segment.tokens, box[3], box[2],
+            depth_map=segment.depth_map, cut=ltk.truncated, limit=part,
+        )  # fmt: skip
+        for target, source in zip(_cut_out(model, digits, box), part_digits, strict=True):
+            target[...] = source
+        for target, source in zip(_cut_out(model, masks, box), part_masks, strict=True):
+            target[...] = source
+    return TokenArrays(digits, masks, tuple(v.stride for v in model.levels), tuple(v.size for v in model.levels))
+
+
+def _writers_of(model: Model, ltk: Ltk) -> list[SegmentWriter]:
+    """Writers over the tokens of an existing file."""
+    from ltokc.tokens import SegmentWriter, read_segment
+
+    writers = []
+    for segment, box in zip(ltk.segments, segment_boxes(ltk.width, ltk.height, ltk.segment_cells), strict=True):
+        if segment.depth_map:
+            raise FormatError("depth maps are not written by this version")
+        digits, _ = read_segment(model.prior, segment.stream, segment.tokens, box[3], box[2])
+        writers.append(SegmentWriter(model.prior, digits))
+    return writers
+
+
+def _tokens_total(entry: zoo.ModelEntry, ltk: Ltk) -> int:
+    from ltokc.weights import read_config
+
+    cells = _cells(ltk.height) * _cells(ltk.width)
+    config = read_config(zoo.folder(entry) / "model.safetensors")
+    return sum(cells * (container.CELL // level["stride"]) ** 2 for level in config["levels"])

@@ -1,0 +1,62 @@
+"""A model that is open for use: its registry entry, the shapes of its levels, the integer prior, the networks."""
+
+from __future__ import annotations
+
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from ltokc import zoo
+from ltokc.errors import ModelError
+from ltokc.prior import LevelShape, Prior
+from ltokc.runtime import Runtime, open_runtime
+from ltokc.weights import read_config
+
+WEIGHTS = "model.safetensors"
+
+
+class Model:
+    """Parts are loaded when first asked for: the prior needs numpy alone, the runtime ONNX Runtime or torch."""
+
+    def __init__(self, entry: zoo.ModelEntry, folder: Path):
+        self.entry, self.folder = entry, folder
+        self.runtimes: dict[tuple, Runtime] = {}
+
+    @cached_property
+    def tensors(self) -> dict[str, np.ndarray]:
+        """The integer tensors of the prior."""
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(self.folder / WEIGHTS, "np") as f:
+                return {name: f.get_tensor(name) for name in f.keys() if name.startswith("prior.")}  # noqa: SIM118
+        except (OSError, SafetensorError) as error:
+            raise ModelError(f"cannot read {WEIGHTS} of model {self.entry.name}: {error}") from error
+
+    @cached_property
+    def levels(self) -> tuple[LevelShape, ...]:
+        config = read_config(self.folder / WEIGHTS)
+        return tuple(LevelShape(level["stride"], level["digits"], level["size"]) for level in config["levels"])
+
+    @cached_property
+    def prior(self) -> Prior:
+        return Prior(self.tensors, self.levels)
+
+    def runtime(self, backend: str = "auto", device: str = "auto", threads: int | None = None) -> Runtime:
+        key = (backend, device, threads)
+        if key not in self.runtimes:
+            self.runtimes[key] = open_runtime(self.folder, backend, device, threads)
+        return self.runtimes[key]
+
+    def keep_of_quality(self, quality: float) -> float:
+        """Levels kept at a quality 0..1, by the model's table (piecewise linear)."""
+        table = np.asarray(self.entry.quality, float)
+        return float(np.interp(quality, table[:, 0], table[:, 1]))
+
+
+@lru_cache(maxsize=4)
+def open_model(name: str | int | None = None) -> Model:
+    """Opens a model by name or id; None: the default one.  Raises ModelError."""
+    entry = zoo.find(name)
+    return Model(entry, zoo.folder(entry))

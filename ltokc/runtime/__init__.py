@@ -1,0 +1,44 @@
+"""The networks behind two calls, whatever runs them: tokenize(packed, masks) and detokenize(digits, masks).
+
+`packed` is uint8 (1, 48, H/4, W/4); masks are uint8 (1, 1, h, w) and digits int8 (1, d, h, w), one of each per level.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from ltokc.errors import ModelError, UsageError
+
+
+class Runtime(Protocol):
+    """What a backend offers; `name` says what really runs, e.g. "onnxruntime 1.32.0 CPUExecutionProvider"."""
+
+    name: str
+
+    def tokenize(self, packed: np.ndarray, masks: Sequence[np.ndarray]) -> list[np.ndarray]: ...
+
+    def detokenize(self, digits: Sequence[np.ndarray], masks: Sequence[np.ndarray]) -> np.ndarray: ...
+
+
+def open_runtime(folder: Path, backend: str = "auto", device: str = "auto", threads: int | None = None) -> Runtime:
+    """Opens the model in `folder`.  ModelError if the wanted backend or device is not installed."""
+    if backend not in ("auto", "onnx", "torch") or device not in ("auto", "cpu", "cuda"):
+        raise UsageError(f"unknown backend or device: {backend}, {device}")
+    if backend == "auto":
+        backend = "onnx" if find_spec("onnxruntime") else "torch"
+    if backend == "onnx":
+        if not find_spec("onnxruntime"):
+            raise ModelError("ONNX Runtime is not installed: pip install 'ltokc[cpu]' or 'ltokc[gpu]'")
+        from ltokc.runtime.onnx import OnnxRuntime
+
+        return OnnxRuntime(folder, device, threads)
+    if not find_spec("torch"):
+        raise ModelError("no runtime is installed: pip install 'ltokc[cpu]' (or 'ltokc[gpu]', or torch)")
+    from ltokc.runtime.torch import TorchRuntime
+
+    return TorchRuntime(folder, device, threads)

@@ -1,0 +1,190 @@
+"""A segment's tokens to and from its stream: prior, range coder and coding order meet here.
+
+A grid of rows x columns cells of 64x64 px has one token per position and level; they are coded level by level, inside a
+level in spread order (`ltokc.order`).  `depths` (rows, columns) says how many levels each cell keeps; without it every
+cell keeps all.  A stream may hold any prefix of that sequence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ltokc.errors import FormatError
+from ltokc.prior import LevelShape, Prior
+from ltokc.rangecoder import CutDecoder, RangeDecoder, RangeEncoder
+
+CELL = 64  # pixels
+Digits = list[npt.NDArray[np.int8]]
+Masks = list[npt.NDArray[np.bool_]]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenArrays:
+    """Tokens of a picture: per level digits int8 (rows, columns, d) centred on 0, and which positions hold one."""
+
+    digits: Digits
+    masks: Masks
+    strides: tuple[int, ...]
+    sizes: tuple[int, ...]
+
+    @property
+    def count(self) -> int:
+        return int(sum(mask.sum() for mask in self.masks))
+
+
+def full_masks(levels: Sequence[LevelShape], rows: int, columns: int, depths: np.ndarray | None = None) -> Masks:
+    """Positions that the depths keep: per level bool (rows * s, columns * s) with s = 64 / stride."""
+    out: Masks = []
+    for k, level in enumerate(levels):
+        scale = CELL // level.stride
+        kept = np.ones((rows, columns), bool) if depths is None else depths > k
+        out.append(kept.repeat(scale, 0).repeat(scale, 1))
+    return out
+
+
+def token_capacity(levels: Sequence[LevelShape], rows: int, columns: int) -> int:
+    """Tokens of a grid with every level kept."""
+    return sum(rows * columns * (CELL // level.stride) ** 2 for level in levels)
+
+
+def tokens_at(masks: Masks, keep: float) -> int:
+    """Number of tokens in the first `keep` levels (a fraction of a level: that share of its tokens, rounded)."""
+    counts = [int(mask.sum()) for mask in masks]
+    whole = max(0, min(int(keep), len(counts)))
+    part = round(counts[whole] * (keep - whole)) if whole < len(counts) else 0
+    return sum(counts[:whole]) + part
+
+
+class SegmentWriter:
+    """Codes the tokens of one grid, as far as asked: `bits(n)` and `stream(n)` for the first n tokens.
+
+    digits: per level (rows, columns, d) int8; depths: (rows, columns) levels per cell or None for all.
+    """
+
+    def __init__(self, prior: Prior, digits: Digits, depths: np.ndarray | None = None):
+        rows, columns = digits[0].shape[0] * prior.levels[0].stride // CELL, digits[0].shape[1] * prior.levels[0].stride // CELL
+        self.prior, self.digits, self.depths = prior, digits, depths
+        self.masks = full_masks(prior.levels, rows, columns, depths)
+        self.total = int(sum(mask.sum() for mask in self.masks))
+        self.passes: list[tuple[np.ndarray, np.ndarray, int]] = []  # symbols (n, d), counts (n * d, size), tokens so far
+        self.costs: list[np.ndarray] = []  # bits of every token, pass by pass
+        self.grid = (rows, columns)
+        self._walk = self._run()
+
+    def _run(self) -> Iterator[None]:
+        state, done = self.prior.state(*self.grid), 0
+        for level, digits, sent in zip(self.prior.levels, self.digits, self.masks, strict=True):
+            state.enter()
+            flat = digits.reshape(-1, level.digits)
+            for positions, counts in state.passes(digits, sent):
+                symbols = flat[positions].astype(np.int32) + (level.size - 1) // 2
+                chosen = counts[np.arange(len(counts)), symbols.ravel()]
+                done += len(positions)
+                self.passes.append((symbols, counts, done))
+                self.costs.append((16 - np.log2(chosen)).reshape(len(positions), level.digits).sum(1))
+                yield
+            state.absorb(digits, sent)
+
+    def _reach(self, tokens: int) -> None:
+        while (not self.passes or self.passes[-1][2] < tokens) and next(self._walk, self) is not self:
+            pass
+
+    def bits(self, tokens: int) -> float:
+        """Information of the first `tokens` tokens, in bits (the depth map left out)."""
+        self._reach(tokens)
+        left, bits = tokens, 0.0
+        for costs in self.costs:
+            bits += float(costs[:left].sum())
+            left -= len(costs)
+            if left <= 0:
+                break
+        return bits
+
+    def stream(self, tokens: int, backend: str = "auto") -> bytes:
+        """The range coder's bytes of the depth map, if any, and the first `tokens` tokens."""
+        self._reach(tokens)
+        encoder, left = RangeEncoder(backend), tokens
+        if self.depths is not None:
+            for value, counts in depth_counts(self.depths.ravel(), self.grid, len(self.prior.levels)):
+                encoder.encode(np.array([value], np.int32), counts)
+        for symbols, counts, _ in self.passes:
+            n = min(left, len(symbols))
+            if n > 0:
+                encoder.encode(symbols[:n].ravel(), counts[: n * symbols.shape[1]])
+            left -= n
+        return encoder.finish()
+
+
+def read_segment(
+    prior: Prior, data: bytes, tokens: int, rows: int, columns: int, *,
+    depth_map: bool = False, cut: bool = False, limit: int | None = None, backend: str = "auto",
+) -> tuple[Digits, Masks]:  # fmt: skip
+    """Decodes up to `tokens` tokens (`limit`: no more than so many) of a grid of rows x columns cells.
+
+    cut: the stream may end early; only the tokens that its bytes determine are returned.  Raises FormatError if the
+    stream claims more tokens than the grid holds.
+    """
+    decoder = CutDecoder(data, backend) if cut else RangeDecoder(data, backend)
+    levels = prior.levels
+    depths: np.ndarray | None = None
+    if depth_map:
+        values = np.zeros(rows * columns, np.int64)
+        for i, (_, counts) in enumerate(depth_counts(values, (rows, columns), len(levels))):
+            symbol = decoder.decode(counts)
+            if not len(symbol):
+                break
+            values[i] = symbol[0]
+        depths = values.reshape(rows, columns)
+    sent = full_masks(levels, rows, columns, depths)
+    if tokens > sum(int(mask.sum()) for mask in sent):
+        if not cut:
+            raise FormatError("the stream claims more tokens than its cells can hold")
+    left = tokens if limit is None else min(tokens, limit)
+    state = prior.state(rows, columns)
+    digits_out = [np.zeros((*mask.shape, level.digits), np.int8) for level, mask in zip(levels, sent, strict=True)]
+    masks_out = [np.zeros_like(mask) for mask in sent]
+    for level, digits, mask, held in zip(levels, digits_out, sent, masks_out, strict=True):
+        if left <= 0:
+            break
+        state.enter()
+        flat, held_flat = digits.reshape(-1, level.digits), held.reshape(-1)
+        for positions, counts in state.passes(digits, mask):
+            wanted = min(left, len(positions))
+            symbols = decoder.decode(counts[: wanted * level.digits])
+            got = len(symbols) // level.digits
+            taken = positions[:got]
+            flat[taken] = symbols[: got * level.digits].reshape(got, level.digits) - (level.size - 1) // 2
+            held_flat[taken] = True
+            left = left - got if got == wanted else 0
+            if left <= 0:
+                break
+        if left > 0:
+            state.absorb(digits, mask)
+    return digits_out, masks_out
+
+
+def depth_counts(values: np.ndarray, grid: tuple[int, int], levels: int) -> Iterator[tuple[int, np.ndarray]]:
+    """The depths of the cells in raster order with the counts of each, (1, levels + 1), sum 2**16, given those before.
+
+    `values` may be filled by the caller as it goes.  The prediction is the mean of left and upper neighbour (the first
+    cell: all levels); a distance e from it has weight 4096 >> min(2 e, 12).
+    """
+    columns = grid[1]
+    for i in range(len(values)):
+        y, x = divmod(i, columns)
+        if i == 0:
+            prediction = levels
+        elif y == 0:
+            prediction = int(values[i - 1])
+        elif x == 0:
+            prediction = int(values[i - columns])
+        else:
+            prediction = (int(values[i - 1]) + int(values[i - columns]) + 1) // 2
+        weights = np.array([4096 >> min(2 * abs(v - prediction), 12) for v in range(levels + 1)], np.int64)
+        counts = 1 + weights * (2**16 - levels - 1) // weights.sum()
+        counts[prediction] += 2**16 - counts.sum()
+        yield int(values[i]), counts[None]

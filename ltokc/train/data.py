@@ -1,0 +1,108 @@
+"""Training pictures: tar shards decoded once into one flat uint8 array, and random crops of it.
+
+The cache (`pictures.npy`, `index.npy` in the cache folder) is memory-mapped, so that several runs share it.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+SUFFIXES = (".webp", ".png", ".jpg", ".jpeg")
+
+
+def build_cache(shards: list[Path], folder: Path) -> None:
+    """Decodes every picture of the shards into `folder`; writes the index last, so that a broken cache is built again."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rows, offset = [], 0
+    with open(folder / "pictures.bin", "wb") as out:
+        for shard in shards:
+            with tarfile.open(shard) as tar:
+                for member in tar:
+                    if not member.name.lower().endswith(SUFFIXES):
+                        continue
+                    data = tar.extractfile(member)
+                    assert data is not None
+                    picture = np.asarray(Image.open(io.BytesIO(data.read())).convert("RGB"))
+                    out.write(picture.tobytes())
+                    rows.append((offset, *picture.shape[:2]))
+                    offset += picture.size
+    np.save(folder / "index.npy", np.asarray(rows, np.int64))
+    (folder / "shards.json").write_text(json.dumps([p.name for p in shards]))
+
+
+class Pictures:
+    """Random access to the decoded pictures of some shards.  `held_out`: the last so many pictures are kept aside."""
+
+    def __init__(self, shards: list[Path], cache: Path, held_out: int = 0):
+        names = [p.name for p in shards]
+        marker = cache / "shards.json"
+        if not marker.exists() or json.loads(marker.read_text()) != names:
+            build_cache(shards, cache)
+        self.bytes = np.memmap(cache / "pictures.bin", np.uint8, "r")
+        index = np.load(cache / "index.npy")
+        self.index, self.held_out = index[: len(index) - held_out], index[len(index) - held_out :]
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def read(self, row: np.ndarray) -> np.ndarray:
+        """One picture by its row of the index: (H, W, 3) uint8 view."""
+        offset, height, width = (int(v) for v in row)
+        return self.bytes[offset : offset + height * width * 3].reshape(height, width, 3)
+
+    def __getitem__(self, i: int) -> np.ndarray:
+        return self.read(self.index[i])
+
+
+class Crops:
+    """Endless random crops: (batch, size, size, 3) uint8, with random scale and flip, and some synthetic text pages."""
+
+    def __init__(self, pictures: Pictures, size: int, batch: int, rng: np.random.Generator, text_share: float = 0.03):
+        self.pictures, self.size, self.batch, self.rng, self.text_share = pictures, size, batch, rng, text_share
+
+    def __iter__(self) -> Crops:
+        return self
+
+    def __next__(self) -> np.ndarray:
+        out = np.empty((self.batch, self.size, self.size, 3), np.uint8)
+        for i in range(self.batch):
+            out[i] = self.text() if self.rng.random() < self.text_share else self.crop()
+        return out
+
+    def crop(self) -> np.ndarray:
+        rng, size = self.rng, self.size
+        picture = self.pictures[int(rng.integers(len(self.pictures)))]
+        u = rng.random()  # half the crops as they are, some softened by enlarging, some shrunk
+        factor = 1.0 if u < 0.55 else rng.uniform(1.05, 2.0) if u < 0.85 else rng.uniform(0.6, 0.95)
+        side = min(round(size / factor), *picture.shape[:2])
+        y, x = (int(rng.integers(n - side + 1)) for n in picture.shape[:2])
+        crop = picture[y : y + side, x : x + side]
+        if side != size:
+            crop = np.asarray(Image.fromarray(crop).resize((size, size), Image.Resampling.BICUBIC))
+        return crop[:, ::-1] if rng.random() < 0.5 else crop
+
+    def text(self) -> np.ndarray:
+        """A page of random words and boxes in random colours, so that letters and user interfaces survive."""
+        rng, size = self.rng, self.size
+        back = rng.integers(200, 256, 3) if rng.random() < 0.6 else rng.integers(0, 256, 3)
+        ink = rng.integers(0, 70, 3) if back.mean() > 127 else rng.integers(180, 256, 3)
+        page = Image.new("RGB", (size, size), tuple(int(v) for v in back))
+        draw = ImageDraw.Draw(page)
+        for _ in range(int(rng.integers(0, 3))):
+            x, y = rng.integers(-size // 4, size, 2)
+            w, h = rng.integers(4, size, 2)
+            draw.rectangle((int(x), int(y), int(x + w), int(y + h)), fill=tuple(int(v) for v in rng.integers(0, 256, 3)))
+        height, y = int(rng.integers(8, 30)), int(rng.integers(-8, 8))
+        font = ImageFont.load_default(height)
+        letters = np.array(list("eeeetttaaaoooiiinnnsssrrhhllddccuummffppggwwyybvkxjqzETAOINSRHLDCUMFPGWYBVKXJQZ0123456789.,:;-()/"))
+        while y < size:
+            words = ["".join(rng.choice(letters, int(rng.integers(1, 10)))) for _ in range(1 + size // (3 * height))]
+            draw.text((int(rng.integers(-10, 10)), y), " ".join(words), fill=tuple(int(v) for v in ink), font=font)
+            y += int(height * rng.uniform(1.1, 1.6))
+        return np.asarray(page)

@@ -1,0 +1,185 @@
+"""The training loop: one process, CPU or CUDA, resumable, logging JSON lines.
+
+A checkpoint holds weights, EMA, optimiser, step, elapsed seconds and both random states; a resumed run on the same
+machine with the same number of threads goes on with the numbers an undisturbed one would have drawn.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import os
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+
+from ltokc.nn.ladder import Ladder
+from ltokc.train.data import Crops, Pictures
+from ltokc.train.lpips import LPIPS, texture_distance
+from ltokc.train.optim import Muon, hidden_weights
+from ltokc.train.recipe import Recipe
+from ltokc.train.ssim import structural_loss
+from ltokc.train.together import Together
+
+
+class Trainer:
+    """State of a run: `Trainer(recipe, lpips_path, device)`, then `resume(folder)` and `run(pictures, folder)`."""
+
+    def __init__(self, recipe: Recipe, lpips: Path, device: str = "cpu"):
+        self.recipe, self.device = recipe, device
+        torch.manual_seed(recipe.seed)
+        self.rng = np.random.default_rng(recipe.seed)
+        self.net = Ladder(recipe.model).to(device, memory_format=torch.channels_last)
+        self.ema = copy.deepcopy(self.net).requires_grad_(False)
+        self.lpips = LPIPS(lpips).to(device, memory_format=torch.channels_last)
+        self.step, self.seconds = 0, 0.0
+        if recipe.train == "finish":
+            for name, p in self.net.named_parameters():
+                p.requires_grad_(name.startswith(("final.", "head.", "up.0.", "pre.0.")))
+        hidden = [p for p in hidden_weights(self.net) if p.requires_grad] if recipe.optimizer == "muon" else []
+        taken = {id(p) for p in hidden}
+        rest = [p for p in self.net.parameters() if p.requires_grad and id(p) not in taken]
+        self.optimizers: list[torch.optim.Optimizer] = [torch.optim.Adam(rest, lr=recipe.lr, betas=(0.9, 0.98), fused=True)]
+        self.rates = [recipe.lr]
+        if hidden:
+            self.optimizers.append(Muon(hidden, lr=recipe.muon_lr))
+            self.rates.append(recipe.muon_lr)
+
+    # -- checkpoints ---------------------------------------------------------------------------------------------
+    def save(self, folder: Path) -> None:
+        state = {
+            "net": self.net.state_dict(), "ema": self.ema.state_dict(), "step": self.step, "seconds": self.seconds,
+            "optimizers": [o.state_dict() for o in self.optimizers], "numpy": json.dumps(self.rng.bit_generator.state),
+            "torch": torch.get_rng_state(),
+        }  # fmt: skip
+        torch.save(state, folder / "checkpoint.tmp")
+        os.replace(folder / "checkpoint.tmp", folder / "checkpoint.pt")
+        save_ema(self.ema, folder / "ema.safetensors", {"steps": str(self.step)})
+
+    def resume(self, folder: Path) -> bool:
+        """Goes on from the folder's checkpoint if it has one."""
+        path = folder / "checkpoint.pt"
+        if not path.exists():
+            return False
+        state = torch.load(path, map_location=self.device, weights_only=True)
+        self.net.load_state_dict(state["net"])
+        self.ema.load_state_dict(state["ema"])
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        self.step, self.seconds = state["step"], state["seconds"]
+        self.rng.bit_generator.state = json.loads(state["numpy"])
+        torch.set_rng_state(state["torch"].cpu())
+        return True
+
+    def start_from(self, weights: Path) -> None:
+        """Takes weights (a safetensors file of `save`), leaves optimiser and step at zero."""
+        tensors = {k: v.float() for k, v in load_file(weights).items()}
+        self.net.load_state_dict(tensors)
+        self.ema.load_state_dict(tensors)
+
+    # -- one step ------------------------------------------------------------------------------------------------
+    def draw_keep(self, batch: int, cells: int) -> torch.Tensor:
+        """Levels kept per cell, (batch, 1, cells, cells): everything, one length per picture, or one per cell."""
+        recipe, levels = self.recipe, len(self.recipe.model.levels)
+        u = self.rng.random(batch)
+        keep = np.repeat(self.rng.uniform(0.5, levels, (batch, 1)), cells * cells, 1)
+        per_cell = np.clip(keep + self.rng.uniform(-2.5, 2.5, keep.shape), 0, levels)
+        keep = np.where((u < recipe.cell_share)[:, None], per_cell, keep)
+        keep = np.where((u > 1 - recipe.full_share)[:, None], levels, keep)
+        return torch.from_numpy(keep.reshape(batch, 1, cells, cells).astype(np.float32))
+
+    def losses(self, x: torch.Tensor, keep: torch.Tensor) -> dict[str, torch.Tensor]:
+        weights = self.recipe.loss
+        with torch.autocast(x.device.type, torch.bfloat16):
+            y, bits = self.net(x, keep)
+            shown = y.clamp(-1.05, 1.05)
+            ours = self.lpips.raw_taps(shown)
+            with torch.no_grad():
+                theirs = self.lpips.raw_taps(x)
+            lpips = self.lpips.distance(ours, theirs).mean()
+            texture = texture_distance(ours, theirs) if weights.texture else torch.zeros((), device=x.device)
+        bpp = bits.float().mean(0) / (x.shape[2] * x.shape[3])
+        mse = F.mse_loss(y, x) * 127.5**2
+        ssim = structural_loss(shown, x).mean()
+        rate = (bpp * torch.tensor(weights.rate, device=x.device)).sum()
+        total = weights.mse * mse + weights.lpips * lpips + weights.ssim * ssim + weights.texture * texture + rate
+        return {"loss": total, "mse": mse, "lpips": lpips, "ssim": ssim, "texture": texture, "bpp": bpp.sum()}
+
+    def progress(self) -> float:
+        """Share of the run that is done, in [0, 1]."""
+        recipe = self.recipe
+        shares = [self.seconds / 60 / recipe.minutes if recipe.minutes else 0, self.step / recipe.steps if recipe.steps else 0]
+        return min(1.0, max(shares))
+
+    def update(self, x: torch.Tensor, keep: torch.Tensor) -> dict[str, torch.Tensor]:
+        recipe = self.recipe
+        factor = min(1.0, (self.step + 1) / recipe.warmup)
+        if recipe.decay:
+            factor *= min(1.0, max(0.01, (1 - self.progress()) / recipe.decay))
+        for optimizer, rate in zip(self.optimizers, self.rates, strict=True):
+            for group in optimizer.param_groups:
+                group["lr"] = rate * factor
+        values = self.losses(x, keep)
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        values["loss"].backward()
+        norm = torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
+        if math.isfinite(float(norm)):
+            for optimizer in self.optimizers:
+                optimizer.step()
+        self.step += 1
+        with torch.no_grad():
+            weight = 1 - min(recipe.ema, self.step / (self.step + 50))
+            torch._foreach_lerp_(list(self.ema.parameters()), list(self.net.parameters()), weight)
+        return {k: v.detach() for k, v in values.items()}
+
+    # -- the run -------------------------------------------------------------------------------------------------
+    def run(
+        self, pictures: Pictures, folder: Path, log_every: int = 100, save_minutes: float = 3.0, together: Together | None = None
+    ) -> None:
+        """Trains until the recipe's end; writes log.jsonl, checkpoint.pt and ema.safetensors into `folder`.
+
+        Of several processes each resumes from the same checkpoint, draws its own crops, and only process 0 writes.
+        """
+        recipe, together = self.recipe, together or Together()
+        if together.rank:
+            self.rng = np.random.default_rng((recipe.seed, together.rank, self.step))
+        folder.mkdir(parents=True, exist_ok=True)
+        crops = Crops(pictures, recipe.crop, recipe.batch, self.rng, recipe.text_share)
+        sums: dict[str, float] = {}
+        last = saved = time.monotonic()
+        log = open(folder / "log.jsonl" if together.rank == 0 else os.devnull, "a", buffering=1)
+        log.write(json.dumps({"recipe": asdict(recipe), "step": self.step, "torch": torch.__version__, "device": self.device,
+                              "threads": torch.get_num_threads(), "workers": together.workers, "pictures": len(pictures)}) + "\n")
+        over, parameters = self.progress() >= 1, [p for p in self.net.parameters() if p.requires_grad]
+        while not over:
+            x = torch.from_numpy(next(crops)).to(self.device).permute(0, 3, 1, 2).float().div(127.5).sub(1)
+            x = x.contiguous(memory_format=torch.channels_last)
+            values = self.update(x, self.draw_keep(len(x), recipe.crop // 64).to(self.device))
+            now = time.monotonic()
+            self.seconds, last = self.seconds + now - last, now
+            for name, value in values.items():
+                sums[name] = sums.get(name, 0.0) + float(value)
+            if self.step % log_every == 0:
+                row = {k: round(v / log_every, 5) for k, v in sums.items()}
+                log.write(json.dumps({"step": self.step, "samples": self.step * recipe.batch, "seconds": round(self.seconds), **row}) + "\n")
+                sums = {}
+            over = together.step(parameters, self.progress() >= 1)
+            if together.rank == 0 and (over or now - saved > save_minutes * 60):
+                self.save(folder)
+                saved = now
+        log.close()
+
+
+def save_ema(net: torch.nn.Module, path: Path, metadata: dict[str, str] | None = None) -> None:
+    """Weights as fp16 safetensors, with the network's sizes in the metadata; atomic."""
+    tensors = {k: v.detach().cpu().half().contiguous() for k, v in net.state_dict().items()}
+    temporary = path.with_suffix(".tmp")
+    save_file(tensors, temporary, {"config": net.config.to_json(), **(metadata or {})})  # type: ignore[attr-defined,union-attr]
+    os.replace(temporary, path)

@@ -1,0 +1,92 @@
+"""LPIPS v0.1 on SqueezeNet 1.1 features (Zhang et al. 2018), in plain torch; weights are given by path.
+
+The file holds `features.*` (torchvision's squeezenet1_1 features) and `lin.0` to `lin.6` (the official linear heads).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from safetensors.torch import load_file
+
+TAPS = (1, 4, 7, 9, 10, 11, 12)
+
+
+class Fire(nn.Module):
+    """SqueezeNet's fire module."""
+
+    def __init__(self, ci: int, squeezed: int, expanded: int):
+        super().__init__()
+        self.squeeze = nn.Conv2d(ci, squeezed, 1)
+        self.expand1x1 = nn.Conv2d(squeezed, expanded, 1)
+        self.expand3x3 = nn.Conv2d(squeezed, expanded, 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.squeeze(x).relu()
+        return torch.cat([self.expand1x1(x).relu(), self.expand3x3(x).relu()], 1)
+
+
+class LPIPS(nn.Module):
+    """Distance of two batches (B, 3, H, W) in [-1, 1]: (B,).  Raises FileNotFoundError or KeyError on bad weights."""
+
+    shift: torch.Tensor
+    scale: torch.Tensor
+
+    def __init__(self, path: str | Path):
+        super().__init__()
+
+        def pool() -> nn.Module:
+            return nn.MaxPool2d(3, 2, ceil_mode=True)
+
+        self.features = nn.Sequential(
+            nn.Conv2d(3, 64, 3, 2), nn.ReLU(), pool(), Fire(64, 16, 64), Fire(128, 16, 64), pool(), Fire(128, 32, 128),
+            Fire(256, 32, 128), pool(), Fire(256, 48, 192), Fire(384, 48, 192), Fire(384, 64, 256), Fire(512, 64, 256),
+        )  # fmt: skip
+        weights = load_file(path)
+        prefix = "features."
+        self.features.load_state_dict({k[len(prefix):]: v.float() for k, v in weights.items() if k.startswith(prefix)})
+        for i in range(len(TAPS)):
+            self.register_buffer(f"lin{i}", weights[f"lin.{i}"].float().flatten())
+        self.register_buffer("shift", torch.tensor([-0.030, -0.088, -0.188]).view(1, 3, 1, 1))
+        self.register_buffer("scale", torch.tensor([0.458, 0.448, 0.450]).view(1, 3, 1, 1))
+        self.requires_grad_(False)
+
+    def raw_taps(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """SqueezeNet activations at the seven taps, not normalised."""
+        x, out = (x - self.shift) / self.scale, []
+        for i, module in enumerate(self.features):
+            x = module(x)
+            if i in TAPS:
+                out.append(x)
+        return out
+
+    def distance(self, a: list[torch.Tensor], b: list[torch.Tensor]) -> torch.Tensor:
+        """LPIPS of two lists of raw taps: (B,)."""
+        total = torch.zeros(len(a[0]), device=a[0].device)
+        for i, (p, q) in enumerate(zip(a, b, strict=True)):
+            difference = (_unit(p) - _unit(q)) ** 2
+            total = total + F.conv2d(difference, getattr(self, f"lin{i}").view(1, -1, 1, 1).to(p.dtype)).float().mean((1, 2, 3))
+        return total
+
+    def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return self.distance(self.raw_taps(x), self.raw_taps(y))
+
+
+def _unit(x: torch.Tensor) -> torch.Tensor:
+    return x / (x.pow(2).sum(1, keepdim=True).sqrt() + 1e-10)
+
+
+def texture_distance(a: list[torch.Tensor], b: list[torch.Tensor], taps: int = 2, window: int = 4) -> torch.Tensor:
+    """Texture term: difference of the local energy (root mean square over windows) of the shallow taps, relative to b: ().
+
+    The diagonal of a local Gram matrix: it does not ask where an edge is, only that there is as much of it.
+    """
+    total = torch.zeros((), device=a[0].device)
+    for p, q in zip(a[:taps], b[:taps], strict=True):
+        energy_p = F.avg_pool2d(p.float().pow(2), window).add(1e-3).sqrt()
+        energy_q = F.avg_pool2d(q.float().pow(2), window).add(1e-3).sqrt()
+        total = total + (energy_p - energy_q).abs().mean() / (energy_q.mean() + 1e-3)
+    return total / taps

@@ -1,0 +1,51 @@
+"""Muon (Jordan et al. 2024): momentum, orthogonalised by a Newton-Schulz iteration, for the weights of hidden layers."""
+
+from __future__ import annotations
+
+import torch
+
+
+def orthogonalise(matrices: torch.Tensor, steps: int = 5) -> torch.Tensor:
+    """Approximate polar factor of each matrix: (n, rows, columns) -> same shape, in bf16 arithmetic."""
+    a, b, c = 3.4445, -4.7750, 2.0315
+    x = matrices.bfloat16()
+    tall = x.shape[1] > x.shape[2]
+    if tall:
+        x = x.mT
+    x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    for _ in range(steps):
+        gram = x @ x.mT
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return x.mT if tall else x
+
+
+class Muon(torch.optim.Optimizer):
+    """Weights of shape (out, ...) are taken as (out, rest) matrices; an update has root mean square `lr * 0.2`."""
+
+    def __init__(self, params, lr: float = 6e-4, momentum: float = 0.95):
+        super().__init__(params, {"lr": lr, "momentum": momentum})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            by_shape: dict[tuple[int, int], list[torch.Tensor]] = {}
+            for p in group["params"]:
+                if p.grad is None:
+                    continue
+                state = self.state[p]
+                if "momentum" not in state:
+                    state["momentum"] = torch.zeros_like(p)
+                state["momentum"].lerp_(p.grad, 1 - group["momentum"])
+                by_shape.setdefault((p.shape[0], p[0].numel()), []).append(p)
+            for (rows, columns), params in by_shape.items():
+                looked_ahead = [p.grad.lerp(self.state[p]["momentum"], group["momentum"]) for p in params]
+                update = orthogonalise(torch.stack([u.reshape(rows, columns) for u in looked_ahead]))
+                scale = group["lr"] * 0.2 * max(rows, columns) ** 0.5
+                for p, u in zip(params, update, strict=True):
+                    p.add_(u.reshape(p.shape).to(p.dtype), alpha=-scale)
+
+
+def hidden_weights(net: torch.nn.Module) -> list[torch.nn.Parameter]:
+    """Weights that Muon takes: convolutions, but not the ones that read pixels or write pixels, digits or logits."""
+    outer = ("stem", "head", ".fill", ".embed", ".query.2", "prior.")
+    return [p for name, p in net.named_parameters() if p.ndim == 4 and min(p.shape[:2]) > 1 and not any(o in name for o in outer)]

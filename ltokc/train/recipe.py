@@ -1,0 +1,56 @@
+"""A training recipe: a TOML file read into frozen records. `models/<name>/recipe.toml` reproduces the shipped weights."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ltokc.errors import ModelError
+from ltokc.nn.config import LadderConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Weights of the loss: `mse` on 8-bit values, `lpips`, `ssim` (1 - SSIM), `texture`, and bits per pixel per level."""
+
+    mse: float = 0.0018
+    lpips: float = 1.0
+    ssim: float = 1.0
+    texture: float = 0.05
+    rate: tuple[float, ...] = (0.8, 0.8, 0.8, 0.8, 0.8, 0.8, 0.75, 0.7, 0.6, 0.5, 0.4)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Everything of a run but paths, threads and device.  `minutes` or `steps` ends it, whichever comes first (0: no limit)."""
+
+    seed: int = 0
+    batch: int = 16
+    crop: int = 128
+    steps: int = 0
+    minutes: float = 0.0
+    optimizer: str = "adam"
+    lr: float = 6e-4
+    muon_lr: float = 2e-3
+    warmup: int = 200
+    decay: float = 0.3  # share of the run over which the rate falls linearly to nearly nothing
+    ema: float = 0.999
+    full_share: float = 0.35  # share of samples that keep every level
+    cell_share: float = 0.25  # share of samples with a random length per cell; the rest: one random length per picture
+    text_share: float = 0.03
+    held_out: int = 70
+    train: str = "all"  # or "finish": tokenizer frozen, only the layers after the last token learn
+    loss: Loss = field(default_factory=Loss)
+    model: LadderConfig = field(default_factory=LadderConfig)
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Raises ModelError, naming the field, on an unknown or ill-typed one."""
+    try:
+        fields = tomllib.loads(path.read_text())
+        fields["loss"] = Loss(**{k: tuple(v) if isinstance(v, list) else v for k, v in fields.get("loss", {}).items()})
+        fields["model"] = LadderConfig.from_dict(fields.get("model", {}))
+        return Recipe(**fields)
+    except (OSError, TypeError, ValueError) as error:
+        raise ModelError(f"{path}: {error}") from error

@@ -1,0 +1,43 @@
+"""Several processes train one network: each steps alone on its own pictures, and now and then the weights are averaged.
+
+Local SGD (Stich 2019).  On a CPU, processes of one thread each keep their cores busier than one process with as many
+threads, and a core that is busy elsewhere slows only its own process: averages are weighted by the steps taken, and
+happen after so many seconds rather than steps.
+"""
+
+from __future__ import annotations
+
+import time
+
+import torch
+import torch.distributed as dist
+
+
+class Together:
+    """Averages the parameters of all processes every `seconds`.  With one process it does nothing."""
+
+    def __init__(self, rank: int = 0, workers: int = 1, seconds: float = 10.0, port: int = 29511):
+        self.rank, self.workers, self.seconds, self.steps = rank, workers, seconds, 0
+        if workers > 1:
+            dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=workers)
+        self.due = time.monotonic() + seconds
+
+    @torch.no_grad()
+    def step(self, parameters: list[torch.Tensor], finished: bool) -> bool:
+        """To be called after every step; returns whether the run is over (as process 0 sees it)."""
+        if self.workers == 1:
+            return finished
+        self.steps += 1
+        if time.monotonic() < self.due:
+            return False
+        flat = torch.cat([p.reshape(-1) for p in parameters] + [torch.ones(1)]) * self.steps
+        dist.all_reduce(flat)
+        flat /= flat[-1].clone()
+        offset = 0
+        for p in parameters:
+            p.copy_(flat[offset : offset + p.numel()].view(p.shape))
+            offset += p.numel()
+        over = torch.tensor([float(finished)])
+        dist.broadcast(over, 0)
+        self.steps, self.due = 0, time.monotonic() + self.seconds
+        return bool(over.item())
