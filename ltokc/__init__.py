@@ -5,9 +5,7 @@ The verbs are those of the command line.  They are loaded at first use (PEP 562)
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,7 +14,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_VERBS = ("decode", "encode", "info", "trim", "verify")
+_VERBS = ("decode", "encode", "info", "tokens", "trim", "verify")
 _ERRORS = ("FormatError", "LimitError", "LtokcError", "ModelError", "UsageError")
 __all__ = [
     "FormatError", "LimitError", "LtokcError", "ModelError", "UsageError", "__version__",
@@ -31,21 +29,6 @@ def __getattr__(name: str) -> Any:
             globals().update({n: getattr(loaded, n) for n in names})
             return globals()[name]
     raise AttributeError(f"module 'ltokc' has no attribute {name!r}")
-
-
-class _Package(ModuleType):
-    """Keeps the verb `tokens` a function: importing the module `ltokc.tokens` would put the module in its place."""
-
-    @property
-    def tokens(self) -> Any:
-        return import_module("ltokc.codec").tokens
-
-    @tokens.setter
-    def tokens(self, module: ModuleType) -> None:
-        pass  # `from ltokc.tokens import ...` finds the module without this attribute
-
-
-sys.modules[__name__].__class__ = _Package
 
 
 def __dir__() -> list[str]:

@@ -17,9 +17,9 @@ from ltokc.errors import FormatError, ModelError, UsageError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from ltokc.bitstream import SegmentWriter, TokenArrays
     from ltokc.imageio import Picture
     from ltokc.model import Model
-    from ltokc.tokens import SegmentWriter, TokenArrays
 
 DEFAULT_QUALITY = 0.6
 ONE_SEGMENT_CELLS = 1024  # pictures of up to so many cells (2048x2048 px) are one segment; larger ones are cut up
@@ -53,13 +53,14 @@ def encode(
     image: Any, quality: float | None = None, *, tokens: int | None = None, target_size: int | None = None,
     target_bpp: float | None = None, strict: bool = False, model: str | int | None = None, metadata: Iterable[str] = (),
     alpha: str = "keep", backend: str = "auto", device: str = "auto", effort: int | None = None,
+    limit_pixels: int | None = DEFAULT_LIMIT_PIXELS,
 ) -> bytes:  # fmt: skip
     """Encodes a picture as the bytes of an .ltk file.
 
     image: a path, file object, PIL image, uint8 array (H, W, 3) or what else `ltokc.imageio.load` takes.
-    One rate control at a time: quality 0..1 (default 0.6), tokens, target_size in bytes, target_bpp in bits per pixel of
-    the whole file; a target is met from below.  `strict`: LimitError-free promise is kept by raising UsageError where even
-    the smallest file is larger than the target (without it that file is returned).
+    One rate control at a time: quality 0..1 (default 0.6), tokens, target_size in bytes, target_bpp in bits per pixel
+    of the whole file; a target is met from below.  Where even the smallest file is larger than the target, that file is
+    returned, or with `strict` UsageError raised.
     metadata: which of "exif", "icc", "xmp" to keep; alpha: "keep", "drop" or "blend" (with white).
     `effort` is accepted and has one level so far.  Raises FormatError, LimitError, ModelError, UsageError.
     """
@@ -72,7 +73,7 @@ def encode(
         raise UsageError(f"one rate control at a time, not {' and '.join(given)}")
     if quality is not None and not 0 <= quality <= 1:
         raise UsageError(f"quality is 0 to 1, not {quality:g}")
-    picture = imageio.load(image)
+    picture = image if isinstance(image, imageio.Picture) else imageio.load(image, limit_pixels=limit_pixels)
     opened = open_model(model)
     chunks = _side_chunks(picture, metadata, alpha)
     rgb = _blended(picture) if alpha == "blend" and picture.alpha is not None else picture.rgb
@@ -90,8 +91,9 @@ def encode(
 
 
 def decode(
-    data: bytes, *, tokens: int | None = None, allow_truncated: bool = False, limit_pixels: int | None = DEFAULT_LIMIT_PIXELS,
-    backend: str = "auto", device: str = "auto", decoder: str = "faithful",
+    data: bytes, *, tokens: int | None = None, allow_truncated: bool = False,
+    limit_pixels: int | None = DEFAULT_LIMIT_PIXELS, backend: str = "auto", device: str = "auto",
+    decoder: str = "faithful",
 ) -> Image:  # fmt: skip
     """Decodes an .ltk file to a PIL image, RGB or RGBA, with the metadata it carries in `info`.
 
@@ -164,7 +166,7 @@ def tokens(data: bytes, *, allow_truncated: bool = False) -> TokenArrays:
 
 
 def verify(data: bytes) -> None:
-    """Raises FormatError unless checksums hold, the tokens decode and code to the same bytes again, and chunks are readable."""
+    """Raises FormatError unless checksums hold, the tokens give the same bytes again, and alpha is readable."""
     from ltokc.alpha import decode_alpha
 
     ltk = container.read(data, limit_pixels=None)
@@ -208,7 +210,7 @@ def _cells(length: int) -> int:
 def _tokenized(model: Model, rgb: Any, backend: str, device: str) -> tuple[list[SegmentWriter], int]:
     """Writers of all segments with every token of the picture, and the segments' side in cells (0: one segment)."""
     from ltokc import tiling
-    from ltokc.tokens import SegmentWriter, full_masks
+    from ltokc.bitstream import SegmentWriter, full_masks
 
     rows, columns = (_cells(n) for n in rgb.shape[:2])
     masks = full_masks(model.levels, rows, columns)
@@ -229,7 +231,7 @@ def _cut_out(model: Model, grids: list, box: tuple[int, int, int, int]) -> list:
 
 
 def _at_keep(writers: list[SegmentWriter], keep: float) -> list[int]:
-    from ltokc.tokens import tokens_at
+    from ltokc.bitstream import tokens_at
 
     return [tokens_at(writer.masks, keep) for writer in writers]
 
@@ -294,7 +296,7 @@ def _model_of(ltk: Ltk) -> Model:
 def _read_tokens(model: Model, ltk: Ltk, limit: int | None) -> TokenArrays:
     import numpy as np
 
-    from ltokc.tokens import TokenArrays, full_masks, read_segment
+    from ltokc.bitstream import TokenArrays, full_masks, read_segment
 
     rows, columns = _cells(ltk.height), _cells(ltk.width)
     masks = [np.zeros_like(mask) for mask in full_masks(model.levels, rows, columns)]
@@ -307,16 +309,15 @@ def _read_tokens(model: Model, ltk: Ltk, limit: int | None) -> TokenArrays:
             model.prior, segment.stream, segment.tokens, box[3], box[2],
             depth_map=segment.depth_map, cut=ltk.truncated, limit=part,
         )  # fmt: skip
-        for target, source in zip(_cut_out(model, digits, box), part_digits, strict=True):
-            target[...] = source
-        for target, source in zip(_cut_out(model, masks, box), part_masks, strict=True):
+        targets = _cut_out(model, digits, box) + _cut_out(model, masks, box)
+        for target, source in zip(targets, [*part_digits, *part_masks], strict=True):
             target[...] = source
     return TokenArrays(digits, masks, tuple(v.stride for v in model.levels), tuple(v.size for v in model.levels))
 
 
 def _writers_of(model: Model, ltk: Ltk) -> list[SegmentWriter]:
     """Writers over the tokens of an existing file."""
-    from ltokc.tokens import SegmentWriter, read_segment
+    from ltokc.bitstream import SegmentWriter, read_segment
 
     writers = []
     for segment, box in zip(ltk.segments, segment_boxes(ltk.width, ltk.height, ltk.segment_cells), strict=True):

@@ -40,7 +40,12 @@ class IntegerLayer:
         if weight.ndim == 4:  # (co, ci, ky, kx): the columns of x come tap by tap
             weight = weight.transpose(0, 2, 3, 1).reshape(len(weight), -1)
         bound = np.abs(weight.astype(np.int64)).sum(1) * CLIP + np.abs(bias)
-        if bound.max(initial=0) >= EXACT or np.abs(bias).max(initial=0) > BIAS_LIMIT or shift.min() < 0 or shift.max() > MAX_SHIFT:
+        if (
+            bound.max(initial=0) >= EXACT
+            or np.abs(bias).max(initial=0) > BIAS_LIMIT
+            or shift.min() < 0
+            or shift.max() > MAX_SHIFT
+        ):
             raise ModelError(f"prior layer {name} is outside its exact range")
         self.weight = np.ascontiguousarray(weight.astype(np.float32).T)  # (K, co)
         self.bias = bias.astype(np.float32)
@@ -151,16 +156,22 @@ class PriorState:
         while stride > levels[k].stride:
             rows, columns, channels = self.h.shape
             y = self.prior.up[self.step](self.h.reshape(rows * columns, channels), -CLIP, CLIP)
-            y = y.reshape(rows, columns, channels, 2, 2).transpose(0, 3, 1, 4, 2).reshape(rows * 2, columns * 2, channels)
+            y = (
+                y.reshape(rows, columns, channels, 2, 2)
+                .transpose(0, 3, 1, 4, 2)
+                .reshape(rows * 2, columns * 2, channels)
+            )
             self.h = self.prior.mix[self.step](y)
             stride, self.step = stride // 2, self.step + 1
 
-    def passes(self, digits: np.ndarray, sent: np.ndarray) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+    def passes(
+        self, digits: np.ndarray, sent: np.ndarray
+    ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
         """Two passes over the current level: even squares, then odd ones given the even.
 
         digits: (rows, columns, d) integer array centred on 0 that the caller fills between the passes; sent: (rows,
-        columns) bool, which positions the stream holds.  Yields (positions, counts): flat indices (n,) of the pass's sent
-        positions in coding order and their counts (n * d, size), token by token.
+        columns) bool, which positions the stream holds.  Yields (positions, counts): flat indices (n,) of the sent
+        positions of the pass in coding order and their counts (n * d, size), token by token.
         """
         level, net = self.prior.levels[self.k], self.prior.nets[self.k]
         rows, columns, channels = self.h.shape
@@ -186,6 +197,6 @@ class PriorState:
 
 
 def token_inputs(digits: np.ndarray, sent: np.ndarray) -> Array:
-    """(rows, columns, d) digits, (rows, columns) mask -> (rows, columns, 2 d + 1): digits, magnitudes, mask, in units of 1/16."""
+    """Digits (rows, columns, d), mask (rows, columns) -> (rows, columns, 2 d + 1): digits, magnitudes, mask in 1/16."""
     z = np.where(sent[..., None], digits, 0).astype(np.float32)
     return np.concatenate([z, np.abs(z), sent[..., None].astype(np.float32)], 2) * np.float32(UNIT)

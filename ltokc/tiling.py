@@ -39,7 +39,11 @@ def scaled(cells: slice, factor: int, origin: int = 0) -> slice:
 
 
 def tokenize(
-    runtime: Runtime, levels: Sequence[LevelShape], rgb: np.ndarray, masks: Sequence[np.ndarray], progress: Progress | None = None
+    runtime: Runtime,
+    levels: Sequence[LevelShape],
+    rgb: np.ndarray,
+    masks: Sequence[np.ndarray],
+    progress: Progress | None = None,
 ) -> list[np.ndarray]:
     """(H, W, 3) uint8 and per level masks bool (rows, columns) -> per level digits int8 (rows, columns, d)."""
     height, width = rgb.shape[:2]
@@ -48,9 +52,15 @@ def tokenize(
     parts = list(windows(rows, columns))
     for i, (y, x, outer_y, outer_x) in enumerate(parts):
         window = rgb[scaled(outer_y, CELL), scaled(outer_x, CELL)]
-        lack = [(outer_y.stop - outer_y.start) * CELL - window.shape[0], (outer_x.stop - outer_x.start) * CELL - window.shape[1]]
+        lack = [
+            (outer_y.stop - outer_y.start) * CELL - window.shape[0],
+            (outer_x.stop - outer_x.start) * CELL - window.shape[1],
+        ]
         window = np.pad(window, ((0, lack[0]), (0, lack[1]), (0, 0)), "edge")
-        sent = [_window(m, outer_y, outer_x, CELL // lv.stride)[None, None].astype(np.uint8) for m, lv in zip(masks, levels, strict=True)]
+        sent = [
+            _window(m, outer_y, outer_x, CELL // lv.stride)[None, None].astype(np.uint8)
+            for m, lv in zip(masks, levels, strict=True)
+        ]
         for k, digits in enumerate(runtime.tokenize(pack(window), sent)):
             scale = CELL // levels[k].stride
             core = digits[0][:, scaled(y, scale, outer_y.start), scaled(x, scale, outer_x.start)]
@@ -72,7 +82,9 @@ def detokenize(
         window_digits, window_masks = [], []
         for k, level in enumerate(levels):
             scale = CELL // level.stride
-            window_digits.append(np.ascontiguousarray(_window(digits[k], outer_y, outer_x, scale).transpose(2, 0, 1)[None]))
+            window_digits.append(
+                np.ascontiguousarray(_window(digits[k], outer_y, outer_x, scale).transpose(2, 0, 1)[None])
+            )
             window_masks.append(_window(masks[k], outer_y, outer_x, scale)[None, None].astype(np.uint8))
         picture = unpack(runtime.detokenize(window_digits, window_masks))
         core = picture[scaled(y, CELL, outer_y.start), scaled(x, CELL, outer_x.start)]

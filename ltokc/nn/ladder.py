@@ -24,6 +24,8 @@ from ltokc.nn.fsq import fsq
 from ltokc.nn.prior import Prior
 from ltokc.order import spread_rank
 
+PICTURE_ONLY = ("final.", "head.", "up.0.", "pre.0.")  # after the last token: may improve without changing the bitstream
+
 
 class LevelNet(nn.Module):
     """Networks of one level at a stride with `c` state, `e` encoder and `q` query channels."""
@@ -87,7 +89,7 @@ class Ladder(nn.Module):
         return fsq(u, level.size)
 
     def absorb(self, k: int, state: torch.Tensor, z: torch.Tensor, sent: torch.Tensor) -> torch.Tensor:
-        """Adds level k's digits `z` (B, digits, h, w), scaled to [-1, 1], into the state where `sent` (B, 1, h, w) is 1."""
+        """Adds level k's digits `z` (B, digits, h, w) in [-1, 1] to the state where `sent` (B, 1, h, w) is 1."""
         net = self.levels[k]
         sent = sent.to(state.dtype)
         z = z.to(state.dtype) * sent + net.fill(state) * (1 - sent)
@@ -100,7 +102,7 @@ class Ladder(nn.Module):
 
     # -- whole passes --------------------------------------------------------------------------------------------
     def forward(self, x: torch.Tensor, keep: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Training pass. keep: (B, 1, H/64, W/64) float, levels kept per cell (a fraction: part of the next level's tokens).
+        """Training pass. keep: (B, 1, H/64, W/64) float, levels kept per cell (a fraction: part of the next level).
 
         Returns the picture (B, 3, H, W) float32 and the bits of the sent tokens (B, levels) float32, differentiable:
         straight-through digits, and the rate interpolated between the two symbols that enclose the bounded value.
@@ -118,8 +120,10 @@ class Ladder(nn.Module):
             state = self.absorb(k, state, symbols[k] / ((level.size - 1) / 2), masks[k])
         return self.pixels(state, stride), self.bits(values, self.prior(symbols, masks), masks)
 
-    def bits(self, values: Sequence[torch.Tensor], logps: Sequence[torch.Tensor], masks: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Bits of the sent tokens per picture and level, (B, levels); a value between two symbols costs the mean of both."""
+    def bits(
+        self, values: Sequence[torch.Tensor], logps: Sequence[torch.Tensor], masks: Sequence[torch.Tensor]
+    ) -> torch.Tensor:
+        """Bits of the sent tokens, (B, levels); a value between two symbols costs their weighted mean."""
         out = []
         for level, value, logp, sent in zip(self.config.levels, values, logps, masks, strict=True):
             at = (value + (level.size - 1) / 2).clamp(0, level.size - 1 - 1e-4)

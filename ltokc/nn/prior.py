@@ -39,7 +39,7 @@ class IntegerConv(nn.Module):
         return torch.floor(torch.log2(CLIP / largest)).clamp(0, MAX_SHIFT)
 
     def integers(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """(weight, bias, shift) as integers held in float32; the bias counts in units of 2**-(shift + ACTIVATION_BITS)."""
+        """(weight, bias, shift): integers held in float32; the bias is in units of 2**-(shift + ACTIVATION_BITS)."""
         shift = self.shifts()
         unit = torch.exp2(shift)
         weight = torch.round(self.weight * unit.view(-1, 1, 1, 1)).clamp(-CLIP, CLIP)
@@ -97,7 +97,7 @@ class LevelPrior(nn.Module):
 
 
 def token_inputs(digits: torch.Tensor, sent: torch.Tensor) -> torch.Tensor:
-    """(B, d, h, w) digits and (B, 1, h, w) mask -> (B, 2 d + 1, h, w): digits, magnitudes, mask; zero where not sent."""
+    """Digits (B, d, h, w), mask (B, 1, h, w) -> (B, 2 d + 1, h, w): digits, magnitudes, mask; zero where not sent."""
     return torch.cat([digits * sent, digits.abs() * sent, sent], 1)
 
 
@@ -108,7 +108,7 @@ def four_neighbours(t: torch.Tensor) -> torch.Tensor:
 
 
 class Prior(nn.Module):
-    """Log-probabilities of every digit of every level given coarser and earlier tokens, and even neighbours on odd squares."""
+    """Log-probabilities of every digit given coarser and earlier levels, and on odd squares the even neighbours."""
 
     def __init__(self, ladder: LadderConfig, config: PriorConfig | None = None):
         super().__init__()
@@ -126,7 +126,7 @@ class Prior(nn.Module):
                 module.quantised = quantised
 
     def forward(self, digits: Sequence[torch.Tensor], masks: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-        """digits: per level (B, d, h, w) float of integers; masks: (B, 1, h, w). Returns (B, d, size, h, w) float32 each."""
+        """digits: per level (B, d, h, w), integral floats; masks: (B, 1, h, w). Returns float32 (B, d, size, h, w)."""
         batch, _, rows, columns = digits[0].shape
         start = _straight_through(self.start, torch.round(self.start * 16).clamp(-CLIP, CLIP) / 16)
         h = start.view(1, -1, 1, 1).expand(batch, -1, rows, columns)
@@ -139,7 +139,9 @@ class Prior(nn.Module):
             even = _even_squares(h)
             logits = net.logits.rounded(net.logits(net.hidden.relu(h)), -LOGIT_LIMIT, LOGIT_LIMIT, LOGIT_BITS)
             seen = torch.cat([h, four_neighbours(tokens * even)], 1)
-            odd = net.logits_odd.rounded(net.logits_odd(net.hidden_odd.relu(seen)), -LOGIT_LIMIT, LOGIT_LIMIT, LOGIT_BITS)
+            odd = net.logits_odd.rounded(
+                net.logits_odd(net.hidden_odd.relu(seen)), -LOGIT_LIMIT, LOGIT_LIMIT, LOGIT_BITS
+            )
             logits = torch.where(even > 0, logits, odd)
             out.append(F.log_softmax(logits.float().view(batch, level.digits, level.size, *logits.shape[-2:]), 2))
             h = net.absorb(h, tokens)

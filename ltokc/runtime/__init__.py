@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -26,7 +27,12 @@ class Runtime(Protocol):
 
 
 def open_runtime(folder: Path, backend: str = "auto", device: str = "auto", threads: int | None = None) -> Runtime:
-    """Opens the model in `folder`.  ModelError if the wanted backend or device is not installed."""
+    """Opens the model in `folder`.  ModelError if the wanted backend or device is not installed.
+
+    threads: for the CPU; None: the environment's LTOKC_THREADS, else the runtime's own choice.
+    """
+    if threads is None and os.environ.get("LTOKC_THREADS", "").isdigit():
+        threads = int(os.environ["LTOKC_THREADS"]) or None
     if backend not in ("auto", "onnx", "torch") or device not in ("auto", "cpu", "cuda"):
         raise UsageError(f"unknown backend or device: {backend}, {device}")
     if backend == "auto":

@@ -17,7 +17,7 @@ SUFFIXES = (".webp", ".png", ".jpg", ".jpeg")
 
 
 def build_cache(shards: list[Path], folder: Path) -> None:
-    """Decodes every picture of the shards into `folder`; writes the index last, so that a broken cache is built again."""
+    """Decodes every picture of the shards into `folder`; the index comes last, so a broken cache is built again."""
     folder.mkdir(parents=True, exist_ok=True)
     rows, offset = [], 0
     with open(folder / "pictures.bin", "wb") as out:
@@ -97,10 +97,14 @@ class Crops:
         for _ in range(int(rng.integers(0, 3))):
             x, y = rng.integers(-size // 4, size, 2)
             w, h = rng.integers(4, size, 2)
-            draw.rectangle((int(x), int(y), int(x + w), int(y + h)), fill=tuple(int(v) for v in rng.integers(0, 256, 3)))
+            draw.rectangle(
+                (int(x), int(y), int(x + w), int(y + h)), fill=tuple(int(v) for v in rng.integers(0, 256, 3))
+            )
         height, y = int(rng.integers(8, 30)), int(rng.integers(-8, 8))
         font = ImageFont.load_default(height)
-        letters = np.array(list("eeeetttaaaoooiiinnnsssrrhhllddccuummffppggwwyybvkxjqzETAOINSRHLDCUMFPGWYBVKXJQZ0123456789.,:;-()/"))
+        letters = np.array(
+            list("eeeetttaaaoooiiinnnsssrrhhllddccuummffppggwwyybvkxjqzETAOINSRHLDCUMFPGWYBVKXJQZ0123456789.,:;-()/")
+        )
         while y < size:
             words = ["".join(rng.choice(letters, int(rng.integers(1, 10)))) for _ in range(1 + size // (3 * height))]
             draw.text((int(rng.integers(-10, 10)), y), " ".join(words), fill=tuple(int(v) for v in ink), font=font)

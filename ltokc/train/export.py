@@ -12,7 +12,7 @@ from ltokc.prior_config import CLIP, LOGIT_BITS, TOTAL_BITS
 
 
 def prior_tensors(net: Ladder) -> dict[str, np.ndarray]:
-    """Integer tensors `prior.*`: weights int8, biases int32, shifts uint8, the start state int8, the exponential table int32."""
+    """Integer tensors `prior.*`: weights and start state int8, biases and exponential table int32, shifts uint8."""
     out: dict[str, np.ndarray] = {}
     for name, module in net.prior.named_modules():
         if isinstance(module, IntegerConv):

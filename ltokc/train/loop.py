@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 
-from ltokc.nn.ladder import Ladder
+from ltokc.nn.ladder import PICTURE_ONLY, Ladder, sent_mask
 from ltokc.train.data import Crops, Pictures
 from ltokc.train.lpips import LPIPS, texture_distance
 from ltokc.train.optim import Muon, hidden_weights
@@ -38,10 +38,12 @@ class Trainer:
         self.net = Ladder(recipe.model).to(device, memory_format=torch.channels_last)
         self.ema = copy.deepcopy(self.net).requires_grad_(False)
         self.lpips = LPIPS(lpips).to(device, memory_format=torch.channels_last)
-        self.step, self.seconds = 0, 0.0
-        if recipe.train == "finish":
+        self.step, self.samples, self.seconds = 0, 0, 0.0
+        if recipe.train != "all":
+            learning = PICTURE_ONLY if recipe.train == "finish" else ("prior.",)
             for name, p in self.net.named_parameters():
-                p.requires_grad_(name.startswith(("final.", "head.", "up.0.", "pre.0.")))
+                p.requires_grad_(name.startswith(learning))
+        self.net.prior.set_quantised(recipe.quantised_prior)
         hidden = [p for p in hidden_weights(self.net) if p.requires_grad] if recipe.optimizer == "muon" else []
         taken = {id(p) for p in hidden}
         rest = [p for p in self.net.parameters() if p.requires_grad and id(p) not in taken]
@@ -54,7 +56,8 @@ class Trainer:
     # -- checkpoints ---------------------------------------------------------------------------------------------
     def save(self, folder: Path) -> None:
         state = {
-            "net": self.net.state_dict(), "ema": self.ema.state_dict(), "step": self.step, "seconds": self.seconds,
+            "net": self.net.state_dict(), "ema": self.ema.state_dict(), "step": self.step, "samples": self.samples,
+            "seconds": self.seconds,
             "optimizers": [o.state_dict() for o in self.optimizers], "numpy": json.dumps(self.rng.bit_generator.state),
             "torch": torch.get_rng_state(),
         }  # fmt: skip
@@ -72,7 +75,7 @@ class Trainer:
         self.ema.load_state_dict(state["ema"])
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
-        self.step, self.seconds = state["step"], state["seconds"]
+        self.step, self.samples, self.seconds = state["step"], state.get("samples", 0), state["seconds"]
         self.rng.bit_generator.state = json.loads(state["numpy"])
         torch.set_rng_state(state["torch"].cpu())
         return True
@@ -96,6 +99,8 @@ class Trainer:
 
     def losses(self, x: torch.Tensor, keep: torch.Tensor) -> dict[str, torch.Tensor]:
         weights = self.recipe.loss
+        if self.recipe.train == "prior":
+            return self.prior_losses(x, keep)
         with torch.autocast(x.device.type, torch.bfloat16):
             y, bits = self.net(x, keep)
             shown = y.clamp(-1.05, 1.05)
@@ -110,6 +115,16 @@ class Trainer:
         rate = (bpp * torch.tensor(weights.rate, device=x.device)).sum()
         total = weights.mse * mse + weights.lpips * lpips + weights.ssim * ssim + weights.texture * texture + rate
         return {"loss": total, "mse": mse, "lpips": lpips, "ssim": ssim, "texture": texture, "bpp": bpp.sum()}
+
+    def prior_losses(self, x: torch.Tensor, keep: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Bits per pixel of the frozen tokenizer's tokens."""
+        masks = [sent_mask(keep, k, level.stride) for k, level in enumerate(self.recipe.model.levels)]
+        with torch.autocast(x.device.type, torch.bfloat16):
+            with torch.no_grad():
+                digits = self.net.tokenize(x, masks)
+            logps = self.net.prior(digits, masks)
+        bpp = self.net.bits(digits, logps, masks).float().mean(0) / (x.shape[2] * x.shape[3])
+        return {"loss": bpp.sum(), "bpp": bpp.sum()}
 
     def progress(self) -> float:
         """Share of the run that is done, in [0, 1]."""
@@ -162,13 +177,14 @@ class Trainer:
             x = torch.from_numpy(next(crops)).to(self.device).permute(0, 3, 1, 2).float().div(127.5).sub(1)
             x = x.contiguous(memory_format=torch.channels_last)
             values = self.update(x, self.draw_keep(len(x), recipe.crop // 64).to(self.device))
+            self.samples += len(x) * together.workers
             now = time.monotonic()
             self.seconds, last = self.seconds + now - last, now
             for name, value in values.items():
                 sums[name] = sums.get(name, 0.0) + float(value)
             if self.step % log_every == 0:
                 row = {k: round(v / log_every, 5) for k, v in sums.items()}
-                log.write(json.dumps({"step": self.step, "samples": self.step * recipe.batch, "seconds": round(self.seconds), **row}) + "\n")
+                log.write(json.dumps({"step": self.step, "samples": self.samples, "seconds": round(self.seconds), **row}) + "\n")
                 sums = {}
             over = together.step(parameters, self.progress() >= 1)
             if together.rank == 0 and (over or now - saved > save_minutes * 60):

@@ -47,7 +47,7 @@ class LPIPS(nn.Module):
         )  # fmt: skip
         weights = load_file(path)
         prefix = "features."
-        self.features.load_state_dict({k[len(prefix):]: v.float() for k, v in weights.items() if k.startswith(prefix)})
+        self.features.load_state_dict({k[len(prefix) :]: v.float() for k, v in weights.items() if k.startswith(prefix)})
         for i in range(len(TAPS)):
             self.register_buffer(f"lin{i}", weights[f"lin.{i}"].float().flatten())
         self.register_buffer("shift", torch.tensor([-0.030, -0.088, -0.188]).view(1, 3, 1, 1))
@@ -68,7 +68,9 @@ class LPIPS(nn.Module):
         total = torch.zeros(len(a[0]), device=a[0].device)
         for i, (p, q) in enumerate(zip(a, b, strict=True)):
             difference = (_unit(p) - _unit(q)) ** 2
-            total = total + F.conv2d(difference, getattr(self, f"lin{i}").view(1, -1, 1, 1).to(p.dtype)).float().mean((1, 2, 3))
+            total = total + F.conv2d(difference, getattr(self, f"lin{i}").view(1, -1, 1, 1).to(p.dtype)).float().mean(
+                (1, 2, 3)
+            )
         return total
 
     def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -80,7 +82,7 @@ def _unit(x: torch.Tensor) -> torch.Tensor:
 
 
 def texture_distance(a: list[torch.Tensor], b: list[torch.Tensor], taps: int = 2, window: int = 4) -> torch.Tensor:
-    """Texture term: difference of the local energy (root mean square over windows) of the shallow taps, relative to b: ().
+    """Texture term: difference of the local energy (RMS over windows) of the shallow taps, relative to b: ().
 
     The diagonal of a local Gram matrix: it does not ask where an edge is, only that there is as much of it.
     """

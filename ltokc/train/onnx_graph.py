@@ -79,7 +79,9 @@ class Graph:
 
     def save(self, path: Path, inputs: list, outputs: list) -> None:
         graph = helper.make_graph(self.nodes, path.stem, inputs, outputs, list(self.initializers.values()))
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="ltokc", ir_version=9)
+        model = helper.make_model(
+            graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="ltokc", ir_version=9
+        )
         path.write_bytes(model.SerializeToString())
 
 
@@ -142,7 +144,9 @@ def write_graphs(folder: Path, config: LadderConfig) -> None:
     """Writes tokenizer.onnx and detokenizer.onnx beside the folder's model.safetensors."""
     weights = folder / "model.safetensors"
     masks = [_value(f"sent_{k}", TensorProto.UINT8, 1, level.stride) for k, level in enumerate(config.levels)]
-    digits = [_value(f"digits_{k}", TensorProto.INT8, level.digits, level.stride) for k, level in enumerate(config.levels)]
+    digits = [
+        _value(f"digits_{k}", TensorProto.INT8, level.digits, level.stride) for k, level in enumerate(config.levels)
+    ]
 
     g = LadderGraph(weights, config)
     features = g.features("packed")

@@ -1,4 +1,4 @@
-"""Muon (Jordan et al. 2024): momentum, orthogonalised by a Newton-Schulz iteration, for the weights of hidden layers."""
+"""Muon (Jordan et al. 2024): momentum orthogonalised by a Newton-Schulz iteration, for the weights of hidden layers."""
 
 from __future__ import annotations
 
@@ -48,4 +48,8 @@ class Muon(torch.optim.Optimizer):
 def hidden_weights(net: torch.nn.Module) -> list[torch.nn.Parameter]:
     """Weights that Muon takes: convolutions, but not the ones that read pixels or write pixels, digits or logits."""
     outer = ("stem", "head", ".fill", ".embed", ".query.2", "prior.")
-    return [p for name, p in net.named_parameters() if p.ndim == 4 and min(p.shape[:2]) > 1 and not any(o in name for o in outer)]
+    return [
+        p
+        for name, p in net.named_parameters()
+        if p.ndim == 4 and min(p.shape[:2]) > 1 and not any(o in name for o in outer)
+    ]

@@ -12,14 +12,19 @@ from safetensors.numpy import save_file
 from safetensors.torch import load_file
 
 from ltokc.nn.config import LadderConfig
-from ltokc.nn.ladder import Ladder
+from ltokc.nn.ladder import PICTURE_ONLY, Ladder
 from ltokc.train.export import network_tensors, prior_tensors
 from ltokc.train.onnx_graph import write_graphs
 from ltokc.weights import read_config
 from ltokc.zoo import sha256
 
 FILES = ("model.safetensors", "tokenizer.onnx", "detokenizer.onnx")
-PICTURE_ONLY = ("final.", "head.", "up.0.", "pre.0.")  # after the last token: may improve without changing the bitstream
+PICTURE_ONLY = (
+    "final.",
+    "head.",
+    "up.0.",
+    "pre.0.",
+)  # after the last token: may improve without changing the bitstream
 
 
 def load_ladder(weights: Path) -> Ladder:
@@ -40,14 +45,27 @@ def bitstream_hash(tensors: dict[str, np.ndarray]) -> int:
 
 
 def package(
-    weights: Path, models: Path, *, name: str, model_id: int, quality: list[list[float]], license: str, description: str, default: bool = True
+    weights: Path,
+    models: Path,
+    *,
+    name: str,
+    model_id: int,
+    quality: list[list[float]],
+    license: str,
+    description: str,
+    default: bool = True,
 ) -> dict:
-    """Writes models/<name>/ and its entry in models/registry.json (in place of one of the same id); returns the entry."""
+    """Writes models/<name>/ and its entry in models/registry.json (in place of one of the same id); returns it."""
     net, folder = load_ladder(weights), models / name
     folder.mkdir(parents=True, exist_ok=True)
     with torch.no_grad():
         tensors = {**network_tensors(net), **prior_tensors(net)}
-    save_file({k: np.ascontiguousarray(v) for k, v in tensors.items()}, folder / "model.safetensors", {"config": net.config.to_json()})
+    save_file(
+        {k: np.ascontiguousarray(v) for k, v in tensors.items()},
+        folder / "model.safetensors",
+        {"config": net.config.to_json()},
+    )
+    (folder / "model.safetensors").chmod(0o644)
     write_graphs(folder, net.config)
     entry = {
         "id": model_id, "name": name, "folder": name, "default": default,

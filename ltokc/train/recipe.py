@@ -18,7 +18,7 @@ class Loss:
     lpips: float = 1.0
     ssim: float = 1.0
     texture: float = 0.05
-    rate: tuple[float, ...] = (0.8, 0.8, 0.8, 0.8, 0.8, 0.8, 0.75, 0.7, 0.6, 0.5, 0.4)
+    rate: tuple[float, ...] = (0.8, 0.8, 0.8, 0.8, 0.8, 0.8, 0.75, 0.7, 0.55, 0.35, 0.2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +36,12 @@ class Recipe:
     warmup: int = 200
     decay: float = 0.3  # share of the run over which the rate falls linearly to nearly nothing
     ema: float = 0.999
+    quantised_prior: bool = True  # False trains the prior's float twin, to measure what the integers cost
     full_share: float = 0.35  # share of samples that keep every level
     cell_share: float = 0.25  # share of samples with a random length per cell; the rest: one random length per picture
     text_share: float = 0.03
     held_out: int = 70
-    train: str = "all"  # or "finish": tokenizer frozen, only the layers after the last token learn
+    train: str = "all"  # "prior": only the prior learns, on frozen tokens; "finish": only the layers after the last token
     loss: Loss = field(default_factory=Loss)
     model: LadderConfig = field(default_factory=LadderConfig)
 
@@ -51,6 +52,13 @@ def read_recipe(path: Path) -> Recipe:
         fields = tomllib.loads(path.read_text())
         fields["loss"] = Loss(**{k: tuple(v) if isinstance(v, list) else v for k, v in fields.get("loss", {}).items()})
         fields["model"] = LadderConfig.from_dict(fields.get("model", {}))
-        return Recipe(**fields)
+        recipe = Recipe(**fields)
     except (OSError, TypeError, ValueError) as error:
         raise ModelError(f"{path}: {error}") from error
+    if recipe.train not in ("all", "prior", "finish") or recipe.optimizer not in ("adam", "muon"):
+        raise ModelError(f"{path}: train is all, prior or finish, optimizer adam or muon")
+    if recipe.crop % 64 or len(recipe.loss.rate) != len(recipe.model.levels):
+        raise ModelError(f"{path}: crop must be a multiple of 64, and loss.rate needs one weight per level")
+    if not (recipe.steps or recipe.minutes):
+        raise ModelError(f"{path}: steps or minutes must say when the run ends")
+    return recipe

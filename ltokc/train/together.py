@@ -7,19 +7,48 @@ happen after so many seconds rather than steps.
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import socket
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import torch
 import torch.distributed as dist
 
 
+PORT = "LTOKC_TRAIN_PORT"
+
+
+@contextmanager
+def helpers(work: Callable[..., Any], workers: int, arguments: tuple) -> Iterator[None]:
+    """Runs work(rank, *arguments) for ranks 1 to workers - 1 in processes of their own, which end with the block."""
+    if workers > 1:
+        with socket.socket() as s:  # a free port, told to the processes through the environment
+            s.bind(("127.0.0.1", 0))
+            os.environ[PORT] = str(s.getsockname()[1])
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=work, args=(rank, *arguments), daemon=True) for rank in range(1, workers)]
+    for process in processes:
+        process.start()
+    try:
+        yield
+        for process in processes:
+            process.join(30)
+    finally:
+        for process in processes:
+            process.terminate()
+
+
 class Together:
     """Averages the parameters of all processes every `seconds`.  With one process it does nothing."""
 
-    def __init__(self, rank: int = 0, workers: int = 1, seconds: float = 10.0, port: int = 29511):
+    def __init__(self, rank: int = 0, workers: int = 1, seconds: float = 10.0):
         self.rank, self.workers, self.seconds, self.steps = rank, workers, seconds, 0
         if workers > 1:
-            dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=workers)
+            dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{os.environ[PORT]}", rank=rank, world_size=workers)
         self.due = time.monotonic() + seconds
 
     @torch.no_grad()

@@ -66,11 +66,16 @@ class SegmentWriter:
     """
 
     def __init__(self, prior: Prior, digits: Digits, depths: np.ndarray | None = None):
-        rows, columns = digits[0].shape[0] * prior.levels[0].stride // CELL, digits[0].shape[1] * prior.levels[0].stride // CELL
+        rows, columns = (
+            digits[0].shape[0] * prior.levels[0].stride // CELL,
+            digits[0].shape[1] * prior.levels[0].stride // CELL,
+        )
         self.prior, self.digits, self.depths = prior, digits, depths
         self.masks = full_masks(prior.levels, rows, columns, depths)
         self.total = int(sum(mask.sum() for mask in self.masks))
-        self.passes: list[tuple[np.ndarray, np.ndarray, int]] = []  # symbols (n, d), counts (n * d, size), tokens so far
+        self.passes: list[
+            tuple[np.ndarray, np.ndarray, int]
+        ] = []  # symbols (n, d), counts (n * d, size), tokens so far
         self.costs: list[np.ndarray] = []  # bits of every token, pass by pass
         self.grid = (rows, columns)
         self._walk = self._run()
@@ -140,9 +145,8 @@ def read_segment(
             values[i] = symbol[0]
         depths = values.reshape(rows, columns)
     sent = full_masks(levels, rows, columns, depths)
-    if tokens > sum(int(mask.sum()) for mask in sent):
-        if not cut:
-            raise FormatError("the stream claims more tokens than its cells can hold")
+    if not cut and tokens > sum(int(mask.sum()) for mask in sent):
+        raise FormatError("the stream claims more tokens than its cells can hold")
     left = tokens if limit is None else min(tokens, limit)
     state = prior.state(rows, columns)
     digits_out = [np.zeros((*mask.shape, level.digits), np.int8) for level, mask in zip(levels, sent, strict=True)]

@@ -1,0 +1,7 @@
+"""The benchmark: ltokc beside JPEG, WebP, AVIF and JPEG XL on the same pixels, whole files counted.
+
+python -m bench.run --images DIR --out results.json      rate-distortion curves and BD-rates
+python -m bench.plot results.json --out curves.png       plots of them
+python -m bench.sidebyside --image X --bytes N --out X.png    the codecs at equal bytes, to look at
+python -m bench.speed --out speed.json                   times and memory, as ratios to WebP and AVIF
+"""

@@ -1,0 +1,76 @@
+"""What a measurement depends on: the machine, versions of everything that computes, the commit."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+
+from PIL import AvifImagePlugin, features
+
+PACKAGES = (
+    "ltokc",
+    "numpy",
+    "pillow",
+    "scipy",
+    "ssimulacra2",
+    "torch",
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "constriction",
+)
+
+
+def environment() -> dict[str, object]:
+    """`machine`, `versions` and `commit` as plain strings and numbers; names no host, user or path."""
+    return {"machine": machine(), "versions": versions(), "commit": commit()}
+
+
+def machine() -> dict[str, object]:
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {"system": platform.system(), "architecture": platform.machine(), "processor": _processor(), "cores": usable}
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor())
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python, of the packages that are installed and of the image libraries inside Pillow."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    for library, version in (
+        ("libjpeg-turbo", features.version("libjpeg_turbo")),
+        ("libwebp", features.version("webp")),
+        ("libavif", features.version("avif")),
+        ("aom", AvifImagePlugin.get_codec_version("aom") if features.check("avif") else None),
+    ):
+        if version:
+            found[library] = version
+    return found
+
+
+def commit() -> str | None:
+    """The commit of this file's checkout, with `+changes` when the tree differs from it; None outside of one."""
+    folder = Path(__file__).resolve().parent
+
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    try:
+        head = git("rev-parse", "HEAD")
+        return head + ("+changes" if git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None

@@ -1,0 +1,206 @@
+"""`ltokc info`, `verify`, `trim` and `tokens`: what is in a .ltk file.  `info` loads nothing heavy."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ltokc import files
+from ltokc.commands import options
+from ltokc.commands.report import Report, reporting
+from ltokc.errors import UsageError
+from ltokc.files import STDIO
+
+if TYPE_CHECKING:
+    from ltokc.codec import Info, TokenArrays
+
+names = click.argument("inputs", nargs=-1, required=True, metavar="FILE...")
+
+
+def _describe(name: str, about: Info) -> str:
+    cut = "  (cut)" if about.truncated else ""
+    possible = f" of {about.tokens_total:,}" if about.tokens_total is not None else ""
+    halting = ", cells of several depths" if about.depth_map else ""
+    rows = [
+        ("picture", f"{about.width} x {about.height} px"),
+        ("file", f"{about.bytes:,} bytes, {about.bpp:.3f} bpp, format {about.version}{cut}"),
+        ("model", f"{about.model or 'not known here'} (id {about.model_id})"),
+        ("tokens", f"{about.tokens:,}{possible}{halting}"),
+        ("segments", f"{about.segments}"),
+    ]
+    rows += [("chunk", f"{code} {size:,} bytes") for code, size in about.chunks]
+    return "\n".join([name, *(f"  {label:9} {text}" for label, text in rows)])
+
+
+def _fields(name: str, about: Info) -> dict[str, Any]:
+    fields = asdict(about)
+    fields["chunks"] = [{"fourcc": code, "bytes": size} for code, size in about.chunks]
+    return {"input": name, **fields, "bpp": round(about.bpp, 5)}
+
+
+@click.command()
+@names
+@options.recursive
+@reporting
+def info(report: Report, inputs: tuple[str, ...], recursive: bool) -> None:
+    """Show what .ltk files hold.
+
+    Size, bits per pixel, model, tokens, segments, chunks. Only the headers are read; `ltokc verify` reads all
+    of a file.
+
+    \b
+    Examples:
+      ltokc info photo.ltk
+      ltokc info -r small --json
+      ltokc encode photo.png -o - | ltokc info -
+    """
+    from ltokc import codec
+
+    for source in files.collect(inputs, files.LTK, recursive):
+        if source.error:
+            report.fail(source.path, source.error)
+            continue
+        with report.each(source.path):
+            about = codec.info(files.read(source.path))
+            if report.as_json:
+                report.record(_fields(source.path, about))
+            else:
+                click.echo(_describe(click.format_filename(source.path), about))
+    report.finish()
+
+
+@click.command()
+@names
+@options.recursive
+@reporting
+def verify(report: Report, inputs: tuple[str, ...], recursive: bool) -> None:
+    """Check that .ltk files are whole.
+
+    Structure, checksums, and that every token decodes. The networks are not run; only the prior of the
+    file's model is needed.
+
+    \b
+    Examples:
+      ltokc verify photo.ltk
+      ltokc verify -r small --quiet && echo all fine
+    """
+    from ltokc import codec
+
+    for source in files.collect(inputs, files.LTK, recursive):
+        if source.error:
+            report.fail(source.path, source.error)
+            continue
+        with report.each(source.path):
+            codec.verify(files.read(source.path))
+            report.say(f"{source.path}: ok")
+            report.record({"input": source.path, "ok": True})
+    report.finish()
+
+
+@click.command()
+@click.argument("source", metavar="IN")
+@click.option("--tokens", type=click.IntRange(min=1), metavar="N", help="Keep the first N tokens.")
+@click.option("--target-size", type=options.Size(), help="Cut to at most this size: 800, 2k, 2kB, 1.5M.")
+@click.option("-o", "--output", metavar="OUT", required=True, help="Output file; - for stdout.")
+@click.option("-n", "--no-clobber", is_flag=True, help="Leave an output that exists as it is.")
+@reporting
+def trim(
+    report: Report, source: str, tokens: int | None, target_size: int | None, output: str, no_clobber: bool
+) -> None:
+    """Cut a .ltk file to fewer tokens or bytes.
+
+    The last tokens, those of the finest details, are left out; the picture is not decoded and encoded again.
+
+    \b
+    Examples:
+      ltokc trim photo.ltk --target-size 1k -o preview.ltk
+      ltokc trim photo.ltk --tokens 300 -o preview.ltk
+    """
+    options.one_of(required=True, tokens=tokens, target_size=target_size)
+    if output == STDIO and report.as_json:
+        raise click.UsageError("--json and the file itself cannot both go to stdout; use -o FILE")
+    if output == STDIO:
+        files.refuse_terminal()
+    (job,) = files.plan([source], suffix=".ltk", takes=files.LTK, output=output, no_clobber=no_clobber)
+    from ltokc import codec
+
+    if job.skip:
+        report.skipped += 1
+    else:
+        with report.each(source):
+            before = files.read(source)
+            after = codec.trim(before, tokens=tokens, target_size=target_size)
+            about = codec.info(after)
+            files.write(output, after)
+            report.say(f"{source} -> {output}  {len(before):,} -> {len(after):,} bytes  {about.bpp:.3f} bpp")
+            report.record({"input": source, "output": output, "bytes_before": len(before), "bytes": len(after),
+                           "bpp": round(about.bpp, 5), "tokens": about.tokens})  # fmt: skip
+    report.finish()
+
+
+@click.command()
+@click.argument("source", metavar="FILE")
+@click.option("--npz", "as_npz", is_flag=True, help="The token arrays as a NumPy .npz file.")
+@click.option("-o", "--output", metavar="OUT", default=STDIO, help="Output file instead of stdout.")
+@click.option("--allow-truncated", is_flag=True, help="Show what there is of a file that was cut.")
+@reporting
+def tokens(report: Report, source: str, as_npz: bool, output: str, allow_truncated: bool) -> None:
+    """Show the tokens of a .ltk file.
+
+    Level by level, from coarse to fine. With --json and --npz all digits are written; a token that the file leaves
+    out is null in JSON, and False in the masks of the .npz (arrays level_0, mask_0, level_1, ...).
+
+    \b
+    Examples:
+      ltokc tokens photo.ltk
+      ltokc tokens photo.ltk --json > photo.json
+      ltokc tokens photo.ltk --npz -o photo.npz
+    """
+    if report.as_json and as_npz:
+        raise click.UsageError("--json and --npz exclude each other")
+    if files.same_file(source, output):
+        raise UsageError(f"{source}: input and output are the same file")
+    if as_npz and output == STDIO:
+        files.refuse_terminal()
+    from ltokc import codec
+
+    with report.each(source):
+        arrays = codec.tokens(files.read(source), allow_truncated=allow_truncated)
+        data = _npz(arrays) if as_npz else (_json(source, arrays) if report.as_json else _table(arrays)).encode()
+        files.write(output, data) if as_npz or output != STDIO else click.echo(data, nl=False)
+    report.finish()
+
+
+def _npz(arrays: TokenArrays) -> bytes:
+    import numpy as np
+
+    named: dict[str, Any] = {f"level_{i}": level for i, level in enumerate(arrays.digits)}
+    named |= {f"mask_{i}": mask for i, mask in enumerate(arrays.masks)}
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **named, strides=np.asarray(arrays.strides), sizes=np.asarray(arrays.sizes))
+    return buffer.getvalue()
+
+
+def _json(source: str, arrays: TokenArrays) -> str:
+    levels = []
+    for level, mask, stride, size in zip(arrays.digits, arrays.masks, arrays.strides, arrays.sizes, strict=True):
+        rows = [
+            [digits if kept else None for digits, kept in zip(row, flags, strict=True)]
+            for row, flags in zip(level.tolist(), mask.tolist(), strict=True)
+        ]
+        levels.append({"stride": int(stride), "size": int(size), "tokens": rows})
+    return json.dumps({"input": source, "levels": levels}) + "\n"
+
+
+def _table(arrays: TokenArrays) -> str:
+    lines = ["level  stride  rows x columns  digits  values  tokens"]
+    for i, (level, mask) in enumerate(zip(arrays.digits, arrays.masks, strict=True)):
+        rows, columns, digits = level.shape
+        kept = f"{int(mask.sum()):,} of {mask.size:,}"
+        grid = f"{rows} x {columns}"
+        lines.append(f"{i:5}  {arrays.strides[i]:6}  {grid:>14}  {digits:6}  {arrays.sizes[i]:6}  {kept}")
+    return "\n".join(lines) + "\n"

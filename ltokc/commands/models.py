@@ -1,0 +1,136 @@
+"""`ltokc models`: the models that this installation knows and has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ltokc.commands.report import Report, reporting
+from ltokc.errors import ModelError
+
+if TYPE_CHECKING:
+    from ltokc.zoo import ModelEntry
+
+
+def _here(entry: ModelEntry) -> bool:
+    from ltokc import zoo
+
+    try:
+        zoo.folder(entry)
+    except ModelError:
+        return False
+    return True
+
+
+def _fields(entry: ModelEntry) -> dict[str, Any]:
+    return {
+        "id": entry.id, "name": entry.name, "default": bool(entry.default), "installed": _here(entry),
+        "description": entry.description, "license": entry.license, "bytes": sum(f.bytes for f in entry.files),
+        "files": [f.name for f in entry.files],
+    }  # fmt: skip
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def models(ctx: click.Context) -> None:
+    """List, show, find and check models.
+
+    Without a command: list.
+
+    \b
+    Examples:
+      ltokc models
+      ltokc models show 1
+      ltokc models verify
+    """
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(list_models, as_json=False, verbose=0, quiet=False)
+
+
+@models.command("list")
+@reporting
+def list_models(report: Report) -> None:
+    """List the known models.
+
+    \b
+    Examples:
+      ltokc models list
+      ltokc models list --json
+    """
+    from ltokc import zoo
+
+    for entry in zoo.registry():
+        if report.as_json:
+            report.record(_fields(entry))
+        else:
+            notes = [n for n, wanted in (("default", entry.default), ("not installed", not _here(entry))) if wanted]
+            note = f"  ({', '.join(notes)})" if notes else ""
+            click.echo(f"{entry.id:4}  {entry.name:16}  {entry.description}{note}")
+        report.done += 1
+    report.quiet = True  # the list is the answer
+    report.finish()
+
+
+@models.command()
+@click.argument("name", required=False)
+@reporting
+def show(report: Report, name: str | None) -> None:
+    """Show what is known of a model.
+
+    By name or id; without one, the default model.
+
+    \b
+    Examples:
+      ltokc models show
+      ltokc models show 1 --json
+    """
+    from ltokc import zoo
+
+    fields = _fields(zoo.find(name))
+    if report.as_json:
+        report.record(fields)
+        return
+    for label, value in fields.items():
+        text = {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
+        click.echo(f"{label:12} {', '.join(text) if isinstance(text, list) else text}")
+
+
+@models.command()
+@click.argument("name", required=False)
+def path(name: str | None) -> None:
+    """Print the folder of a model's files.
+
+    By name or id; without one, the default model.
+
+    \b
+    Examples:
+      ltokc models path
+      ls $(ltokc models path)
+    """
+    from ltokc import zoo
+
+    click.echo(click.format_filename(str(zoo.folder(zoo.find(name)))))
+
+
+@models.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@reporting
+def verify(report: Report, names: tuple[str, ...]) -> None:
+    """Check the SHA-256 of models' files.
+
+    By name or id; without one, of all models that are installed.
+
+    \b
+    Examples:
+      ltokc models verify
+      ltokc models verify 1
+    """
+    from ltokc import zoo
+
+    for name in names or tuple(e.name for e in zoo.registry() if _here(e)):
+        with report.each(name):
+            zoo.check(zoo.find(name))
+            report.say(f"{name}: ok")
+            report.record({"input": name, "ok": True})
+    report.finish()

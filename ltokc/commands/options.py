@@ -1,0 +1,122 @@
+"""Options that several commands share: values with units, rate controls, where outputs go."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
+
+
+class Size(click.ParamType):
+    """Bytes with a unit: 800, 2k, 2kB, 1.5M (powers of 1000), 4KiB (powers of 1024)."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        match = re.fullmatch(r"(\d+\.?\d*|\.\d+) ?([kmg]?i?)b?", str(value).strip().lower())
+        if match is None or match[2] not in UNITS:
+            self.fail(f"{value!r} is no size; write 800, 2k, 2kB or 1.5M", param, ctx)
+        size = math.floor(float(match[1]) * UNITS[match[2]])
+        if size < 1:
+            self.fail(f"{value!r} is less than a byte", param, ctx)
+        return size
+
+
+class Quality(click.ParamType):
+    """A number from 0 to 1; what looks like percent is refused with a hint."""
+
+    name = "quality"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        text = str(value).strip()
+        try:
+            number = float(text.rstrip("%").replace(",", "."))
+        except ValueError:
+            self.fail(f"{value!r} is no number from 0 to 1", param, ctx)
+        if text.endswith("%") or 1 < number <= 100:
+            self.fail(f"{value} is not between 0 and 1; did you mean {number / 100:g}?", param, ctx)
+        if "," in text:
+            self.fail(f"{value!r} is no number; did you mean {number:g}?", param, ctx)
+        if not 0 <= number <= 1:
+            self.fail(f"{value} is not between 0 and 1", param, ctx)
+        return number
+
+
+class Density(click.ParamType):
+    """Bits per pixel: a finite number above 0."""
+
+    name = "bpp"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            number = float(value)
+        except ValueError:
+            self.fail(f"{value!r} is no number", param, ctx)
+        if not (0 < number < math.inf):
+            self.fail(f"{value} is not above 0", param, ctx)
+        return number
+
+
+def one_of(required: bool = False, **given: Any) -> None:
+    """Refuses two rate controls at a time; names are the parameters', e.g. target_size for --target-size."""
+    names = [f"--{name.replace('_', '-')}" for name in given]
+    used = [name for name, value in zip(names, given.values(), strict=True) if value is not None]
+    if len(used) > 1:
+        raise click.UsageError(f"one rate control at a time: {' and '.join(used)} exclude each other")
+    if required and not used:
+        raise click.UsageError(f"one of {', '.join(names)} is needed")
+
+
+def pixel_limit(value: int | None) -> dict[str, int | None]:
+    """Keyword arguments of the library: nothing when the option was not given, None (no limit) for 0."""
+    return {} if value is None else {"limit_pixels": value or None}
+
+
+def together(*options: Decorator) -> Decorator:
+    """Several options as one decorator, in the order of the help."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+recursive = click.option("-r", "--recursive", is_flag=True, help="Take the files in folders, and in their folders.")
+outputs = together(
+    click.option("-o", "--output", metavar="FILE", help="Output file; - for stdout. Only with one input."),
+    click.option("-d", "--directory", metavar="DIR", help="Folder of the outputs; the inputs' tree is kept."),
+    recursive,
+    click.option("-n", "--no-clobber", is_flag=True, help="Leave outputs that exist as they are."),
+)
+limit_pixels = click.option("--limit-pixels", type=click.IntRange(min=0), metavar="N",
+                            help="Refuse pictures with more pixels; 0: no limit.")  # fmt: skip
+backend = click.option("--backend", type=click.Choice(["auto", "onnx", "torch"]), default="auto", show_default=True,
+                       help="Runtime of the networks.")  # fmt: skip
+device = click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True,
+                      help="Where they run.")  # fmt: skip
+at_most_tokens = click.option("--tokens", type=click.IntRange(min=1), metavar="N", help="Use the first N tokens only.")
+
+
+class Workers(click.ParamType):
+    """A number of processes, or `all` for one per core."""
+
+    name = "workers"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        import os
+
+        if value == "all":
+            return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return click.IntRange(min=1).convert(value, param, ctx)
+
+
+jobs = click.option("-j", "--jobs", type=Workers(), metavar="N|all", default="1", show_default=True,
+                    help="Files that are worked on at a time.")  # fmt: skip

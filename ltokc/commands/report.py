@@ -1,0 +1,122 @@
+"""What a command says: lines for people on stderr, JSON on stdout, and the exit status of many files together."""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from ltokc.errors import LtokcError
+
+LOUD = "ltokc.loud"  # key of the context: tracebacks are wanted
+FAILED, NOTHING = 1, 3
+
+
+def one_line(text: str) -> str:
+    """Text without line breaks and other control characters, which a file's name may well hold."""
+    return "".join(c if c.isprintable() else " " if c.isspace() else "?" for c in text).strip()
+
+
+def complain(text: str) -> None:
+    click.echo(f"ltokc: {one_line(text)}", err=True)
+
+
+def is_loud(ctx: click.Context) -> bool:
+    return bool(ctx.meta.get(LOUD))
+
+
+def reason(error: BaseException, name: str = "") -> str:
+    """One line that says why, for the user; without the name of the file when it starts with that."""
+    if isinstance(error, LtokcError):
+        text = str(error)
+    elif isinstance(error, OSError) and error.strerror:
+        place = str(error.filename) if error.filename else ""
+        text = f"{place}: {error.strerror}" if place and place != name else error.strerror
+    elif isinstance(error, MemoryError):
+        text = "not enough memory"
+    else:
+        text = f"internal error, please report it: {type(error).__name__}: {error} (-vv shows where)"
+    return one_line(text.removeprefix(f"{name}: ") if name else text)
+
+
+@dataclass
+class Report:
+    """Counts and tells what became of the files of one command."""
+
+    as_json: bool = False
+    verbose: int = 0
+    quiet: bool = False
+    done: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+    def say(self, text: str) -> None:
+        """A line for people; silent under --quiet."""
+        if not self.quiet:
+            click.echo(one_line(text), err=True)
+
+    def detail(self, text: str) -> None:
+        """A line that is only shown with -v."""
+        if self.verbose:
+            self.say(text)
+
+    def record(self, fields: dict[str, Any]) -> None:
+        """One JSON object on stdout, with --json."""
+        if self.as_json:
+            click.echo(json.dumps(fields))
+
+    def fail(self, name: str, error: BaseException | str) -> None:
+        """Counts a file that could not be done, and says why."""
+        self.failed += 1
+        text = error if isinstance(error, str) else reason(error, name)
+        if self.verbose > 1 and isinstance(error, BaseException):
+            traceback.print_exception(error, file=sys.stderr)
+        complain(f"{name}: {text}")
+        self.record({"input": name, "error": text})
+
+    @contextmanager
+    def each(self, name: str) -> Iterator[None]:
+        """The work on one file: counted as done, or its error told and counted as failed."""
+        try:
+            yield
+        except (BrokenPipeError, click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:  # noqa: BLE001 (whatever it is, the user gets one line)
+            self.fail(name, error)
+        else:
+            self.done += 1
+
+    def finish(self) -> None:
+        """Summary of a batch, and the exit status: 1 if some file failed, 3 if there was nothing to do."""
+        counts = ((self.done, "done"), (self.failed, "failed"), (self.skipped, "skipped"))
+        if self.done + self.failed + self.skipped > 1:
+            self.say(", ".join(f"{n} {what}" for n, what in counts if n))
+        if self.failed:
+            raise click.exceptions.Exit(FAILED)
+        if not self.done:
+            self.say("nothing to do")
+            raise click.exceptions.Exit(NOTHING)
+
+
+def reporting(command: Callable[..., None]) -> Callable[..., None]:
+    """Gives a command --json, -v and --quiet, and a `Report` as its first argument."""
+
+    @functools.wraps(command)
+    def wrapped(as_json: bool, verbose: int, quiet: bool, **arguments: Any) -> None:
+        click.get_current_context().meta[LOUD] = verbose > 1
+        command(Report(as_json, verbose, quiet), **arguments)
+
+    for option in (
+        click.option("--quiet", is_flag=True, help="Say nothing but errors."),
+        click.option("-v", "--verbose", count=True, help="Say more; -vv shows tracebacks."),
+        click.option("--json", "as_json", is_flag=True, help="One JSON object per file on stdout."),
+    ):
+        wrapped = option(wrapped)
+    return wrapped

@@ -1,0 +1,177 @@
+"""Any Pillow mode to 8-bit sRGB and alpha: bit depth, palettes, gray, CMYK, embedded ICC profiles.
+
+Everything that changes more than the layout of the samples leaves a note for the user.  Colour conversion is
+littleCMS's (through `PIL.ImageCms`), relative colorimetric with black point compensation, done only where the
+profile differs from sRGB by more than `SAME_AS_SRGB`, so that ordinary photographs keep their exact samples.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field
+
+import numpy as np
+from PIL import Image, ImageCms
+
+from ltokc.errors import FormatError
+
+SAME_AS_SRGB = 1  # largest difference (of 255) at which a profile counts as sRGB itself
+GRAY_MODES = ("1", "L", "LA", "La")
+SRGB = ImageCms.createProfile("sRGB")
+
+
+@dataclass
+class Pixels:
+    """8-bit samples: `rgb` (H, W, 3) uint8 sRGB, `alpha` (H, W) uint8 or None when opaque everywhere.
+
+    `icc` is the embedded profile where it still describes `rgb`, None where there was none or `rgb` was converted.
+    """
+
+    rgb: np.ndarray
+    alpha: np.ndarray | None = None
+    icc: bytes | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+def from_image(image: Image.Image) -> Pixels:
+    """Pixels of a Pillow picture of any mode.  Raises FormatError for values that are no picture (NaN)."""
+    notes: list[str] = []
+    profile: bytes | None = image.info.get("icc_profile") or None
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        base, alpha = _deep_gray(image, notes)
+    else:
+        if reads_16_bits(image):
+            notes.append("16 bits per sample reduced to 8")
+        base, alpha = _split(image)
+    base, icc = _to_srgb(base, profile, notes)
+    return Pixels(np.array(base, dtype=np.uint8), _drop_opaque(alpha), icc, notes)
+
+
+def from_array(array: np.ndarray) -> Pixels:
+    """Pixels of an array (H, W) or (H, W, 1..4): gray, gray + alpha, RGB, RGBA; bool, 8 or 16 bit, or float in 0..1.
+
+    Floats beyond 1 and wide integers are scaled by their range, with a note.  Raises FormatError for other shapes and
+    types and for values that are not finite.
+    """
+    if array.ndim == 2:
+        array = array[:, :, None]
+    if array.ndim != 3 or array.shape[2] not in (1, 2, 3, 4):
+        raise FormatError(f"an array of shape {array.shape} is no picture; expected (H, W) or (H, W, 1 to 4)")
+    notes: list[str] = []
+    samples = to_8_bit(array, notes, sixteen=array.dtype == np.uint16)
+    channels = samples.shape[2]
+    alpha = np.ascontiguousarray(samples[:, :, -1]) if channels in (2, 4) else None
+    colour = samples[:, :, :3] if channels >= 3 else np.repeat(samples[:, :, :1], 3, axis=2)
+    return Pixels(np.array(colour, order="C"), _drop_opaque(alpha), None, notes)
+
+
+def reads_16_bits(image: Image.Image) -> bool:
+    """Whether an opened, not yet loaded, picture stores 16 bits per sample of which Pillow will keep the upper 8."""
+    tiles = getattr(image, "tile", None) or ()
+    return any("16" in str(mode) for tile in tiles for mode in _raw_modes(tile))
+
+
+def _raw_modes(tile: tuple) -> tuple:
+    arguments = tile[3]
+    return arguments[:1] if isinstance(arguments, tuple) else (arguments,)
+
+
+def to_8_bit(samples: np.ndarray, notes: list[str], *, sixteen: bool = False) -> np.ndarray:
+    """Any numeric samples to uint8, rounded; `sixteen`: integers are 16 bit whatever their range."""
+    kind = samples.dtype.kind
+    if samples.size == 0:
+        raise FormatError("the picture has no pixels")
+    if samples.dtype == np.uint8:
+        return samples
+    if kind == "b":
+        return samples.astype(np.uint8) * np.uint8(255)
+    if kind not in "iuf":
+        raise FormatError(f"samples of type {samples.dtype} are no picture")
+    low, high = float(samples.min()), float(samples.max())
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise FormatError("the picture has samples that are not finite numbers")
+    name = "float" if kind == "f" else f"{samples.dtype.itemsize * 8}-bit"
+    if kind == "f" and 0 <= low and high <= 1:
+        scale, what = 255.0, f"{name} samples in 0 to 1 scaled to 8 bits"
+    elif 0 <= low and high <= 255 and not sixteen:
+        scale, what = 1.0, f"{name} samples in 0 to 255 taken as 8 bits"
+    elif 0 <= low and high <= 65535:
+        scale, what = 1 / 257, "16 bits per sample reduced to 8"
+    else:
+        scale = 255 / (high - low) if high > low else 0.0
+        samples, what = samples.astype(np.float64) - low, f"{name} samples from {low:g} to {high:g} stretched to 8 bits"
+    notes.append(what)
+    return np.clip(np.rint(samples * np.float64(scale)), 0, 255).astype(np.uint8)
+
+
+def _drop_opaque(alpha: np.ndarray | None) -> np.ndarray | None:
+    return None if alpha is None or bool((alpha == 255).all()) else alpha
+
+
+def _deep_gray(image: Image.Image, notes: list[str]) -> tuple[Image.Image, np.ndarray | None]:
+    """16-bit, 32-bit and float gray to mode L; a transparent gray value (PNG's tRNS) to alpha."""
+    sixteen = image.mode.startswith("I;16") or reads_16_bits(image)
+    samples = np.asarray(image)
+    clear = image.info.get("transparency")
+    alpha = np.where(samples == clear, 0, 255).astype(np.uint8) if isinstance(clear, int) else None
+    return Image.fromarray(to_8_bit(samples, notes, sixteen=sixteen)), alpha
+
+
+def _split(image: Image.Image) -> tuple[Image.Image, np.ndarray | None]:
+    """Colour (mode L, RGB, CMYK or LAB) and alpha (H, W) uint8 of an 8-bit picture."""
+    gray = image.mode in GRAY_MODES
+    if image.has_transparency_data or image.mode in ("La", "RGBa"):
+        if image.mode == "La":
+            image = image.convert("LA")
+        rgba = image.convert("RGBA")
+        return (rgba.getchannel("R") if gray else rgba.convert("RGB")), np.asarray(rgba.getchannel("A"))
+    if image.mode in ("CMYK", "LAB"):
+        return image, None
+    return image.convert("L" if gray else "RGB"), None
+
+
+def _to_srgb(base: Image.Image, profile: bytes | None, notes: list[str]) -> tuple[Image.Image, bytes | None]:
+    """Colour of mode L, RGB, CMYK or LAB to RGB in sRGB; also the profile where it still describes the result."""
+    if base.mode == "LAB":
+        lab = ImageCms.createProfile("LAB")
+        converted = ImageCms.profileToProfile(base, lab, SRGB, outputMode="RGB")
+        return (converted or base), None
+    if profile is not None:
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            name = ImageCms.getProfileDescription(source).strip()
+            if base.mode != "CMYK" and _same_as_srgb(source, base.mode):
+                return base.convert("RGB"), profile
+            result = _convert(base, source)
+            notes.append(f"colour converted to sRGB from {name!r}")
+            return result, None
+        except (ImageCms.PyCMSError, OSError, ValueError, TypeError):  # what PIL.ImageCms raises, by version
+            notes.append("embedded colour profile unusable, colour taken as sRGB")
+    elif base.mode == "CMYK":
+        notes.append("CMYK without a colour profile, converted by the plain formula")
+    return base.convert("RGB"), None
+
+
+def _convert(base: Image.Image, source: ImageCms.ImageCmsProfile) -> Image.Image:
+    converted = ImageCms.profileToProfile(
+        base,
+        source,
+        SRGB,
+        renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+        outputMode="RGB",
+        flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
+    )
+    assert converted is not None  # None only with inPlace
+    return converted
+
+
+def _same_as_srgb(source: ImageCms.ImageCmsProfile, mode: str) -> bool:
+    """Whether the profile moves no colour of a test chart by more than `SAME_AS_SRGB`."""
+    if mode == "L":
+        chart = np.arange(256, dtype=np.uint8)[None]
+    else:
+        steps = np.linspace(0, 255, 11).round().astype(np.uint8)
+        chart = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(11, -1, 3)
+    picture = Image.fromarray(chart)
+    moved = np.asarray(_convert(picture, source), np.int16) - np.asarray(picture.convert("RGB"), np.int16)
+    return int(np.abs(moved).max()) <= SAME_AS_SRGB

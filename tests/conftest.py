@@ -1,0 +1,46 @@
+"""Fixtures that several test files share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cli_runner import HEIGHT, WIDTH
+from click.testing import CliRunner
+from PIL import Image
+
+from ltokc.cli import cli
+
+
+@pytest.fixture(scope="session")
+def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A picture of 96x80 pixels: a sky, a slope, a disc and some grain."""
+    y, x = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32)
+    rgb = np.stack([90 + y, 120 + 0.6 * y, 230 - 1.5 * y], -1)
+    rgb[y > 40 + 12 * np.sin(x / 15)] *= 0.5
+    rgb[(x - 66) ** 2 + (y - 22) ** 2 < 150] = (250, 230, 120)
+    rgb += np.random.default_rng(0).normal(0, 4, rgb.shape)
+    path = tmp_path_factory.mktemp("photo") / "photo.png"
+    Image.fromarray(rgb.clip(0, 255).astype(np.uint8)).save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def encoded(photo: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """photo as a .ltk file, made by the command."""
+    out = tmp_path_factory.mktemp("encoded") / "photo.ltk"
+    result = CliRunner().invoke(cli, ["encode", str(photo), "-o", str(out)])
+    assert result.exit_code == 0, result.stderr
+    return out.read_bytes()
+
+
+@pytest.fixture
+def here(tmp_path: Path, photo: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty current folder with photo.png and some things that are no pictures."""
+    monkeypatch.chdir(tmp_path)
+    Path("photo.png").write_bytes(photo.read_bytes())
+    Path("text.png").write_text("not a picture")
+    Path("empty.png").touch()
+    Path("folder").mkdir()
+    return tmp_path

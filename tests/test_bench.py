@@ -1,0 +1,277 @@
+"""The benchmark: rivals through their adapters, tables, files it writes."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+pytest.importorskip("scipy")
+
+from bench.codecs import JpegXl, fit, make_codec
+from bench.curves import MEAN_COLUMNS, bd_rates, markdown, mean_rows, read_means, write_means
+from bench.metrics import METRICS, Reference
+from bench.run import finite, parse_qualities
+from bench.run import main as run_main
+from bench.sidebyside import main as sidebyside_main
+from bench.speed import benchmark, ratios, synthetic_picture
+from ltokc.errors import UsageError
+
+RIVALS = ("jpeg", "webp", "avif", "jpeg_half", "webp_quarter", "avif_half")
+CURVE = [(0.05, 20.0), (0.1, 24.0), (0.2, 27.5), (0.4, 31.0), (0.9, 35.0)]
+
+
+@pytest.fixture(scope="module")
+def picture() -> Image.Image:
+    return synthetic_picture(192, 170)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("pictures")
+    for name, size in (("b.png", (176, 168)), ("a.png", (164, 200))):
+        synthetic_picture(*size).save(path / name)
+    return path
+
+
+@pytest.mark.parametrize("name", RIVALS)
+def test_a_rival_gives_back_the_same_size_and_improves_with_quality(name: str, picture: Image.Image) -> None:
+    codec, reference = make_codec(name), Reference(picture)
+    sizes, errors = [], []
+    for quality in (10, 80):
+        data = codec.encode(picture, quality)
+        decoded = codec.decode(data)
+        assert decoded.size == picture.size and decoded.mode == "RGB"
+        scores = reference.score(decoded, len(data))
+        sizes.append(scores["bytes"])
+        errors.append(scores["psnr"])
+    assert sizes[0] < sizes[1] and errors[0] < errors[1]
+
+
+def test_rivals_write_the_options_they_promise(picture: Image.Image) -> None:
+    data = make_codec("jpeg").encode(picture, 50)
+    assert b"\xff\xc2" in data  # progressive
+    start = data.index(b"\xff\xc2")
+    assert data[start + 11] == 0x22  # luma sampled 2x2 as densely as chroma
+    assert make_codec("webp").encode(picture, 50)[8:12] == b"WEBP"
+    assert make_codec("avif").encode(picture, 50)[4:12] == b"ftypavif"
+
+
+@pytest.mark.parametrize("name", ["gif", "jpeg_third", "ltokc_half", ""])
+def test_unknown_codecs_are_refused(name: str) -> None:
+    with pytest.raises(UsageError):
+        make_codec(name)
+
+
+@pytest.mark.skipif(JpegXl.available(), reason="JPEG XL is there")
+def test_a_missing_program_is_named() -> None:
+    with pytest.raises(UsageError, match="cjxl"):
+        make_codec("jxl")
+
+
+@pytest.mark.skipif(not JpegXl.available(), reason="needs cjxl and djxl")
+def test_jpeg_xl(picture: Image.Image) -> None:
+    codec = make_codec("jxl")
+    sizes = [len(codec.encode(picture, distance)) for distance in (10, 2)]
+    assert sizes[0] < sizes[1] and codec.decode(codec.encode(picture, 2)).size == picture.size
+
+
+@pytest.mark.parametrize("name", ["jpeg", "webp", "avif"])
+def test_a_search_for_a_size_ends_just_under_it(name: str, picture: Image.Image) -> None:
+    codec = make_codec(name)
+    limit = len(codec.encode(picture, 47))
+    found = codec.encode_to_size(picture, limit)
+    assert found is not None and 0.9 * limit < len(found.data) <= limit
+    assert codec.encode_to_size(picture, 50) is None
+
+
+def test_a_codec_that_does_not_go_so_low_is_downscaled(picture: Image.Image) -> None:
+    smallest = len(make_codec("webp").encode(picture, 0))
+    codec, found = fit("webp", picture, smallest)
+    assert codec.name == "webp" and len(found.data) <= smallest
+    codec, found = fit("webp", picture, smallest - 1)
+    assert codec.name == "webp_half" and len(found.data) < smallest
+    codec, found = fit("webp", picture, 20)
+    assert codec.name == "webp_quarter" and len(found.data) > 20
+    assert codec.decode(found.data).size == picture.size
+
+
+def row(codec: str, q: float, bpp: float, psnr: float, image: str = "a.png") -> dict:
+    return {"image": image, "codec": codec, "q": q, "bytes": round(bpp * 1000), "bpp": bpp, "psnr": psnr,
+            "ms_ssim": None, "lpips_squeeze": None, "ssimulacra2": None}  # fmt: skip
+
+
+def test_means_are_over_pictures() -> None:
+    (mean,) = mean_rows([row("jpeg", 5, 0.2, 20.0), row("jpeg", 5, 0.4, 30.0, "b.png")])
+    assert mean["images"] == 2 and mean["bpp"] == pytest.approx(0.3) and mean["psnr"] == 25
+    assert mean["psnr_pooled"] == pytest.approx(-10 * math.log10((10**-2 + 10**-3) / 2))
+    assert (mean["mean_bytes"], mean["min_bytes"], mean["max_bytes"]) == (300, 200, 400)
+    assert mean["ms_ssim"] is None and tuple(mean) == MEAN_COLUMNS
+
+
+def test_means_survive_a_csv(tmp_path: Path) -> None:
+    means = mean_rows([row("jpeg", 5, 0.25, 20.0), row("webp", 0.05, 0.5, 25.5)])
+    write_means(tmp_path / "means.csv", means)
+    back = read_means(tmp_path / "means.csv")
+    assert back == [m | {"psnr_pooled": round(m["psnr_pooled"], 5)} for m in means]
+    (tmp_path / "bad.csv").write_text("codec,q\njpeg,5\n")
+    with pytest.raises(UsageError, match="bpp"):
+        read_means(tmp_path / "bad.csv")
+
+
+def test_table_has_the_codec_itself_and_its_envelope() -> None:
+    rows = [row("ltokc", q, rate / 2, metric) for q, (rate, metric) in enumerate(CURVE)]
+    rows += [row("avif", q, rate, metric) for q, (rate, metric) in enumerate(CURVE)]
+    rows += [row("avif_half", q, rate / 4, metric - 3) for q, (rate, metric) in enumerate(CURVE)]
+    rates = bd_rates(mean_rows(rows))
+    psnr = [rate for rate in rates if rate["metric"] == "psnr"]
+    assert [rate["curves"] for rate in psnr] == [["avif"], ["avif", "avif_half"]]
+    assert psnr[0]["bd_rate"] == pytest.approx(-0.5) and psnr[1]["bd_rate"] > -0.5
+    table = markdown(rates).splitlines()
+    assert table[0].count("|") == len(METRICS) + 2
+    assert table[2].startswith("| AVIF | no overlap | no overlap | -50.0 % (20.0 to 35.0) |")
+    assert table[3].startswith("| AVIF with half size |")
+
+
+def test_qualities_of_a_run() -> None:
+    assert parse_qualities((), ["jpeg"])["jpeg"][0] == 1
+    assert parse_qualities(("0,0.5",), ["ltokc", "jpeg"])["ltokc"] == (0, 0.5)
+    assert parse_qualities(("7", "webp=1,2"), ["webp"]) == {"webp": (1, 2)}
+    for bad in ("5", "webp=1", "jpeg=x"):
+        with pytest.raises(UsageError):
+            parse_qualities((bad,), ["jpeg", "avif"])
+
+
+def test_json_has_no_infinities() -> None:
+    assert finite({"a": [1.5, math.inf, (math.nan, "x")]}) == {"a": [1.5, None, [None, "x"]]}
+
+
+def test_ssimulacra2_is_near_the_package_and_falls_with_quality(picture: Image.Image) -> None:
+    package = pytest.importorskip("ssimulacra2")
+    from io import BytesIO
+
+    from bench.ssimulacra2 import Reference as Ssimulacra2Reference
+    from bench.ssimulacra2 import kernel
+
+    assert kernel().sum() == pytest.approx(1) and np.array_equal(np.round(kernel(), 9), np.round(kernel()[::-1], 9))
+    original = np.asarray(picture)
+    reference = Ssimulacra2Reference(original)
+    assert reference.score(original) == pytest.approx(100)
+    scores = []
+    for quality in (20, 50, 90):
+        data = make_codec("jpeg").encode(picture, quality)
+        decoded, (a, b) = make_codec("jpeg").decode(data), (BytesIO(), BytesIO())
+        picture.save(a, format="PNG")
+        decoded.save(b, format="PNG")
+        scores.append(reference.score(np.asarray(decoded)))
+        assert abs(scores[-1] - package.compute_ssimulacra2(a, b)) < 6
+    assert scores == sorted(scores)
+
+
+def test_metrics_that_cannot_be_had_are_none() -> None:
+    tiny = synthetic_picture(7, 40)
+    scores = Reference(tiny).score(tiny, 10)
+    assert scores["ssimulacra2"] is None and scores["ms_ssim"] is None and scores["lpips_squeeze"] is None
+    assert scores["psnr"] == math.inf and scores["bytes"] == 10
+
+
+def test_run_writes_rows_means_and_what_it_ran_on(folder: Path, tmp_path: Path) -> None:
+    out, table = tmp_path / "results.json", tmp_path / "means.csv"
+    arguments = [
+        "--images",
+        folder,
+        "--codecs",
+        "jpeg,webp_half",
+        "--qualities",
+        "jpeg=10,60",
+        "--qualities",
+        "webp_half=20",
+    ]
+    result = CliRunner().invoke(run_main, [str(a) for a in (*arguments, "--out", out, "--csv", table)])
+    assert result.exit_code == 0, result.output
+    report = json.loads(out.read_text())
+    assert report["images"] == ["a.png", "b.png"]
+    assert [(r["image"], r["codec"], r["q"]) for r in report["rows"]] == [
+        (image, codec, q)
+        for image in ("a.png", "b.png")
+        for codec, q in (("jpeg", 10), ("jpeg", 60), ("webp_half", 20))
+    ]
+    assert all(r["bytes"] > 0 and r["psnr"] > 10 and 0 < r["ms_ssim"] < 1 for r in report["rows"])
+    assert report["versions"]["pillow"] and report["machine"]["cores"] and "commit" in report
+    assert str(folder) not in out.read_text()
+    assert [(m["codec"], m["q"], m["images"]) for m in read_means(table)] == [
+        ("jpeg", 10, 2),
+        ("jpeg", 60, 2),
+        ("webp_half", 20, 2),
+    ]
+
+
+def test_ready_curves_are_not_measured_again(folder: Path, tmp_path: Path) -> None:
+    ready = tmp_path / "rivals.csv"
+    write_means(ready, mean_rows([row("jpeg", q, rate, metric) for q, (rate, metric) in enumerate(CURVE)]))
+    common = ["--images", str(folder), "--rivals", str(ready), "--out", str(tmp_path / "results.json")]
+    result = CliRunner().invoke(run_main, [*common, "--codecs", "jpeg,webp", "--qualities", "webp=5", "--limit", "1"])
+    assert result.exit_code == 0, result.output
+    report = json.loads((tmp_path / "results.json").read_text())
+    assert {r["codec"] for r in report["rows"]} == {"webp"} and report["ready_curves"] == ["jpeg"]
+    assert [m["codec"] for m in report["means"]] == ["webp"] + ["jpeg"] * 5
+    result = CliRunner().invoke(run_main, [*common, "--codecs", "jpeg"])
+    assert result.exit_code == 1 and "nothing to measure" in result.output
+
+
+def test_run_in_processes_gives_the_same_rows(folder: Path, tmp_path: Path) -> None:
+    rows = []
+    for jobs in ("1", "2"):
+        out = tmp_path / f"{jobs}.json"
+        words = ["--images", str(folder), "--codecs", "jpeg", "--qualities", "30", "--jobs", jobs, "--out", str(out)]
+        assert CliRunner().invoke(run_main, words).exit_code == 0
+        rows.append([{k: v for k, v in r.items() if "seconds" not in k} for r in json.loads(out.read_text())["rows"]])
+    assert rows[0] == rows[1]
+
+
+def test_plot_is_a_picture(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    from bench.plot import main as plot_main
+
+    means = mean_rows(
+        [row(codec, q, rate, metric) for codec in ("ltokc", "avif_half") for q, (rate, metric) in enumerate(CURVE)]
+    )
+    (tmp_path / "results.json").write_text(json.dumps({"means": means}))
+    out = tmp_path / "curves.png"
+    result = CliRunner().invoke(plot_main, [str(tmp_path / "results.json"), "--out", str(out)])
+    assert result.exit_code == 0, result.output
+    with Image.open(out) as image:
+        assert image.format == "PNG" and min(image.size) > 300
+
+
+def test_side_by_side_and_close_up(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "sheet.png"
+    words = ["--image", str(folder / "a.png"), "--bytes", "900", "--codecs", "webp,jpeg", "--out", str(out)]
+    result = CliRunner().invoke(sidebyside_main, words)
+    assert result.exit_code == 0, result.output
+    assert "WebP" in result.output and "JPEG" in result.output and "PSNR" in result.output
+    with Image.open(out) as whole:
+        assert whole.width > 3 * 164 and whole.height > 200
+    result = CliRunner().invoke(sidebyside_main, [*words, "--crop", "10,20,30,40", "--zoom", "8"])
+    assert result.exit_code == 0, result.output
+    with Image.open(out) as close:
+        assert close.height > 40 * 8
+        pixel = Image.open(folder / "a.png").convert("RGB").getpixel((10, 20))
+        assert close.getpixel((8, 8)) == close.getpixel((15, 15)) == pixel
+    for bad in ("1,2,3", "150,0,30,30", "-1,0,5,5"):
+        result = CliRunner().invoke(sidebyside_main, [*words, "--crop", bad])
+        assert result.exit_code == 1 and "--crop" in result.output
+
+
+def test_speed_of_rivals_and_ratios() -> None:
+    report = benchmark(synthetic_picture(64, 48), 0.6, 1, ("webp",))
+    assert report["in_process"]["webp"]["encode_seconds"] > 0
+    assert 5 < report["start_to_file"]["webp"]["decode"]["peak_megabytes"] < 500
+    assert report["ratios"]["in_process"] == {}
+    found = ratios({"ltokc": {"a": {"b": 3.0}}, "webp": {"a": {"b": 2.0}}}, {"x": ("a", "b")})
+    assert found == {"webp": {"x": 1.5}}

@@ -1,0 +1,188 @@
+"""Training on small generated pictures: the loss falls, runs resume exactly, stages freeze what they say, models come out."""
+
+import io
+import json
+import tarfile
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+torch = pytest.importorskip("torch")
+
+from safetensors.torch import save_file  # noqa: E402
+
+from ltokc.errors import ModelError  # noqa: E402
+from ltokc.train.data import Crops, Pictures  # noqa: E402
+from ltokc.train.loop import Trainer  # noqa: E402
+from ltokc.train.lpips import LPIPS, Fire, texture_distance  # noqa: E402
+from ltokc.train.optim import orthogonalise  # noqa: E402
+from ltokc.train.recipe import Loss, Recipe, read_recipe  # noqa: E402
+from ltokc.train.ssim import structural_loss  # noqa: E402
+from tests.small_model import LEVELS, small_config  # noqa: E402
+
+RECIPE = Recipe(
+    batch=2, crop=64, steps=6, warmup=2, held_out=1, optimizer="muon", model=small_config(), loss=Loss(rate=(0.5,) * len(LEVELS))
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def lpips(tmp_path_factory):
+    """LPIPS with random weights: the right shapes, and a distance of sorts."""
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("lpips") / "lpips.safetensors"
+    widths = (64, 128, 256, 384, 384, 512, 512)
+    sizes = {3: (64, 16, 64), 4: (128, 16, 64), 6: (128, 32, 128), 7: (256, 32, 128), 9: (256, 48, 192), 10: (384, 48, 192),
+             11: (384, 64, 256), 12: (512, 64, 256)}  # fmt: skip
+    tensors = {"features.0.weight": torch.randn(64, 3, 3, 3) * 0.2, "features.0.bias": torch.zeros(64)}
+    for i, size in sizes.items():
+        tensors |= {f"features.{i}.{k}": v for k, v in Fire(*size).state_dict().items()}
+    save_file(tensors | {f"lin.{i}": torch.rand(1, c, 1, 1) / c for i, c in enumerate(widths)}, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def shard(tmp_path_factory):
+    rng = np.random.default_rng(0)
+    path = tmp_path_factory.mktemp("shards") / "train-000.tar"
+    with tarfile.open(path, "w") as tar:
+        for i in range(6):
+            small = Image.fromarray(rng.integers(0, 256, (4, 5, 3), np.uint8))
+            data = io.BytesIO()
+            small.resize((96 + 8 * i, 80), Image.Resampling.BICUBIC).save(data, "WEBP", quality=90)
+            member = tarfile.TarInfo(f"{i}.webp")
+            member.size = data.tell()
+            tar.addfile(member, io.BytesIO(data.getvalue()))
+    return path
+
+
+@pytest.fixture
+def pictures(shard, tmp_path):
+    return Pictures([shard], tmp_path / "cache", held_out=1)
+
+
+def weights(trainer):
+    return {k: v.clone() for k, v in trainer.net.state_dict().items()}
+
+
+def test_a_resumed_run_is_the_undisturbed_one(pictures, lpips, tmp_path):
+    whole = Trainer(RECIPE, lpips)
+    whole.run(pictures, tmp_path / "whole")
+    first = Trainer(replace(RECIPE, steps=3, decay=0.0), lpips)
+    first.run(pictures, tmp_path / "parts")
+    second = Trainer(replace(RECIPE, decay=0.0), lpips)
+    assert second.resume(tmp_path / "parts") and second.step == 3 and second.samples == 6
+    second.run(pictures, tmp_path / "parts")
+    undisturbed = Trainer(replace(RECIPE, decay=0.0), lpips)
+    undisturbed.run(pictures, tmp_path / "undisturbed")
+    for name, value in weights(undisturbed).items():
+        assert torch.equal(value, second.net.state_dict()[name]), name
+        assert torch.equal(undisturbed.ema.state_dict()[name], second.ema.state_dict()[name]), name
+
+
+def test_the_loss_falls(pictures, lpips, tmp_path):
+    trainer = Trainer(replace(RECIPE, steps=40, batch=4, lr=2e-3), lpips)
+    trainer.run(pictures, tmp_path, log_every=10)
+    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    losses = [row["loss"] for row in rows if "loss" in row]
+    assert len(losses) == 4 and losses[-1] < 0.8 * losses[0]
+
+
+@pytest.mark.parametrize(("stage", "learning"), [("prior", ("prior.",)), ("finish", ("final.", "head.", "up.0.", "pre.0."))])
+def test_a_stage_changes_only_what_it_says(stage, learning, pictures, lpips, tmp_path):
+    trainer = Trainer(replace(RECIPE, train=stage, steps=2), lpips)
+    before = weights(trainer)
+    trainer.run(pictures, tmp_path)
+    changed = {name for name, value in weights(trainer).items() if not torch.equal(value, before[name])}
+    assert changed and all(name.startswith(learning) for name in changed)
+
+
+def test_a_packed_model_encodes_and_decodes(pictures, lpips, tmp_path, monkeypatch):
+    import ltokc
+    from ltokc import model
+    from ltokc.train.package import package
+
+    trainer = Trainer(replace(RECIPE, steps=2), lpips)
+    trainer.run(pictures, tmp_path / "run")
+    entry = package(
+        tmp_path / "run" / "ema.safetensors", tmp_path / "models", name="tiny", model_id=77, quality=[[0, 1], [1, len(LEVELS)]],
+        license="none", description="a test",
+    )  # fmt: skip
+    monkeypatch.setenv("LTOKC_MODELS", str(tmp_path / "models"))
+    model.open_model.cache_clear()
+    data = ltokc.encode(pictures[0], quality=0.8, model="tiny")
+    assert ltokc.info(data).model == "tiny" and ltokc.info(data).model_id == entry["id"] == 77
+    onnx, torch_ = (np.asarray(ltokc.decode(data, backend=b)).astype(int) for b in ("onnx", "torch"))
+    assert onnx.shape == pictures[0].shape and np.abs(onnx - torch_).max() <= 2
+    model.open_model.cache_clear()
+
+
+def test_two_processes_train_one_network(shard, lpips, tmp_path):
+    """Through the command line, two workers; the parameters of both are averaged at the end."""
+    from tests.cli_runner import run
+
+    recipe = tmp_path / "recipe.toml"
+    config = small_config()
+    levels = ", ".join(f'{{stride = {v.stride}, digits = {v.digits}, size = {v.size}}}' for v in config.levels)
+    fields = "\n".join(f"{k} = {list(getattr(config, k))}" for k in config.__slots__ if k not in ("levels", "final_blocks"))
+    recipe.write_text(
+        f"batch = 2\ncrop = 64\nminutes = 0.02\nheld_out = 1\n[loss]\nrate = {[0.5] * len(LEVELS)}\n"
+        f"[model]\n{fields}\nfinal_blocks = 1\nlevels = [{levels}]\n"
+    )
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    Image.new("RGB", (70, 64), "red").save(folder / "a.png")
+    result = run("train", str(recipe), "--shards", str(shard.parent), "--lpips", str(lpips), "--out", str(tmp_path / "out"),
+                 "--workers", "2", "--evaluate", str(folder))  # fmt: skip
+    assert result.exit_code == 0, result.stderr
+    rows = [json.loads(line) for line in (tmp_path / "out" / "log.jsonl").read_text().splitlines()]
+    assert rows[0]["workers"] == 2
+    assert [row["levels"] for row in rows if "levels" in row] == list(range(1, len(LEVELS) + 1))
+    assert (tmp_path / "out" / "ema.safetensors").exists()
+
+
+@pytest.mark.parametrize("text", ["steps = 1\nspeed = 3\n", "steps = 1\ntrain = 'half'\n", "steps = 1\ncrop = 100\n", "x =", "batch = 2\n"])
+def test_a_bad_recipe_is_one_line(text, tmp_path):
+    path = tmp_path / "recipe.toml"
+    path.write_text(text)
+    with pytest.raises(ModelError, match=r"recipe\.toml"):
+        read_recipe(path)
+
+
+def test_crops_have_the_size_and_come_from_the_seed(pictures):
+    a, b = (next(Crops(pictures, 64, 5, np.random.default_rng(3), text_share=0.5)) for _ in range(2))
+    assert a.shape == (5, 64, 64, 3) and a.dtype == np.uint8 and (a == b).all()
+
+
+def test_held_out_pictures_are_not_trained_on(pictures):
+    assert len(pictures) == 5 and len(pictures.held_out) == 1
+
+
+def test_perceptual_terms_are_zero_for_equal_pictures_and_grow_with_blur(lpips):
+    torch.manual_seed(0)
+    x = torch.rand(1, 3, 64, 64) * 2 - 1
+    soft, softer = (torch.nn.functional.avg_pool2d(x, n, 1, n // 2) for n in (3, 7))
+    net = LPIPS(lpips)
+    for distance in (
+        lambda a, b: net(a, b).item(),
+        lambda a, b: structural_loss(a, b).item(),
+        lambda a, b: texture_distance(net.raw_taps(a), net.raw_taps(b)).item(),
+    ):
+        assert abs(distance(x, x)) < 1e-5
+        assert 1e-4 < distance(soft, x) < distance(softer, x)
+
+
+def test_orthogonalised_matrices_have_singular_values_near_one():
+    torch.manual_seed(0)
+    for shape in ((3, 20, 50), (2, 50, 20)):
+        values = torch.linalg.svdvals(orthogonalise(torch.randn(shape)).float())
+        assert values.min() > 0.5 and values.max() < 1.4
