@@ -135,15 +135,7 @@ def read_segment(
     """
     decoder = CutDecoder(data, backend) if cut else RangeDecoder(data, backend)
     levels = prior.levels
-    depths: np.ndarray | None = None
-    if depth_map:
-        values = np.zeros(rows * columns, np.int64)
-        for i, (_, counts) in enumerate(depth_counts(values, (rows, columns), len(levels))):
-            symbol = decoder.decode(counts)
-            if not len(symbol):
-                break
-            values[i] = symbol[0]
-        depths = values.reshape(rows, columns)
+    depths = read_depths(decoder, rows, columns, len(levels)) if depth_map else None
     sent = full_masks(levels, rows, columns, depths)
     if not cut and tokens > sum(int(mask.sum()) for mask in sent):
         raise FormatError("the stream claims more tokens than its cells can hold")
@@ -169,6 +161,26 @@ def read_segment(
         if left > 0:
             state.absorb(digits, mask)
     return digits_out, masks_out
+
+
+def read_depths(decoder: RangeDecoder | CutDecoder, rows: int, columns: int, levels: int) -> npt.NDArray[np.int64]:
+    """The depth map at the head of a stream, (rows, columns); cells that a cut stream does not reach keep nothing."""
+    values = np.zeros(rows * columns, np.int64)
+    for i, (_, counts) in enumerate(depth_counts(values, (rows, columns), levels)):
+        symbol = decoder.decode(counts)
+        if not len(symbol):
+            break
+        values[i] = symbol[0]
+    return values.reshape(rows, columns)
+
+
+def reopen(prior: Prior, data: bytes, tokens: int, rows: int, columns: int, *, depth_map: bool = False) -> SegmentWriter:
+    """A writer over the tokens of a whole stream, to cut it or to check it; it has no more of them.  Raises FormatError."""
+    digits, _ = read_segment(prior, data, tokens, rows, columns, depth_map=depth_map)
+    depths = read_depths(RangeDecoder(data), rows, columns, len(prior.levels)) if depth_map else None
+    writer = SegmentWriter(prior, digits, depths)
+    writer.total = tokens
+    return writer
 
 
 def depth_counts(values: np.ndarray, grid: tuple[int, int], levels: int) -> Iterator[tuple[int, np.ndarray]]:

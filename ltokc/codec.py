@@ -5,7 +5,6 @@ numpy, Pillow and the runtimes are imported by the verbs that need them, so that
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -233,7 +232,7 @@ def _cut_out(model: Model, grids: list, box: tuple[int, int, int, int]) -> list:
 def _at_keep(writers: list[SegmentWriter], keep: float) -> list[int]:
     from ltokc.bitstream import tokens_at
 
-    return [tokens_at(writer.masks, keep) for writer in writers]
+    return [min(tokens_at(writer.masks, keep), writer.total) for writer in writers]
 
 
 def _share(writers: list[SegmentWriter], tokens: int) -> list[int]:
@@ -304,7 +303,7 @@ def _read_tokens(model: Model, ltk: Ltk, limit: int | None) -> TokenArrays:
     boxes = segment_boxes(ltk.width, ltk.height, ltk.segment_cells)
     total = max(1, sum(segment.tokens for segment in ltk.segments))
     for segment, box in zip(ltk.segments, boxes, strict=True):
-        part = None if limit is None else math.ceil(segment.tokens * limit / total) if len(boxes) > 1 else limit
+        part = None if limit is None else limit if len(boxes) == 1 else segment.tokens * limit // total
         part_digits, part_masks = read_segment(
             model.prior, segment.stream, segment.tokens, box[3], box[2],
             depth_map=segment.depth_map, cut=ltk.truncated, limit=part,
@@ -317,15 +316,13 @@ def _read_tokens(model: Model, ltk: Ltk, limit: int | None) -> TokenArrays:
 
 def _writers_of(model: Model, ltk: Ltk) -> list[SegmentWriter]:
     """Writers over the tokens of an existing file."""
-    from ltokc.bitstream import SegmentWriter, read_segment
+    from ltokc.bitstream import reopen
 
-    writers = []
-    for segment, box in zip(ltk.segments, segment_boxes(ltk.width, ltk.height, ltk.segment_cells), strict=True):
-        if segment.depth_map:
-            raise FormatError("depth maps are not written by this version")
-        digits, _ = read_segment(model.prior, segment.stream, segment.tokens, box[3], box[2])
-        writers.append(SegmentWriter(model.prior, digits))
-    return writers
+    boxes = segment_boxes(ltk.width, ltk.height, ltk.segment_cells)
+    return [
+        reopen(model.prior, segment.stream, segment.tokens, rows, columns, depth_map=segment.depth_map)
+        for segment, (_, _, columns, rows) in zip(ltk.segments, boxes, strict=True)
+    ]
 
 
 def _tokens_total(entry: zoo.ModelEntry, ltk: Ltk) -> int:

@@ -31,6 +31,14 @@ class LevelShape:
     size: int
 
 
+def check_shapes(levels: tuple[LevelShape, ...]) -> None:
+    """Raises ModelError unless strides halve from 64 without a gap and sizes are odd, 3 to 15."""
+    strides = [level.stride for level in levels]
+    falling = strides == sorted(strides, reverse=True) and set(strides) == {64 >> i for i in range(len(set(strides)))}
+    if not levels or not falling or any(level.size not in range(3, 16, 2) or level.digits < 1 for level in levels):
+        raise ModelError("the levels of the model are not those of a ladder")
+
+
 class IntegerLayer:
     """y = floor(acc * 2**-shift + 1/2) with acc = W x + b; W int8 (co, K), b int32 (co,), shift int (co,)."""
 
@@ -130,6 +138,7 @@ class Prior:
             self.table = tensors["prior.exp_table"].astype(np.int64)
             if self.table.shape != (TABLE_SIZE,) or self.table[0] != 2**16 or self.table.min() < 0:
                 raise ModelError("prior.exp_table is not the table of the format")
+            check_shapes(levels)
             strides = sorted({level.stride for level in levels}, reverse=True)
             self.up = [IntegerLayer(tensors, f"prior.up.{i}") for i in range(len(strides) - 1)]
             self.mix = [IntegerBlock(tensors, f"prior.mix.{i}") for i in range(len(strides) - 1)]

@@ -47,7 +47,8 @@ def render() -> str:
     """The whole page, Markdown."""
     from ltokc.cli import cli
 
-    return TOP + "".join(f"\n## {path}\n\n```\n{text.rstrip()}\n```\n" for path, text in pages(cli, "ltokc"))
+    text = "".join(f"\n## {path}\n\n```\n{text.rstrip()}\n```\n" for path, text in pages(cli, "ltokc"))
+    return TOP + text.replace("[COMMAND] [ARGS]", "COMMAND [ARGS]")  # as click before 8.5 has it
 
 
 def main() -> int:

@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 
-from ltokc.bitstream import SegmentWriter, full_masks, read_segment, token_capacity, tokens_at
-from ltokc.errors import FormatError
-from ltokc.prior import Prior
+from ltokc.bitstream import SegmentWriter, full_masks, read_segment, reopen, token_capacity, tokens_at
+from ltokc.errors import FormatError, ModelError
+from ltokc.prior import LevelShape, Prior
 from tests.small_model import LEVELS, random_grids, small_ladder
 
 pytest.importorskip("torch")
 ROWS, COLUMNS = 2, 3
+TABLE = np.rint(65536 * np.exp(-np.arange(1024) / 64)).astype(np.int32)
 
 
 @pytest.fixture(scope="module")
@@ -88,3 +89,18 @@ def test_estimated_bits_are_the_stream_s(writer):
 def test_tokens_at_is_monotone(writer):
     counts = [tokens_at(writer.masks, keep) for keep in np.linspace(0, 5, 60)]
     assert counts == sorted(counts) and counts[0] == 0 and counts[-1] == writer.total
+
+
+def test_a_stream_with_depths_is_cut_and_written_again(prior):
+    depths = np.array([[5, 3, 0], [1, 5, 2]])
+    kept = full_masks(LEVELS, ROWS, COLUMNS, depths)
+    digits = [d * m[..., None] for d, m in zip(random_grids(ROWS, COLUMNS, 1.0)[0], kept, strict=True)]
+    writer = SegmentWriter(prior, digits, depths)
+    again = reopen(prior, writer.stream(200), 200, ROWS, COLUMNS, depth_map=True)
+    assert again.stream(200) == writer.stream(200) and again.stream(90) == writer.stream(90)
+
+
+@pytest.mark.parametrize("levels", [(), ((32, 3, 5),), ((64, 3, 5), (16, 3, 5)), ((64, 3, 4),), ((64, 3, 17),), ((64, 0, 5),)])
+def test_levels_that_are_no_ladder_are_refused(levels):
+    with pytest.raises(ModelError, match="ladder"):
+        Prior({"prior.start": np.zeros(4), "prior.exp_table": TABLE}, tuple(LevelShape(*level) for level in levels))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ltokc.commands.pack import pack
 from ltokc.commands.report import Report, reporting
 from ltokc.errors import ModelError
 
@@ -134,3 +135,6 @@ def verify(report: Report, names: tuple[str, ...]) -> None:
             report.say(f"{name}: ok")
             report.record({"input": name, "ok": True})
     report.finish()
+
+
+models.add_command(pack)

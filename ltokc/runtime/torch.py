@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 
 from ltokc.errors import ModelError
 from ltokc.nn.config import LadderConfig
@@ -24,11 +24,14 @@ class TorchRuntime:
         self.device = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
         if threads:
             torch.set_num_threads(threads)
-        with safe_open(folder / "model.safetensors", "pt") as f:
-            self.net = Ladder(LadderConfig.from_json(f.metadata()["config"]))
-            state = {k: f.get_tensor(k).float() for k in f.keys() if not k.startswith("prior.")}  # noqa: SIM118
-        del self.net.prior
-        self.net.load_state_dict(state)
+        try:
+            with safe_open(folder / "model.safetensors", "pt") as f:
+                self.net = Ladder(LadderConfig.from_json(f.metadata()["config"]))
+                state = {k: f.get_tensor(k).float() for k in f.keys() if not k.startswith("prior.")}  # noqa: SIM118
+            del self.net.prior
+            self.net.load_state_dict(state)
+        except (OSError, SafetensorError, LookupError, TypeError, ValueError, RuntimeError) as error:
+            raise ModelError(f"cannot load model.safetensors: {str(error).splitlines()[0]}") from error
         self.net = self.net.eval().requires_grad_(False).to(self.device)
         self.name = f"torch {torch.__version__} {self.device}"
 

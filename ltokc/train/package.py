@@ -19,12 +19,6 @@ from ltokc.weights import read_config
 from ltokc.zoo import sha256
 
 FILES = ("model.safetensors", "tokenizer.onnx", "detokenizer.onnx")
-PICTURE_ONLY = (
-    "final.",
-    "head.",
-    "up.0.",
-    "pre.0.",
-)  # after the last token: may improve without changing the bitstream
 
 
 def load_ladder(weights: Path) -> Ladder:

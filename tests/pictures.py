@@ -1,0 +1,42 @@
+"""Small synthetic pictures for the tests of the codec."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageCms
+
+
+def smooth(width: int, height: int) -> np.ndarray:
+    """(height, width, 3) uint8: slopes of every channel, different at every corner, far from black and white."""
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    y, x = y / max(1, height - 1), x / max(1, width - 1)
+    return np.stack([60 + 130 * x, 180 - 90 * y, 80 + 70 * x * y], -1).round().astype(np.uint8)
+
+
+def grainy(width: int, height: int, seed: int = 0) -> np.ndarray:
+    """(height, width, 3) uint8 with much to code: slopes, edges and noise."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    edges = 50 * np.sign(np.sin(x / 9) + np.cos(y / 13))[..., None]
+    return (smooth(width, height) + edges + rng.normal(0, 25, (height, width, 3))).clip(0, 255).astype(np.uint8)
+
+
+def file(image: Image.Image, kind: str, **options: Any) -> io.BytesIO:
+    """The picture as a file of this kind."""
+    out = io.BytesIO()
+    image.save(out, kind, **options)
+    out.seek(0)
+    return out
+
+
+def srgb_profile() -> bytes:
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def mean_error(a: Any, b: Any) -> float:
+    """Largest difference of the channels' means over the picture."""
+    means = (np.asarray(v, float).reshape(-1, 3).mean(0) for v in (a, b))
+    return float(np.abs(np.subtract(*means)).max())
