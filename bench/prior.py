@@ -63,7 +63,9 @@ def torch_bits(weights: Path, quantised: bool, pictures: list[list[np.ndarray]])
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=Path, required=True)
-    parser.add_argument("--weights", type=Path, help="the model's training weights (ema.safetensors), for `unquantised`")
+    parser.add_argument(
+        "--weights", type=Path, help="the model's training weights (ema.safetensors), for `unquantised`"
+    )
     parser.add_argument("--float", type=Path, dest="twin", help="weights of a run with quantised_prior = false")
     parser.add_argument("--model")
     parser.add_argument("--out", type=Path, required=True)
@@ -91,9 +93,11 @@ def main(argv: list[str] | None = None) -> int:
                 bits["adaptive"] += adaptive_bits(symbols.ravel(), size)
                 bits["contextual"] += sum(adaptive_bits(symbols[classes == c], size) for c in range(4))
     order0 = 0.0
-    for k, size in enumerate(model.levels):
-        for j in range(size.digits):
-            counts = np.bincount(np.concatenate([p[k][:, :, j].ravel() for p in pictures]).astype(int) + (size.size - 1) // 2)
+    for k, level in enumerate(model.levels):
+        for j in range(level.digits):
+            counts = np.bincount(
+                np.concatenate([p[k][:, :, j].ravel() for p in pictures]).astype(int) + (level.size - 1) // 2
+            )
             share = counts[counts > 0] / counts.sum()
             order0 -= counts.sum() * float((share * np.log2(share)).sum())
     bits["order-0"] = order0
@@ -102,13 +106,16 @@ def main(argv: list[str] | None = None) -> int:
     if options.twin:
         bits["float"] = torch_bits(options.twin, False, pictures)
     result = {
-        "environment": environment(), "images": len(pictures), "tokens": tokens, "file_bits_per_token": file_bits / tokens,
+        "environment": environment(), "images": len(pictures), "tokens": tokens,
+        "file_bits_per_token": file_bits / tokens,
         "bits_per_token": {k: round(v / tokens, 4) for k, v in bits.items()},
         "against_network": {k: round(v / bits["network"] - 1, 4) for k, v in bits.items()},
     }  # fmt: skip
     options.out.write_text(json.dumps(result, indent=1) + "\n")
     for name, value in sorted(bits.items(), key=lambda item: -item[1]):
-        sys.stdout.write(f"{name:12s} {value / tokens:8.3f} bits/token  {100 * (value / bits['network'] - 1):+7.1f} %\n")
+        sys.stdout.write(
+            f"{name:12s} {value / tokens:8.3f} bits/token  {100 * (value / bits['network'] - 1):+7.1f} %\n"
+        )
     return 0
 
 

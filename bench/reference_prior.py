@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -104,7 +104,7 @@ class TorchNetwork:
         from ltokc.weights import read_config
 
         self.torch = torch
-        self.net = Prior(LadderConfig.from_dict(read_config(weights))).eval().requires_grad_(False)
+        self.net: Any = Prior(LadderConfig.from_dict(read_config(weights))).eval().requires_grad_(False)
         for name, layer in self.net.named_modules():
             if not isinstance(layer, IntegerConv):
                 continue
@@ -132,11 +132,11 @@ class TorchNetwork:
         y = logits(hidden.relu(self._tensor(seen[None])))
         return self._integers(logits.rounded(y, -LOGIT_LIMIT, LOGIT_LIMIT, LOGIT_BITS), LOGIT_BITS)[0]
 
-    def _tensor(self, x: Integers):  # type: ignore[no-untyped-def]  # torch is not imported here
+    def _tensor(self, x: Integers) -> Any:
         scaled = x.astype(np.float32) / 2**ACTIVATION_BITS
         return self.torch.from_numpy(np.ascontiguousarray(scaled.transpose(2, 0, 1)))[None]
 
-    def _integers(self, y, bits: int) -> Integers:  # type: ignore[no-untyped-def]
+    def _integers(self, y: Any, bits: int) -> Integers:
         scaled = y[0].numpy().transpose(1, 2, 0) * 2.0**bits
         whole = np.rint(scaled).astype(np.int64)
         if (whole != scaled).any():

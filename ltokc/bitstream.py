@@ -174,8 +174,10 @@ def read_depths(decoder: RangeDecoder | CutDecoder, rows: int, columns: int, lev
     return values.reshape(rows, columns)
 
 
-def reopen(prior: Prior, data: bytes, tokens: int, rows: int, columns: int, *, depth_map: bool = False) -> SegmentWriter:
-    """A writer over the tokens of a whole stream, to cut it or to check it; it has no more of them.  Raises FormatError."""
+def reopen(
+    prior: Prior, data: bytes, tokens: int, rows: int, columns: int, *, depth_map: bool = False
+) -> SegmentWriter:
+    """A writer over the tokens of a whole stream, to cut or to check it, and no more of them.  Raises FormatError."""
     digits, _ = read_segment(prior, data, tokens, rows, columns, depth_map=depth_map)
     depths = read_depths(RangeDecoder(data), rows, columns, len(prior.levels)) if depth_map else None
     writer = SegmentWriter(prior, digits, depths)

@@ -100,7 +100,9 @@ def test_a_stream_with_depths_is_cut_and_written_again(prior):
     assert again.stream(200) == writer.stream(200) and again.stream(90) == writer.stream(90)
 
 
-@pytest.mark.parametrize("levels", [(), ((32, 3, 5),), ((64, 3, 5), (16, 3, 5)), ((64, 3, 4),), ((64, 3, 17),), ((64, 0, 5),)])
+@pytest.mark.parametrize(
+    "levels", [(), ((32, 3, 5),), ((64, 3, 5), (16, 3, 5)), ((64, 3, 4),), ((64, 3, 17),), ((64, 0, 5),)]
+)
 def test_levels_that_are_no_ladder_are_refused(levels):
     with pytest.raises(ModelError, match="ladder"):
         Prior({"prior.start": np.zeros(4), "prior.exp_table": TABLE}, tuple(LevelShape(*level) for level in levels))

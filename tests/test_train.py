@@ -1,4 +1,4 @@
-"""Training on small generated pictures: the loss falls, runs resume exactly, stages freeze what they say, models come out."""
+"""Training on small generated pictures: the loss falls, runs resume, stages freeze what they say, models come out."""
 
 import io
 import json
@@ -23,7 +23,14 @@ from ltokc.train.ssim import structural_loss  # noqa: E402
 from tests.small_model import LEVELS, small_config  # noqa: E402
 
 RECIPE = Recipe(
-    batch=2, crop=64, steps=6, warmup=2, held_out=1, optimizer="muon", model=small_config(), loss=Loss(rate=(0.5,) * len(LEVELS))
+    batch=2,
+    crop=64,
+    steps=6,
+    warmup=2,
+    held_out=1,
+    optimizer="muon",
+    model=small_config(),
+    loss=Loss(rate=(0.5,) * len(LEVELS)),
 )
 
 
@@ -41,8 +48,8 @@ def lpips(tmp_path_factory):
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("lpips") / "lpips.safetensors"
     widths = (64, 128, 256, 384, 384, 512, 512)
-    sizes = {3: (64, 16, 64), 4: (128, 16, 64), 6: (128, 32, 128), 7: (256, 32, 128), 9: (256, 48, 192), 10: (384, 48, 192),
-             11: (384, 64, 256), 12: (512, 64, 256)}  # fmt: skip
+    sizes = {3: (64, 16, 64), 4: (128, 16, 64), 6: (128, 32, 128), 7: (256, 32, 128), 9: (256, 48, 192),
+             10: (384, 48, 192), 11: (384, 64, 256), 12: (512, 64, 256)}  # fmt: skip
     tensors = {"features.0.weight": torch.randn(64, 3, 3, 3) * 0.2, "features.0.bias": torch.zeros(64)}
     for i, size in sizes.items():
         tensors |= {f"features.{i}.{k}": v for k, v in Fire(*size).state_dict().items()}
@@ -97,7 +104,9 @@ def test_the_loss_falls(pictures, lpips, tmp_path):
     assert len(losses) == 4 and losses[-1] < 0.8 * losses[0]
 
 
-@pytest.mark.parametrize(("stage", "learning"), [("prior", ("prior.",)), ("finish", ("final.", "head.", "up.0.", "pre.0."))])
+@pytest.mark.parametrize(
+    ("stage", "learning"), [("prior", ("prior.",)), ("finish", ("final.", "head.", "up.0.", "pre.0."))]
+)
 def test_a_stage_changes_only_what_it_says(stage, learning, pictures, lpips, tmp_path):
     trainer = Trainer(replace(RECIPE, train=stage, steps=2), lpips)
     before = weights(trainer)
@@ -114,8 +123,8 @@ def test_a_packed_model_encodes_and_decodes(pictures, lpips, tmp_path, monkeypat
     trainer = Trainer(replace(RECIPE, steps=2), lpips)
     trainer.run(pictures, tmp_path / "run")
     entry = package(
-        tmp_path / "run" / "ema.safetensors", tmp_path / "models", name="tiny", model_id=77, quality=[[0, 1], [1, len(LEVELS)]],
-        license="none", description="a test",
+        tmp_path / "run" / "ema.safetensors", tmp_path / "models", name="tiny", model_id=77,
+        quality=[[0, 1], [1, len(LEVELS)]], license="none", description="a test",
     )  # fmt: skip
     monkeypatch.setenv("LTOKC_MODELS", str(tmp_path / "models"))
     model.open_model.cache_clear()
@@ -132,8 +141,10 @@ def test_two_processes_train_one_network(shard, lpips, tmp_path):
 
     recipe = tmp_path / "recipe.toml"
     config = small_config()
-    levels = ", ".join(f'{{stride = {v.stride}, digits = {v.digits}, size = {v.size}}}' for v in config.levels)
-    fields = "\n".join(f"{k} = {list(getattr(config, k))}" for k in config.__slots__ if k not in ("levels", "final_blocks"))
+    levels = ", ".join(f"{{stride = {v.stride}, digits = {v.digits}, size = {v.size}}}" for v in config.levels)
+    fields = "\n".join(
+        f"{k} = {list(getattr(config, k))}" for k in config.__slots__ if k not in ("levels", "final_blocks")
+    )
     recipe.write_text(
         f"batch = 2\ncrop = 64\nminutes = 0.02\nheld_out = 1\n[loss]\nrate = {[0.5] * len(LEVELS)}\n"
         f"[model]\n{fields}\nfinal_blocks = 1\nlevels = [{levels}]\n"
@@ -141,8 +152,8 @@ def test_two_processes_train_one_network(shard, lpips, tmp_path):
     folder = tmp_path / "pictures"
     folder.mkdir()
     Image.new("RGB", (70, 64), "red").save(folder / "a.png")
-    result = run("train", str(recipe), "--shards", str(shard.parent), "--lpips", str(lpips), "--out", str(tmp_path / "out"),
-                 "--workers", "2", "--evaluate", str(folder))  # fmt: skip
+    result = run("train", str(recipe), "--shards", str(shard.parent), "--lpips", str(lpips),
+                 "--out", str(tmp_path / "out"), "--workers", "2", "--evaluate", str(folder))  # fmt: skip
     assert result.exit_code == 0, result.stderr
     rows = [json.loads(line) for line in (tmp_path / "out" / "log.jsonl").read_text().splitlines()]
     assert rows[0]["workers"] == 2
@@ -150,7 +161,9 @@ def test_two_processes_train_one_network(shard, lpips, tmp_path):
     assert (tmp_path / "out" / "ema.safetensors").exists()
 
 
-@pytest.mark.parametrize("text", ["steps = 1\nspeed = 3\n", "steps = 1\ntrain = 'half'\n", "steps = 1\ncrop = 100\n", "x =", "batch = 2\n"])
+@pytest.mark.parametrize(
+    "text", ["steps = 1\nspeed = 3\n", "steps = 1\ntrain = 'half'\n", "steps = 1\ncrop = 100\n", "x =", "batch = 2\n"]
+)
 def test_a_bad_recipe_is_one_line(text, tmp_path):
     path = tmp_path / "recipe.toml"
     path.write_text(text)

@@ -31,9 +31,15 @@ class QualityTable(click.ParamType):
 @click.option("--models", "folder", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True,
               help="Folder with registry.json, or where it shall be.")  # fmt: skip
 @click.option("--name", required=True, help="Name of the model and of its folder.")
-@click.option("--id", "model_id", type=click.IntRange(min=1), required=True, help="Its number in files; never used twice.")
-@click.option("--quality", type=QualityTable(), required=True, metavar="Q:LEVELS,...", help="What -q means for this model.")
-@click.option("--license", "license_", default="see the model's README.md", show_default=True, help="Licence of the weights.")
+@click.option(
+    "--id", "model_id", type=click.IntRange(min=1), required=True, help="Its number in files; never used twice."
+)
+@click.option(
+    "--quality", type=QualityTable(), required=True, metavar="Q:LEVELS,...", help="What -q means for this model."
+)
+@click.option(
+    "--license", "license_", default="see the model's README.md", show_default=True, help="Licence of the weights."
+)
 @click.option("--description", default="", help="One line.")
 def pack(
     weights: Path, folder: Path, name: str, model_id: int, quality: list[list[float]], license_: str, description: str
@@ -55,5 +61,7 @@ def pack(
         raise ModelError(f'packing needs {error.name}, which is not installed: pip install "ltokc[train]"') from error
     from ltokc.train.package import package
 
-    entry = package(weights, folder, name=name, model_id=model_id, quality=quality, license=license_, description=description)
+    entry = package(
+        weights, folder, name=name, model_id=model_id, quality=quality, license=license_, description=description
+    )
     click.echo(f"{folder / name}: {sum(f['bytes'] for f in entry['files'].values()):,} bytes", err=True)

@@ -24,7 +24,8 @@ from ltokc.nn.fsq import fsq
 from ltokc.nn.prior import Prior
 from ltokc.order import spread_rank
 
-PICTURE_ONLY = ("final.", "head.", "up.0.", "pre.0.")  # after the last token: may improve without changing the bitstream
+# after the last token: may improve without changing the bitstream
+PICTURE_ONLY = ("final.", "head.", "up.0.", "pre.0.")
 
 
 class LevelNet(nn.Module):
