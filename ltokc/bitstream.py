@@ -51,14 +51,6 @@ def token_capacity(levels: Sequence[LevelShape], rows: int, columns: int) -> int
     return sum(rows * columns * (CELL // level.stride) ** 2 for level in levels)
 
 
-def tokens_at(masks: Masks, keep: float) -> int:
-    """Number of tokens in the first `keep` levels (a fraction of a level: that share of its tokens, rounded)."""
-    counts = [int(mask.sum()) for mask in masks]
-    whole = max(0, min(int(keep), len(counts)))
-    part = round(counts[whole] * (keep - whole)) if whole < len(counts) else 0
-    return sum(counts[:whole]) + part
-
-
 class SegmentWriter:
     """Codes the tokens of one grid, as far as asked: `bits(n)` and `stream(n)` for the first n tokens.
 
@@ -72,10 +64,10 @@ class SegmentWriter:
         )
         self.prior, self.digits, self.depths = prior, digits, depths
         self.masks = full_masks(prior.levels, rows, columns, depths)
-        self.total = int(sum(mask.sum() for mask in self.masks))
-        self.passes: list[
-            tuple[np.ndarray, np.ndarray, int]
-        ] = []  # symbols (n, d), counts (n * d, size), tokens so far
+        self.level_counts = [int(mask.sum()) for mask in self.masks]
+        self.total = sum(self.level_counts)
+        # symbols (n, d), counts (n * d, size) as uint16 (none is above 2**16 - size + 1), tokens so far
+        self.passes: list[tuple[np.ndarray, np.ndarray, int]] = []
         self.costs: list[np.ndarray] = []  # bits of every token, pass by pass
         self.grid = (rows, columns)
         self._walk = self._run()
@@ -89,10 +81,16 @@ class SegmentWriter:
                 symbols = flat[positions].astype(np.int32) + (level.size - 1) // 2
                 chosen = counts[np.arange(len(counts)), symbols.ravel()]
                 done += len(positions)
-                self.passes.append((symbols, counts, done))
-                self.costs.append((16 - np.log2(chosen)).reshape(len(positions), level.digits).sum(1))
+                self.passes.append((symbols, counts.astype(np.uint16), done))
+                self.costs.append((16 - np.log2(chosen)).reshape(len(positions), level.digits).sum(1, dtype=np.float32))
                 yield
             state.absorb(digits, sent)
+
+    def tokens_at(self, keep: float) -> int:
+        """Number of tokens in the first `keep` levels (a fraction of a level: that share of its tokens, rounded)."""
+        whole = max(0, min(int(keep), len(self.level_counts)))
+        part = round(self.level_counts[whole] * (keep - whole)) if whole < len(self.level_counts) else 0
+        return min(sum(self.level_counts[:whole]) + part, self.total)
 
     def _reach(self, tokens: int) -> None:
         while (not self.passes or self.passes[-1][2] < tokens) and next(self._walk, self) is not self:
@@ -119,7 +117,7 @@ class SegmentWriter:
         for symbols, counts, _ in self.passes:
             n = min(left, len(symbols))
             if n > 0:
-                encoder.encode(symbols[:n].ravel(), counts[: n * symbols.shape[1]])
+                encoder.encode(symbols[:n].ravel(), counts[: n * symbols.shape[1]].astype(np.int64))
             left -= n
         return encoder.finish()
 

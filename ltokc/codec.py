@@ -140,14 +140,17 @@ def info(data: bytes) -> Info:
     )  # fmt: skip
 
 
-def trim(data: bytes, *, tokens: int | None = None, target_size: int | None = None) -> bytes:
+def trim(
+    data: bytes, *, tokens: int | None = None, target_size: int | None = None,
+    limit_pixels: int | None = DEFAULT_LIMIT_PIXELS,
+) -> bytes:  # fmt: skip
     """Cuts a file to its first tokens or to so many bytes, without touching pixels; a smaller file comes back as it is.
 
     Raises FormatError, ModelError, and UsageError if not even the empty picture and the chunks fit the size.
     """
     if (tokens is None) == (target_size is None):
         raise UsageError("trim needs either tokens or a target size")
-    ltk = container.read(data, limit_pixels=None)
+    ltk = container.read(data, limit_pixels=limit_pixels)
     if (target_size is not None and len(data) <= target_size) or (
         tokens is not None and sum(s.tokens for s in ltk.segments) <= tokens
     ):
@@ -158,17 +161,19 @@ def trim(data: bytes, *, tokens: int | None = None, target_size: int | None = No
     return _written(ltk, writers, _share(writers, max(0, tokens or 0)))
 
 
-def tokens(data: bytes, *, allow_truncated: bool = False) -> TokenArrays:
+def tokens(
+    data: bytes, *, allow_truncated: bool = False, limit_pixels: int | None = DEFAULT_LIMIT_PIXELS
+) -> TokenArrays:
     """The tokens themselves: per level digits int8 (rows, columns, d) and masks.  Raises FormatError, ModelError."""
-    ltk = container.read(data, allow_truncated=allow_truncated)
+    ltk = container.read(data, allow_truncated=allow_truncated, limit_pixels=limit_pixels)
     return _read_tokens(_model_of(ltk), ltk, None)
 
 
-def verify(data: bytes) -> None:
+def verify(data: bytes, *, limit_pixels: int | None = DEFAULT_LIMIT_PIXELS) -> None:
     """Raises FormatError unless checksums hold, the tokens give the same bytes again, and alpha is readable."""
     from ltokc.alpha import decode_alpha
 
-    ltk = container.read(data, limit_pixels=None)
+    ltk = container.read(data, limit_pixels=limit_pixels)
     writers = _writers_of(_model_of(ltk), ltk)
     if _written(ltk, writers, [s.tokens for s in ltk.segments]) != data:
         raise FormatError("the stream is not the one its tokens have")
@@ -230,9 +235,7 @@ def _cut_out(model: Model, grids: list, box: tuple[int, int, int, int]) -> list:
 
 
 def _at_keep(writers: list[SegmentWriter], keep: float) -> list[int]:
-    from ltokc.bitstream import tokens_at
-
-    return [min(tokens_at(writer.masks, keep), writer.total) for writer in writers]
+    return [writer.tokens_at(keep) for writer in writers]
 
 
 def _share(writers: list[SegmentWriter], tokens: int) -> list[int]:

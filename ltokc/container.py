@@ -35,6 +35,7 @@ from ltokc.container_records import (
     Ltk,
     Segment,
     check_chunk_name,
+    check_one_segment,
     check_record,
     check_sides,
     check_tokens,
@@ -228,6 +229,8 @@ def _read_header(cursor: _Cursor) -> Header:
         if not MIN_SEGMENT_LOG2 <= side_log2 <= MAX_SEGMENT_LOG2:
             raise FormatError(f"segments of 2**{side_log2} cells a side")
         segment_cells = 1 << side_log2
+    else:
+        check_one_segment(width, height)
     return Header(model_id, weights_hash, width, height, segment_cells, chunk_count, bool(flags & FLAG_ALPHA))
 
 

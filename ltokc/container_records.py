@@ -14,7 +14,8 @@ VERSION = 1
 FLAG_EXT, FLAG_SEG, FLAG_ALPHA, FLAG_RESERVED = 1, 2, 4, 8
 
 CELL = 64  # side of a cell in pixels
-MIN_SEGMENT_LOG2, MAX_SEGMENT_LOG2 = 3, 8  # of a segment's side in cells
+MIN_SEGMENT_LOG2, MAX_SEGMENT_LOG2 = 3, 5  # of a segment's side in cells
+MAX_SEGMENT_CELLS = 1 << 2 * MAX_SEGMENT_LOG2  # so that a reader's memory has a bound
 MAX_SIDE = 65535
 DEFAULT_LIMIT_PIXELS = 89_478_485  # Pillow's
 MAX_CHUNKS = 64
@@ -107,6 +108,12 @@ def check_sides(width: int, height: int) -> None:
         raise LimitError(f"{width}x{height} pixels: a side may have {MAX_SIDE} at most")
 
 
+def check_one_segment(width: int, height: int) -> None:
+    """Raises LimitError where a picture is too large for a file of one segment."""
+    if -(-width // CELL) * -(-height // CELL) > MAX_SEGMENT_CELLS:
+        raise LimitError(f"{width}x{height} pixels in one segment: {MAX_SEGMENT_CELLS} cells of 64x64 at most")
+
+
 def check_tokens(tokens: int, cells: int) -> None:
     """Raises LimitError for more tokens than `cells` cells can hold in any model."""
     if tokens > cells * MAX_CELL_TOKENS:
@@ -135,6 +142,8 @@ def check_record(ltk: Ltk) -> None:
     check_sides(ltk.width, ltk.height)
     if ltk.segment_cells and ltk.segment_cells not in segment_sides():
         raise ValueError(f"a segment's side in cells is one of {segment_sides()}, or 0")
+    if not ltk.segment_cells:
+        check_one_segment(ltk.width, ltk.height)
     boxes = segment_boxes(ltk.width, ltk.height, ltk.segment_cells)
     if len(boxes) != len(ltk.segments):
         raise ValueError(f"{len(boxes)} segments expected, {len(ltk.segments)} given")

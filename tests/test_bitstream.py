@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ltokc.bitstream import SegmentWriter, full_masks, read_segment, reopen, token_capacity, tokens_at
+from ltokc.bitstream import SegmentWriter, full_masks, read_segment, reopen, token_capacity
 from ltokc.errors import FormatError, ModelError
 from ltokc.prior import LevelShape, Prior
 from tests.small_model import LEVELS, random_grids, small_ladder
@@ -87,7 +87,7 @@ def test_estimated_bits_are_the_stream_s(writer):
 
 
 def test_tokens_at_is_monotone(writer):
-    counts = [tokens_at(writer.masks, keep) for keep in np.linspace(0, 5, 60)]
+    counts = [writer.tokens_at(keep) for keep in np.linspace(0, 5, 60)]
     assert counts == sorted(counts) and counts[0] == 0 and counts[-1] == writer.total
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import time
 import tracemalloc
 import zlib
 from pathlib import Path
@@ -70,8 +69,8 @@ names = st.sampled_from([ALPHA, ICC, EXIF, b"xMPt", b"nOTE"]) | ancillary
 @st.composite
 def records(draw: st.DrawFn) -> Ltk:
     """Any record that can be written."""
-    side = draw(st.sampled_from([0, 0, 8, 16, 256]))
-    sides = st.integers(1, 3000) if side else st.integers(1, 8000) | st.sampled_from([1, 64, 65, 128, 129])
+    side = draw(st.sampled_from([0, 0, 8, 16, 32]))
+    sides = st.integers(1, 3000) if side else st.integers(1, 2048) | st.sampled_from([1, 64, 65, 128, 129])
     width, height = draw(sides), draw(sides)
     segments = []
     for _, _, columns, rows in segment_boxes(width, height, side):
@@ -344,13 +343,23 @@ def test_a_chunk_larger_than_the_limit() -> None:
 
 
 def test_limit_of_pixels() -> None:
-    data = write(Ltk(1, 1, 20000, 20000, (Segment(0, False, b""),)))
+    data = write(Ltk(1, 1, 20000, 20000, (Segment(0, False, b""),) * 100, segment_cells=32))
     with pytest.raises(LimitError, match="--limit-pixels"):
         read(data)
     assert read(data, limit_pixels=None).width == read(data, limit_pixels=400_000_000).width == 20000
     with pytest.raises(LimitError):
         read(write(SMALL), limit_pixels=300 * 200 - 1)
     assert read(write(SMALL), limit_pixels=300 * 200) == SMALL
+
+
+def test_limit_of_one_segment() -> None:
+    largest = Ltk(1, 1, 2048, 2048, (Segment(0, False, b""),))
+    assert read(write(largest)) == largest
+    with pytest.raises(LimitError, match="one segment"):
+        write(dataclasses.replace(largest, width=2049))
+    header = write(largest)[:-5].replace(b"\x8f\x7f\x8f\x7f", b"\x90\x00\x8f\x7f")
+    with pytest.raises(LimitError, match="one segment"):
+        read(seal(header + b"\0"))
 
 
 def test_limit_of_sides() -> None:
@@ -373,10 +382,8 @@ def test_a_short_file_cannot_ask_for_much() -> None:
     """The largest picture in the smallest segments: refused for want of its table, without work or memory."""
     data = seal(MAGIC + b"\x12\x01\xab\xcd\x83\xff\x7e\x83\xff\x7e\x03" + b"\x01" * 10)
     tracemalloc.start()
-    begin = time.perf_counter()
     with pytest.raises(FormatError):
         read(data, limit_pixels=None, allow_truncated=True)
-    assert time.perf_counter() - begin < 1
     assert tracemalloc.get_traced_memory()[1] < 8 << 20
     tracemalloc.stop()
 

@@ -76,8 +76,9 @@ def info(report: Report, inputs: tuple[str, ...], recursive: bool) -> None:
 @click.command()
 @names
 @options.recursive
+@options.limit_pixels
 @reporting
-def verify(report: Report, inputs: tuple[str, ...], recursive: bool) -> None:
+def verify(report: Report, inputs: tuple[str, ...], recursive: bool, limit_pixels: int | None) -> None:
     """Check that .ltk files are whole.
 
     Structure, checksums, and that every token decodes. The networks are not run; only the prior of the
@@ -95,7 +96,7 @@ def verify(report: Report, inputs: tuple[str, ...], recursive: bool) -> None:
             report.fail(source.path, source.error)
             continue
         with report.each(source.path):
-            codec.verify(files.read(source.path))
+            codec.verify(files.read(source.path), **options.pixel_limit(limit_pixels))
             report.say(f"{source.path}: ok")
             report.record({"input": source.path, "ok": True})
     report.finish()
@@ -107,10 +108,12 @@ def verify(report: Report, inputs: tuple[str, ...], recursive: bool) -> None:
 @click.option("--target-size", type=options.Size(), help="Cut to at most this size: 800, 2k, 2kB, 1.5M.")
 @click.option("-o", "--output", metavar="OUT", required=True, help="Output file; - for stdout.")
 @click.option("-n", "--no-clobber", is_flag=True, help="Leave an output that exists as it is.")
+@options.limit_pixels
 @reporting
 def trim(
-    report: Report, source: str, tokens: int | None, target_size: int | None, output: str, no_clobber: bool
-) -> None:
+    report: Report, source: str, tokens: int | None, target_size: int | None, output: str, no_clobber: bool,
+    limit_pixels: int | None,
+) -> None:  # fmt: skip
     """Cut a .ltk file to fewer tokens or bytes.
 
     The last tokens, those of the finest details, are left out; the picture is not decoded and encoded again.
@@ -133,7 +136,7 @@ def trim(
     else:
         with report.each(source):
             before = files.read(source)
-            after = codec.trim(before, tokens=tokens, target_size=target_size)
+            after = codec.trim(before, tokens=tokens, target_size=target_size, **options.pixel_limit(limit_pixels))
             about = codec.info(after)
             files.write(output, after)
             report.say(f"{source} -> {output}  {len(before):,} -> {len(after):,} bytes  {about.bpp:.3f} bpp")
@@ -147,8 +150,11 @@ def trim(
 @click.option("--npz", "as_npz", is_flag=True, help="The token arrays as a NumPy .npz file.")
 @click.option("-o", "--output", metavar="OUT", default=STDIO, help="Output file instead of stdout.")
 @click.option("--allow-truncated", is_flag=True, help="Show what there is of a file that was cut.")
+@options.limit_pixels
 @reporting
-def tokens(report: Report, source: str, as_npz: bool, output: str, allow_truncated: bool) -> None:
+def tokens(
+    report: Report, source: str, as_npz: bool, output: str, allow_truncated: bool, limit_pixels: int | None
+) -> None:
     """Show the tokens of a .ltk file.
 
     Level by level, from coarse to fine. With --json and --npz all digits are written; a token that the file leaves
@@ -169,7 +175,9 @@ def tokens(report: Report, source: str, as_npz: bool, output: str, allow_truncat
     from ltokc import codec
 
     with report.each(source):
-        arrays = codec.tokens(files.read(source), allow_truncated=allow_truncated)
+        arrays = codec.tokens(
+            files.read(source), allow_truncated=allow_truncated, **options.pixel_limit(limit_pixels)
+        )
         data = _npz(arrays) if as_npz else (_json(source, arrays) if report.as_json else _table(arrays)).encode()
         files.write(output, data) if as_npz or output != STDIO else click.echo(data, nl=False)
     report.finish()

@@ -35,7 +35,9 @@ file = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--workers", type=click.IntRange(min=1), default=1, metavar="N", show_default=True,
               help="CPU processes that train together, one thread each.")  # fmt: skip
 @click.option("--start", type=file, metavar="WEIGHTS", help="Begin with these weights instead of random ones.")
-@click.option("--evaluate", type=folder, help="Folder of pictures to measure the result on: bpp, PSNR, LPIPS per level.")
+@click.option(
+    "--evaluate", type=folder, help="Folder of pictures to measure the result on: bpp, PSNR, LPIPS per level."
+)
 @click.option("-v", "--verbose", count=True, help="-vv shows tracebacks.")
 def train(
     recipe: Path,

@@ -47,7 +47,9 @@ class Trainer:
         hidden = [p for p in hidden_weights(self.net) if p.requires_grad] if recipe.optimizer == "muon" else []
         taken = {id(p) for p in hidden}
         rest = [p for p in self.net.parameters() if p.requires_grad and id(p) not in taken]
-        self.optimizers: list[torch.optim.Optimizer] = [torch.optim.Adam(rest, lr=recipe.lr, betas=(0.9, 0.98), fused=True)]
+        self.optimizers: list[torch.optim.Optimizer] = [
+            torch.optim.Adam(rest, lr=recipe.lr, betas=(0.9, 0.98), fused=True)
+        ]
         self.rates = [recipe.lr]
         if hidden:
             self.optimizers.append(Muon(hidden, lr=recipe.muon_lr))
@@ -129,7 +131,10 @@ class Trainer:
     def progress(self) -> float:
         """Share of the run that is done, in [0, 1]."""
         recipe = self.recipe
-        shares = [self.seconds / 60 / recipe.minutes if recipe.minutes else 0, self.step / recipe.steps if recipe.steps else 0]
+        shares = [
+            self.seconds / 60 / recipe.minutes if recipe.minutes else 0,
+            self.step / recipe.steps if recipe.steps else 0,
+        ]
         return min(1.0, max(shares))
 
     def update(self, x: torch.Tensor, keep: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -156,7 +161,12 @@ class Trainer:
 
     # -- the run -------------------------------------------------------------------------------------------------
     def run(
-        self, pictures: Pictures, folder: Path, log_every: int = 100, save_minutes: float = 3.0, together: Together | None = None
+        self,
+        pictures: Pictures,
+        folder: Path,
+        log_every: int = 100,
+        save_minutes: float = 3.0,
+        together: Together | None = None,
     ) -> None:
         """Trains until the recipe's end; writes log.jsonl, checkpoint.pt and ema.safetensors into `folder`.
 
@@ -170,8 +180,20 @@ class Trainer:
         sums: dict[str, float] = {}
         last = saved = time.monotonic()
         log = open(folder / "log.jsonl" if together.rank == 0 else os.devnull, "a", buffering=1)
-        log.write(json.dumps({"recipe": asdict(recipe), "step": self.step, "torch": torch.__version__, "device": self.device,
-                              "threads": torch.get_num_threads(), "workers": together.workers, "pictures": len(pictures)}) + "\n")
+        log.write(
+            json.dumps(
+                {
+                    "recipe": asdict(recipe),
+                    "step": self.step,
+                    "torch": torch.__version__,
+                    "device": self.device,
+                    "threads": torch.get_num_threads(),
+                    "workers": together.workers,
+                    "pictures": len(pictures),
+                }
+            )
+            + "\n"
+        )
         over, parameters = self.progress() >= 1, [p for p in self.net.parameters() if p.requires_grad]
         while not over:
             x = torch.from_numpy(next(crops)).to(self.device).permute(0, 3, 1, 2).float().div(127.5).sub(1)
@@ -184,7 +206,10 @@ class Trainer:
                 sums[name] = sums.get(name, 0.0) + float(value)
             if self.step % log_every == 0:
                 row = {k: round(v / log_every, 5) for k, v in sums.items()}
-                log.write(json.dumps({"step": self.step, "samples": self.samples, "seconds": round(self.seconds), **row}) + "\n")
+                log.write(
+                    json.dumps({"step": self.step, "samples": self.samples, "seconds": round(self.seconds), **row})
+                    + "\n"
+                )
                 sums = {}
             over = together.step(parameters, self.progress() >= 1)
             if together.rank == 0 and (over or now - saved > save_minutes * 60):

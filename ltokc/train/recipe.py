@@ -1,4 +1,4 @@
-"""A training recipe: a TOML file read into frozen records. `models/<name>/recipe.toml` reproduces the shipped weights."""
+"""A training recipe: a TOML file read into frozen records; `models/<name>/recipe.toml` is that of the shipped weights."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ltokc.nn.config import LadderConfig
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """Weights of the loss: `mse` on 8-bit values, `lpips`, `ssim` (1 - SSIM), `texture`, and bits per pixel per level."""
+    """Weights: `mse` on 8-bit values, `lpips`, `ssim` (1 - SSIM), `texture`, and `rate`, bits per pixel per level."""
 
     mse: float = 0.0018
     lpips: float = 1.0
@@ -23,7 +23,7 @@ class Loss:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Everything of a run but paths, threads and device.  `minutes` or `steps` ends it, whichever comes first (0: no limit)."""
+    """Everything of a run but paths, threads and device.  `minutes` or `steps`, whichever comes first, ends it (0: none)."""
 
     seed: int = 0
     batch: int = 16
@@ -41,7 +41,9 @@ class Recipe:
     cell_share: float = 0.25  # share of samples with a random length per cell; the rest: one random length per picture
     text_share: float = 0.03
     held_out: int = 70
-    train: str = "all"  # "prior": only the prior learns, on frozen tokens; "finish": only the layers after the last token
+    train: str = (
+        "all"  # "prior": only the prior learns, on frozen tokens; "finish": only the layers after the last token
+    )
     loss: Loss = field(default_factory=Loss)
     model: LadderConfig = field(default_factory=LadderConfig)
 

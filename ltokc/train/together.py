@@ -18,7 +18,6 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-
 PORT = "LTOKC_TRAIN_PORT"
 
 
@@ -48,7 +47,9 @@ class Together:
     def __init__(self, rank: int = 0, workers: int = 1, seconds: float = 10.0):
         self.rank, self.workers, self.seconds, self.steps = rank, workers, seconds, 0
         if workers > 1:
-            dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{os.environ[PORT]}", rank=rank, world_size=workers)
+            dist.init_process_group(
+                "gloo", init_method=f"tcp://127.0.0.1:{os.environ[PORT]}", rank=rank, world_size=workers
+            )
         self.due = time.monotonic() + seconds
 
     @torch.no_grad()
