@@ -175,9 +175,7 @@ def tokens(
     from ltokc import codec
 
     with report.each(source):
-        arrays = codec.tokens(
-            files.read(source), allow_truncated=allow_truncated, **options.pixel_limit(limit_pixels)
-        )
+        arrays = codec.tokens(files.read(source), allow_truncated=allow_truncated, **options.pixel_limit(limit_pixels))
         data = _npz(arrays) if as_npz else (_json(source, arrays) if report.as_json else _table(arrays)).encode()
         files.write(output, data) if as_npz or output != STDIO else click.echo(data, nl=False)
     report.finish()

@@ -1,4 +1,4 @@
-"""A training recipe: a TOML file read into frozen records; `models/<name>/recipe.toml` is that of the shipped weights."""
+"""A training recipe: a TOML file read into frozen records; `models/<name>/recipe.toml` gave the shipped weights."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Loss:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Everything of a run but paths, threads and device.  `minutes` or `steps`, whichever comes first, ends it (0: none)."""
+    """Everything of a run but paths, threads and device.  `minutes` or `steps` (0: none) end it."""
 
     seed: int = 0
     batch: int = 16
