@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ def file(image: Image.Image, kind: str, **options: Any) -> io.BytesIO:
     return out
 
 
+@cache  # it says when it was made
 def srgb_profile() -> bytes:
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 

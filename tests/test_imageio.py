@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import stat
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -211,6 +212,7 @@ def test_one_pixel() -> None:
 # ---- colour -----------------------------------------------------------------------------------------------------
 
 
+@cache  # it says when it was made
 def srgb_profile() -> bytes:
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
