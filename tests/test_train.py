@@ -126,6 +126,10 @@ def test_a_packed_model_encodes_and_decodes(pictures, lpips, tmp_path, monkeypat
         tmp_path / "run" / "ema.safetensors", tmp_path / "models", name="tiny", model_id=77,
         quality=[[0, 1], [1, len(LEVELS)]], license="none", description="a test",
     )  # fmt: skip
+    again = Trainer(RECIPE, lpips)
+    again.start_from(tmp_path / "models" / "tiny" / "model.safetensors")
+    for name, value in trainer.ema.state_dict().items():
+        assert torch.equal(again.net.state_dict()[name], value.half().float()), name
     monkeypatch.setenv("LTOKC_MODELS", str(tmp_path / "models"))
     model.open_model.cache_clear()
     data = ltokc.encode(pictures[0], quality=0.8, model="tiny")

@@ -10,6 +10,8 @@ from ltokc.nn.prior import IntegerConv
 from ltokc.prior import TABLE_SIZE
 from ltokc.prior_config import CLIP, LOGIT_BITS, TOTAL_BITS
 
+FLOAT_PRIOR = "prior-float.safetensors"  # the prior before rounding, fp16: to train on, never read by the codec
+
 
 def prior_tensors(net: Ladder) -> dict[str, np.ndarray]:
     """Integer tensors `prior.*`: weights and start state int8, biases and exponential table int32, shifts uint8."""

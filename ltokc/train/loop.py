@@ -21,6 +21,7 @@ from safetensors.torch import load_file, save_file
 
 from ltokc.nn.ladder import PICTURE_ONLY, Ladder, sent_mask
 from ltokc.train.data import Crops, Pictures
+from ltokc.train.export import FLOAT_PRIOR
 from ltokc.train.lpips import LPIPS, texture_distance
 from ltokc.train.optim import Muon, hidden_weights
 from ltokc.train.recipe import Recipe
@@ -83,8 +84,12 @@ class Trainer:
         return True
 
     def start_from(self, weights: Path) -> None:
-        """Takes weights (a safetensors file of `save`), leaves optimiser and step at zero."""
+        """Takes weights: a run's ema.safetensors, or a packed model's model.safetensors.  Optimiser and step stay at zero."""
         tensors = {k: v.float() for k, v in load_file(weights).items()}
+        packed = weights.with_name(FLOAT_PRIOR)
+        if packed.exists():  # a packed model has its prior as integers; what they were made of lies beside it
+            tensors = {k: v for k, v in tensors.items() if not k.startswith("prior.")}
+            tensors |= {k: v.float() for k, v in load_file(packed).items()}
         self.net.load_state_dict(tensors)
         self.ema.load_state_dict(tensors)
 

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from ltokc.nn.config import LadderConfig
 from ltokc.nn.ladder import PICTURE_ONLY, Ladder
-from ltokc.train.export import network_tensors, prior_tensors
+from ltokc.train.export import FLOAT_PRIOR, network_tensors, prior_tensors
 from ltokc.train.onnx_graph import write_graphs
 from ltokc.weights import read_config
 from ltokc.zoo import sha256
@@ -59,7 +59,10 @@ def package(
         folder / "model.safetensors",
         {"config": net.config.to_json()},
     )
-    (folder / "model.safetensors").chmod(0o644)
+    floats = {k: v.half().numpy() for k, v in net.state_dict().items() if k.startswith("prior.")}
+    save_file(floats, folder / FLOAT_PRIOR)
+    for file in ("model.safetensors", FLOAT_PRIOR):
+        (folder / file).chmod(0o644)
     write_graphs(folder, net.config)
     entry = {
         "id": model_id, "name": name, "folder": name, "default": default,
