@@ -84,7 +84,7 @@ class Trainer:
         return True
 
     def start_from(self, weights: Path) -> None:
-        """Takes weights: a run's ema.safetensors, or a packed model's model.safetensors.  Optimiser and step stay at zero."""
+        """Takes weights: a run's ema.safetensors or a packed model's model.safetensors.  The step stays at zero."""
         tensors = {k: v.float() for k, v in load_file(weights).items()}
         packed = weights.with_name(FLOAT_PRIOR)
         if packed.exists():  # a packed model has its prior as integers; what they were made of lies beside it
