@@ -134,11 +134,8 @@ class Ladder(nn.Module):
             out.append(-(nats * sent).sum((1, 2, 3)) / math.log(2))
         return torch.stack(out, 1)
 
-    def tokenize(self, x: torch.Tensor, masks: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
-        """Digits of every level, float32 (B, digits, H/stride, W/stride) centred on 0; positions not sent hold 0.
-
-        masks: per level (B, 1, H/stride, W/stride), 1.0 where the token is sent (`sent_mask`).
-        """
+    def walk(self, x: torch.Tensor, masks: Sequence[torch.Tensor]) -> tuple[tuple[torch.Tensor, ...], torch.Tensor]:
+        """Digits of every level as `tokenize` gives them, and the state after the last one, at its stride."""
         features, out = self.features(x), []
         stride = len(STRIDES) - 1
         state = self.start(len(x), *features[-1].shape[-2:])
@@ -148,7 +145,14 @@ class Ladder(nn.Module):
             digits = self.query(k, state, features)[1] * masks[k]
             out.append(digits)
             state = self.absorb(k, state, digits / ((level.size - 1) / 2), masks[k])
-        return tuple(out)
+        return tuple(out), state
+
+    def tokenize(self, x: torch.Tensor, masks: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
+        """Digits of every level, float32 (B, digits, H/stride, W/stride) centred on 0; positions not sent hold 0.
+
+        masks: per level (B, 1, H/stride, W/stride), 1.0 where the token is sent (`sent_mask`).
+        """
+        return self.walk(x, masks)[0]
 
     def detokenize(self, digits: Sequence[torch.Tensor], masks: Sequence[torch.Tensor]) -> torch.Tensor:
         """Digits and sent-masks (B, 1, h, w) of every level to a picture (B, 3, H, W) float32 clamped to [-1, 1]."""

@@ -24,6 +24,23 @@ def _straight_through(value: torch.Tensor, rounded: torch.Tensor) -> torch.Tenso
     return value + (rounded - value).detach()
 
 
+class RoundToGrid(torch.autograd.Function):
+    """Rounds to multiples of 2**-bits within [low, high]; the gradient passes where y lies within.
+
+    One function, since written out it is a dozen passes over memory and half of the prior's time in training.
+    """
+
+    @staticmethod
+    def forward(ctx, y, low, high, bits):
+        ctx.save_for_backward((y >= low) & (y <= high))
+        y = (y.float() * 2**bits).add_(0.5).floor_()
+        return y.clamp_(low * 2**bits, high * 2**bits).mul_(2**-bits)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad * ctx.saved_tensors[0], None, None, None
+
+
 class IntegerConv(nn.Module):
     """Convolution (1x1 or 3x3, zero padding) with int8 weights, int32 bias, and rounding of its output to `bits`."""
 
@@ -56,9 +73,8 @@ class IntegerConv(nn.Module):
         return F.conv2d(x, weight, bias, padding=weight.shape[-1] // 2)
 
     def rounded(self, y: torch.Tensor, low: float, high: float, bits: int = ACTIVATION_BITS) -> torch.Tensor:
-        """Nearest multiple of 2**-bits in [low, high], halves up."""
-        y = y.float().clamp(low, high)
-        return _straight_through(y, torch.floor(y * 2**bits + 0.5) * 2**-bits) if self.quantised else y
+        """Nearest multiple of 2**-bits in [low, high], halves up; the bounds are such multiples."""
+        return RoundToGrid.apply(y, low, high, bits) if self.quantised else y.float().clamp(low, high)
 
     def relu(self, x: torch.Tensor) -> torch.Tensor:
         return self.rounded(self(x), 0, CLIP * STEP)

@@ -10,6 +10,7 @@ import copy
 import json
 import math
 import os
+import re
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -19,6 +20,7 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 
+from ltokc.nn.config import STRIDES
 from ltokc.nn.ladder import PICTURE_ONLY, Ladder, sent_mask
 from ltokc.train.data import Crops, Pictures
 from ltokc.train.export import FLOAT_PRIOR
@@ -27,6 +29,8 @@ from ltokc.train.optim import Muon, hidden_weights
 from ltokc.train.recipe import Recipe
 from ltokc.train.ssim import structural_loss
 from ltokc.train.together import Together
+
+NEW_BLOCK = re.compile(r"(encoder|pre|final)\..*\.[abc]\.(weight|bias)")
 
 
 class Trainer:
@@ -84,12 +88,19 @@ class Trainer:
         return True
 
     def start_from(self, weights: Path) -> None:
-        """Takes weights: a run's ema.safetensors or a packed model's model.safetensors.  The step stays at zero."""
+        """Takes weights: a run's ema.safetensors or a packed model's model.safetensors.  The step stays at zero.
+
+        Blocks that the recipe's network has and the weights lack are added such that they change nothing at first.
+        """
         tensors = {k: v.float() for k, v in load_file(weights).items()}
         packed = weights.with_name(FLOAT_PRIOR)
         if packed.exists():  # a packed model has its prior as integers; what they were made of lies beside it
             tensors = {k: v for k, v in tensors.items() if not k.startswith("prior.")}
             tensors |= {k: v.float() for k, v in load_file(packed).items()}
+        grown = {name: t for name, t in self.net.state_dict().items() if name not in tensors}
+        if stray := [name for name in grown if not NEW_BLOCK.fullmatch(name)]:
+            raise KeyError(stray[0])
+        tensors |= {name: torch.zeros_like(t) if ".c." in name else t for name, t in grown.items()}
         self.net.load_state_dict(tensors)
         self.ema.load_state_dict(tensors)
 
@@ -98,18 +109,28 @@ class Trainer:
         """Levels kept per cell, (batch, 1, cells, cells): everything, one length per picture, or one per cell."""
         recipe, levels = self.recipe, len(self.recipe.model.levels)
         u = self.rng.random(batch)
-        keep = np.repeat(self.rng.uniform(0.5, levels, (batch, 1)), cells * cells, 1)
+        least = np.where(self.rng.random((batch, 1)) < recipe.fine_share, levels - recipe.fine_levels, 0.5)
+        keep = np.repeat(least + self.rng.random((batch, 1)) * (levels - least), cells * cells, 1)
         per_cell = np.clip(keep + self.rng.uniform(-2.5, 2.5, keep.shape), 0, levels)
         keep = np.where((u < recipe.cell_share)[:, None], per_cell, keep)
         keep = np.where((u > 1 - recipe.full_share)[:, None], levels, keep)
         return torch.from_numpy(keep.reshape(batch, 1, cells, cells).astype(np.float32))
 
+    def masks(self, keep: torch.Tensor) -> list[torch.Tensor]:
+        return [sent_mask(keep, k, level.stride) for k, level in enumerate(self.recipe.model.levels)]
+
     def losses(self, x: torch.Tensor, keep: torch.Tensor) -> dict[str, torch.Tensor]:
         weights = self.recipe.loss
         if self.recipe.train == "prior":
             return self.prior_losses(x, keep)
-        with torch.autocast(x.device.type, torch.bfloat16):
-            y, bits = self.net(x, keep)
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16"):
+            if self.recipe.train == "finish":  # neither gradients nor rates are needed up to the last token
+                with torch.no_grad():
+                    state = self.net.walk(x, self.masks(keep))[1]
+                y = self.net.pixels(state, STRIDES.index(self.recipe.model.levels[-1].stride))
+                bits = torch.zeros(len(x), len(weights.rate), device=x.device)
+            else:
+                y, bits = self.net(x, keep)
             shown = y.clamp(-1.05, 1.05)
             ours = self.lpips.raw_taps(shown)
             with torch.no_grad():
@@ -125,8 +146,8 @@ class Trainer:
 
     def prior_losses(self, x: torch.Tensor, keep: torch.Tensor) -> dict[str, torch.Tensor]:
         """Bits per pixel of the frozen tokenizer's tokens."""
-        masks = [sent_mask(keep, k, level.stride) for k, level in enumerate(self.recipe.model.levels)]
-        with torch.autocast(x.device.type, torch.bfloat16):
+        masks = self.masks(keep)
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16"):
             with torch.no_grad():
                 digits = self.net.tokenize(x, masks)
             logps = self.net.prior(digits, masks)

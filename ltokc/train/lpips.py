@@ -67,18 +67,38 @@ class LPIPS(nn.Module):
         """LPIPS of two lists of raw taps: (B,)."""
         total = torch.zeros(len(a[0]), device=a[0].device)
         for i, (p, q) in enumerate(zip(a, b, strict=True)):
-            difference = (_unit(p) - _unit(q)) ** 2
-            total = total + F.conv2d(difference, getattr(self, f"lin{i}").view(1, -1, 1, 1).to(p.dtype)).float().mean(
-                (1, 2, 3)
-            )
+            total = total + UnitDistance.apply(p, q, getattr(self, f"lin{i}")).mean((1, 2))
         return total
 
     def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         return self.distance(self.raw_taps(x), self.raw_taps(y))
 
 
-def _unit(x: torch.Tensor) -> torch.Tensor:
-    return x / (x.pow(2).sum(1, keepdim=True).sqrt() + 1e-10)
+class UnitDistance(torch.autograd.Function):
+    """Weighted squared difference of two feature maps whose channel vectors are scaled to length 1.
+
+    p, q: (B, c, H, W), weights: (c,) -> (B, H, W) float32; the gradient is that of p alone.  Written out as
+    sum w p²/|p|² - 2 sum w p q/(|p| |q|) + sum w q²/|q|², since on a CPU the many passes over large maps that the
+    plain expression takes cost as much as the network that is trained.
+    """
+
+    @staticmethod
+    def forward(ctx, p, q, weights):
+        p, q = (t.detach().permute(0, 2, 3, 1).float() for t in (p, q))
+        two = torch.stack([torch.ones_like(weights), weights], 1)
+        pp, qq, pq = (p * p) @ two, (q * q) @ two, (p * q) @ weights
+        n, m = pp[..., 0] + 1e-10, qq[..., 0] + 1e-10
+        root = (n * m).rsqrt()
+        ctx.save_for_backward(p, q, weights, n, root, pp[..., 1], pq)
+        return pp[..., 1] / n - 2 * pq * root + qq[..., 1] / m
+
+    @staticmethod
+    def backward(ctx, grad):
+        p, q, weights, n, root, pp, pq = ctx.saved_tensors
+        grad = 2 * grad
+        scale = (grad / n).unsqueeze(-1) * weights + (grad * (pq * root - pp / n) / n).unsqueeze(-1)
+        out = scale.mul_(p).sub_(((grad * root).unsqueeze(-1) * weights).mul_(q))
+        return out.permute(0, 3, 1, 2), None, None
 
 
 def texture_distance(a: list[torch.Tensor], b: list[torch.Tensor], taps: int = 2, window: int = 4) -> torch.Tensor:

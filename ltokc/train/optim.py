@@ -6,9 +6,9 @@ import torch
 
 
 def orthogonalise(matrices: torch.Tensor, steps: int = 5) -> torch.Tensor:
-    """Approximate polar factor of each matrix: (n, rows, columns) -> same shape, in bf16 arithmetic."""
+    """Approximate polar factor of each matrix: (n, rows, columns) -> same shape; in bf16 arithmetic on a GPU."""
     a, b, c = 3.4445, -4.7750, 2.0315
-    x = matrices.bfloat16()
+    x = matrices.bfloat16() if matrices.is_cuda else matrices.float()  # CPUs without AMX are faster in fp32
     tall = x.shape[1] > x.shape[2]
     if tall:
         x = x.mT

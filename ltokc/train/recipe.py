@@ -36,9 +36,12 @@ class Recipe:
     warmup: int = 200
     decay: float = 0.3  # share of the run over which the rate falls linearly to nearly nothing
     ema: float = 0.999
+    precision: str = "bf16"  # of the networks' arithmetic; CPUs without matrix units for bf16 are faster in "fp32"
     quantised_prior: bool = True  # False trains the prior's float twin, to measure what the integers cost
     full_share: float = 0.35  # share of samples that keep every level
     cell_share: float = 0.25  # share of samples with a random length per cell; the rest: one random length per picture
+    fine_share: float = 0.0  # share of the samples whose random length ends in the last `fine_levels` levels
+    fine_levels: int = 4
     text_share: float = 0.03
     held_out: int = 70
     train: str = (
@@ -59,6 +62,8 @@ def read_recipe(path: Path) -> Recipe:
         raise ModelError(f"{path}: {error}") from error
     if recipe.train not in ("all", "prior", "finish") or recipe.optimizer not in ("adam", "muon"):
         raise ModelError(f"{path}: train is all, prior or finish, optimizer adam or muon")
+    if recipe.precision not in ("bf16", "fp32"):
+        raise ModelError(f"{path}: precision is bf16 or fp32")
     if recipe.crop % 64 or len(recipe.loss.rate) != len(recipe.model.levels):
         raise ModelError(f"{path}: crop must be a multiple of 64, and loss.rate needs one weight per level")
     if not (recipe.steps or recipe.minutes):
