@@ -266,11 +266,12 @@ def _save_options(image: Image.Image, format: str) -> dict[str, object]:
     return options
 
 
-def write_atomic(path: str | os.PathLike[str], data: bytes) -> None:
+def write_atomic(path: str | os.PathLike[str], data: bytes, mark: str = "") -> None:
     """Writes a file whole or not at all: a temporary file beside it, then os.replace; the mode is the umask's.
 
     A symbolic link stays and its target is replaced; a device or pipe is written directly.  Whatever goes wrong
-    (also KeyboardInterrupt) no temporary file stays behind.  Raises LtokcError.
+    (also KeyboardInterrupt) no temporary file stays behind, except after a kill: then one whose name ends in `mark`,
+    12 hexadecimal digits and .tmp.  Raises LtokcError.
     """
     final = os.path.realpath(path)
     try:
@@ -279,7 +280,7 @@ def write_atomic(path: str | os.PathLike[str], data: bytes) -> None:
                 device.write(data)
             return
         folder, name = os.path.split(final)
-        temporary = os.path.join(folder, f".{name[:48]}.{secrets.token_hex(6)}.tmp")
+        temporary = os.path.join(folder, f".{name[:48]}.{mark}{secrets.token_hex(6)}.tmp")
         try:
             with open(temporary, "xb") as file:
                 file.write(data)
