@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -248,14 +249,18 @@ def test_light_until_there_is_work(tree: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="terminals of POSIX")
 def test_terminal_gets_a_bar_and_lines_above_it(tree: Path) -> None:
+    import fcntl
+    import termios
+
     master, terminal = os.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("4H", 24, 120, 0, 0))
     command = [sys.executable, "-m", "ltokc", "batch", "-r", "in", "-d", "out", "-j", "1"]
     with os.fdopen(terminal, "wb") as stderr:
         done = subprocess.run(command, env=ENVIRONMENT, stderr=stderr, stdout=subprocess.PIPE, timeout=60, check=False)
     said = os.read(master, 1 << 16).decode()
     os.close(master)
     assert (done.returncode, done.stdout) == (1, b"")
-    assert "3/3" in said and "pictures/s" in said and " MP/s, " in said and " -> " in said
+    assert "/3 [" in said and "pictures/s" in said and " MP/s, " in said and " -> " in said
     assert any(part.startswith("ltokc: in/sub/bad.png: ") for part in said.replace("\n", "\r").split("\r"))
 
 
