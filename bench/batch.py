@@ -84,7 +84,11 @@ def measured(words: list[str]) -> dict[str, Any]:
         process = subprocess.Popen([*LTOKC, *words], stderr=said, start_new_session=True)
         memory = Memory(process.pid)
         memory.start()
-        _, status, usage = os.wait4(process.pid, 0)
+        try:
+            _, status, usage = os.wait4(process.pid, 0)
+        except BaseException:  # interrupted: the session of its own does not hear of it
+            os.killpg(process.pid, signal.SIGTERM)
+            raise
         seconds, idle = time.perf_counter() - start, _idle_seconds() - idle
         memory.done.set()
         memory.join()
@@ -149,6 +153,9 @@ def killed(pictures: str, quality: float, jobs: str, folder: Path, kills: int, s
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             moments.append(round(delay, 3))
+        except BaseException:
+            os.killpg(process.pid, signal.SIGTERM)
+            raise
         else:  # done before it could be killed: the rest is killed from the start
             shutil.rmtree(there)
             continue
