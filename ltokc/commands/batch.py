@@ -42,8 +42,8 @@ class ShardOf(click.ParamType):
 
 
 @click.command()
-@click.argument("inputs", nargs=-1, required=True, metavar="SRC...")
-@click.option("-d", "--directory", metavar="DIR", required=True,
+@click.argument("inputs", nargs=-1, required=True, type=click.Path(), metavar="SRC...")
+@click.option("-d", "--directory", type=click.Path(), metavar="DIR", required=True,
               help="Folder of the outputs; the inputs' tree is kept.")  # fmt: skip
 @options.recursive
 @click.option("--decode", "decode_", is_flag=True, help="Decode .ltk files to pictures.")
@@ -54,7 +54,7 @@ class ShardOf(click.ParamType):
 @click.option("--keep-smaller", is_flag=True,
               help="Where the .ltk file is not smaller than its source, copy the source (with its metadata) to DIR "
               "instead, under its own name: so DIR is complete and no picture grows.")  # fmt: skip
-@click.option("--report", "tables", multiple=True, metavar="FILE",
+@click.option("--report", "tables", multiple=True, type=click.Path(), metavar="FILE",
               help="Write a row for each picture to FILE, by its suffix "
               f"{' or '.join(report_rows.WRITERS)}; may be repeated.")  # fmt: skip
 @options.limit_pixels
