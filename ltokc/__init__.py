@@ -18,8 +18,13 @@ _VERBS = ("decode", "encode", "info", "tokens", "trim", "verify")
 _ERRORS = ("FormatError", "LimitError", "LtokcError", "ModelError", "UsageError")
 __all__ = [
     "FormatError", "LimitError", "LtokcError", "ModelError", "UsageError", "__version__",
-    "decode", "encode", "info", "tokens", "trim", "verify",
+    "decode", "encode", "info", "register_pillow", "tokens", "trim", "verify",
 ]  # fmt: skip
+
+
+def register_pillow() -> None:
+    """Teaches Pillow to open and save .ltk files; see `ltokc.LtkImagePlugin`."""
+    import_module("ltokc.LtkImagePlugin")
 
 
 def __getattr__(name: str) -> Any:

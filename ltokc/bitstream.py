@@ -124,9 +124,11 @@ class SegmentWriter:
 
 def read_segment(
     prior: Prior, data: bytes, tokens: int, rows: int, columns: int, *,
-    depth_map: bool = False, cut: bool = False, limit: int | None = None, backend: str = "auto",
+    depth_map: bool = False, cut: bool = False, limit: int | None = None, stop: int | None = None,
+    backend: str = "auto",
 ) -> tuple[Digits, Masks]:  # fmt: skip
-    """Decodes up to `tokens` tokens (`limit`: no more than so many) of a grid of rows x columns cells.
+    """Decodes up to `tokens` tokens (`limit`: no more than so many; `stop`: none from this level on) of a grid of
+    rows x columns cells.
 
     cut: the stream may end early; only the tokens that its bytes determine are returned.  Raises FormatError if the
     stream claims more tokens than the grid holds.
@@ -141,7 +143,7 @@ def read_segment(
     state = prior.state(rows, columns)
     digits_out = [np.zeros((*mask.shape, level.digits), np.int8) for level, mask in zip(levels, sent, strict=True)]
     masks_out = [np.zeros_like(mask) for mask in sent]
-    for level, digits, mask, held in zip(levels, digits_out, sent, masks_out, strict=True):
+    for level, digits, mask, held in list(zip(levels, digits_out, sent, masks_out, strict=True))[:stop]:
         if left <= 0:
             break
         state.enter()

@@ -24,7 +24,7 @@ from ltokc.errors import UsageError
 
 COMMANDS = {  # name -> module in ltokc.commands; the order of the help
     "encode": "encode", "decode": "decode", "info": "inspect", "verify": "inspect", "trim": "inspect",
-    "tokens": "inspect", "models": "models", "train": "train",
+    "tokens": "inspect", "batch": "batch", "thumbnail": "thumbnail", "models": "models", "train": "train",
 }  # fmt: skip
 INTERRUPTED = 130
 
@@ -119,7 +119,7 @@ def cli() -> None:
       ltokc encode photo.png                     photo.ltk, beside it
       ltokc encode photo.png --target-size 4k    at most about 4,000 bytes
       ltokc decode photo.ltk -o back.png
-      ltokc encode -r pictures -d small          a whole tree
+      ltokc batch -r pictures -d small           a whole tree
       ltokc info photo.ltk
     """
 

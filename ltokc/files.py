@@ -6,6 +6,7 @@ that holds all inputs, so that a tree is mirrored and never flattened.  No input
 
 from __future__ import annotations
 
+import glob
 import os
 import sys
 from collections.abc import Collection, Iterator, Sequence
@@ -40,11 +41,29 @@ class Job:
     skip: bool = False
 
 
-def collect(inputs: Sequence[str], suffixes: Collection[str], recursive: bool = False) -> list[Source]:
+def expand(name: str) -> list[str]:
+    """What a pattern with * ? [] or ** matches, sorted, hidden names left out; a name that exists is itself."""
+    if name == STDIO or os.path.lexists(name) or not glob.has_magic(name):
+        return [name]
+    return sorted(glob.iglob(name, recursive=True)) or [name]
+
+
+def fixed_part(pattern: str) -> str:
+    """The folder of a pattern before the first part with a wildcard: where its matches are mirrored from."""
+    folder = os.path.dirname(pattern)
+    while glob.has_magic(folder):
+        folder = os.path.dirname(folder)
+    return folder or os.curdir
+
+
+def collect(
+    inputs: Sequence[str], suffixes: Collection[str], recursive: bool = False, leave_out: str = ""
+) -> list[Source]:
     """The files to read, every file once, in the order of the arguments and sorted inside a folder.
 
     Named files are taken whatever their suffix; below folders (only with `recursive`) those with one of `suffixes`
-    (lower case, with the dot), hidden ones left out.  UsageError: `-` beside other inputs.
+    (lower case, with the dot), hidden ones left out, and the folder `leave_out`, unless it is named itself.
+    UsageError: `-` beside other inputs.
     """
     if STDIO in inputs and len(inputs) > 1:
         raise UsageError("- (standard input) cannot be mixed with other inputs")
@@ -53,7 +72,7 @@ def collect(inputs: Sequence[str], suffixes: Collection[str], recursive: bool = 
         if name == STDIO or not os.path.isdir(name):
             found: Iterator[Source] = iter([Source(name)])
         elif recursive:
-            found = _walk(name, suffixes)
+            found = _walk(name, suffixes, leave_out)
         else:
             found = iter([Source(name, "is a folder (-r takes the files in it)")])
         for source in found:
@@ -61,14 +80,17 @@ def collect(inputs: Sequence[str], suffixes: Collection[str], recursive: bool = 
     return list(sources.values())
 
 
-def _walk(folder: str, suffixes: Collection[str]) -> Iterator[Source]:
+def _walk(folder: str, suffixes: Collection[str], leave_out: str) -> Iterator[Source]:
     refused: list[Source] = []
+    outside = os.path.realpath(leave_out) if leave_out else ""
 
     def refuse(error: OSError) -> None:
         refused.append(Source(str(error.filename), error.strerror or str(error)))
 
     for place, folders, names in os.walk(folder, onerror=refuse):
         folders[:] = sorted(f for f in folders if not f.startswith("."))
+        if outside:
+            folders[:] = [f for f in folders if os.path.realpath(os.path.join(place, f)) != outside]
         for name in sorted(names):
             if not name.startswith(".") and os.path.splitext(name)[1].lower() in suffixes:
                 yield Source(os.path.join(place, name))
@@ -91,12 +113,14 @@ def plan(
     recursive: bool = False,
     no_clobber: bool = False,
     keep_beside: bool = False,
+    patterns: bool = False,
 ) -> list[Job]:
     """Pairs inputs with outputs; touches nothing.
 
     `suffix`: of the outputs; `takes`: suffixes of the inputs; `output`, `directory`: -o and -d; `no_clobber`: existing
     outputs are skipped; `keep_beside`: without -o and -d an existing file is an error of its job, not overwritten (so
-    that decoding photo.ltk does not replace the original photo.png).
+    that decoding photo.ltk does not replace the original photo.png); `patterns`: inputs may be globs, mirrored from
+    their fixed part.  Outputs of an earlier run, below a folder that is walked, are no inputs.
     UsageError: the arguments do not fit together.  What is wrong with one file alone is told in its job's `error`.
     """
     if output is not None and directory is not None:
@@ -110,8 +134,15 @@ def plan(
             raise UsageError("-o takes one input; for several use -d")
         if output != STDIO and os.path.isdir(output):
             raise UsageError(f"-o {output}: is a folder; use -d")
-    sources = collect(inputs, takes, recursive)
-    root = _common_root(inputs) if directory is not None else ""
+    roots = [i if os.path.isdir(i) else os.path.dirname(i) for i in inputs]
+    if patterns:
+        found = [(name, expand(name)) for name in inputs]
+        roots = [
+            root if match == [name] else fixed_part(name) for root, (name, match) in zip(roots, found, strict=True)
+        ]
+        inputs = [name for _, match in found for name in match]
+    sources = collect(inputs, takes, recursive, directory or "")
+    root = _common_root(roots) if directory is not None else ""
     jobs: list[Job] = []
     owners: dict[str, str] = {}
     for source, error in ((s.path, s.error) for s in sources):
@@ -139,11 +170,10 @@ def plan(
     return jobs
 
 
-def _common_root(inputs: Sequence[str]) -> str:
-    """The deepest folder that holds all inputs; a folder among them counts as holding itself."""
-    paths = [os.path.abspath(i) for i in inputs]
+def _common_root(folders: Sequence[str]) -> str:
+    """The deepest folder that holds all these folders."""
     try:
-        return os.path.commonpath([p if os.path.isdir(p) else os.path.dirname(p) for p in paths])
+        return os.path.commonpath([os.path.abspath(folder) for folder in folders])
     except ValueError as error:  # several drives
         raise UsageError("-d needs inputs that lie below one folder") from error
 
@@ -167,8 +197,11 @@ def read(source: str) -> bytes:
     return sys.stdin.buffer.read()
 
 
-def write(target: str, data: bytes) -> None:
-    """Writes a file as a whole or not at all, making its folder; or standard output.  OSError, LtokcError."""
+def write(target: str, data: bytes, mark: str = "") -> None:
+    """Writes a file as a whole or not at all, making its folder; or standard output.  OSError, LtokcError.
+
+    `mark`: goes into the name of the temporary file, so that its maker can know it again after being killed.
+    """
     if target == STDIO:
         refuse_terminal()
         sys.stdout.buffer.write(data)
@@ -178,7 +211,7 @@ def write(target: str, data: bytes) -> None:
 
     os.makedirs(os.path.dirname(target) or ".", exist_ok=True)
     try:
-        imageio.write_atomic(target, data)
+        imageio.write_atomic(target, data, mark)
     except LtokcError as error:
         raise LtokcError(f"{target}: {error}") from error
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, PngImagePlugin, UnidentifiedImageError
+from PIL import ExifTags, Image, PngImagePlugin, UnidentifiedImageError
 
 from ltokc import pixels
 from ltokc.container import DEFAULT_LIMIT_PIXELS, MAX_SIDE
@@ -29,6 +29,10 @@ from ltokc.metadata import ORIENTATION, upright_exif, upright_xmp
 SAVE_FORMATS = ("png", "jpg", "webp", "avif", "ppm", "npy")
 Source = str | os.PathLike[str] | BinaryIO | Image.Image | np.ndarray
 
+TIFF_KEPT = tuple(  # of a TIFF's own directory; EXIF 2.32 has them in its first one
+    getattr(ExifTags.Base, name).value
+    for name in ("ImageDescription", "Make", "Model", "Software", "DateTime", "Artist", "Copyright")
+)
 _HINTS = (  # files that Pillow does not know and users do have: (offset, bytes, reason)
     (0, b"\x89LTK", "already a .ltk file"),
     (4, b"ftyphei", "HEIC is not supported; export it as JPEG, PNG or AVIF"),
@@ -191,7 +195,12 @@ def _upright(plane: np.ndarray, orientation: int) -> np.ndarray:
 
 def _metadata(image: Image.Image, notes: list[str]) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
-    if exif := image.info.get("exif"):
+    try:
+        exif = image.info.get("exif") or (_tiff_exif(image) if image.format == "TIFF" else None)
+    except Exception:  # noqa: BLE001 (as many kinds as there are damaged directories)
+        notes.append("EXIF unreadable, not kept")
+        exif = None
+    if exif:
         try:
             found["exif"] = upright_exif(exif)
         except (ValueError, TypeError, AttributeError):
@@ -199,6 +208,19 @@ def _metadata(image: Image.Image, notes: list[str]) -> dict[str, bytes]:
     if isinstance(xmp := image.info.get("xmp"), (bytes, str)) and xmp:
         found["xmp"] = upright_xmp(xmp)
     return found
+
+
+def _tiff_exif(image: Image.Image) -> bytes | None:
+    """EXIF of a TIFF file, whose own directory it is: without what describes that file's strips and samples."""
+    tags = image.getexif()
+    exif = Image.Exif()
+    for tag in TIFF_KEPT:
+        if tag in tags:
+            exif[tag] = tags[tag]
+    for directory in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
+        if inner := tags.get_ifd(directory):
+            exif[directory] = dict(inner)
+    return exif.tobytes() if len(exif) else None
 
 
 def save(image: Image.Image, target: str | os.PathLike[str] | BinaryIO, format: str) -> None:
@@ -266,11 +288,12 @@ def _save_options(image: Image.Image, format: str) -> dict[str, object]:
     return options
 
 
-def write_atomic(path: str | os.PathLike[str], data: bytes) -> None:
+def write_atomic(path: str | os.PathLike[str], data: bytes, mark: str = "") -> None:
     """Writes a file whole or not at all: a temporary file beside it, then os.replace; the mode is the umask's.
 
     A symbolic link stays and its target is replaced; a device or pipe is written directly.  Whatever goes wrong
-    (also KeyboardInterrupt) no temporary file stays behind.  Raises LtokcError.
+    (also KeyboardInterrupt) no temporary file stays behind, except after a kill: then one whose name ends in `mark`,
+    12 hexadecimal digits and .tmp.  Raises LtokcError.
     """
     final = os.path.realpath(path)
     try:
@@ -279,7 +302,7 @@ def write_atomic(path: str | os.PathLike[str], data: bytes) -> None:
                 device.write(data)
             return
         folder, name = os.path.split(final)
-        temporary = os.path.join(folder, f".{name[:48]}.{secrets.token_hex(6)}.tmp")
+        temporary = os.path.join(folder, f".{name[:48]}.{mark}{secrets.token_hex(6)}.tmp")
         try:
             with open(temporary, "xb") as file:
                 file.write(data)

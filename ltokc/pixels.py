@@ -165,6 +165,14 @@ def _convert(base: Image.Image, source: ImageCms.ImageCmsProfile) -> Image.Image
     return converted
 
 
+def describes_srgb(profile: bytes) -> bool:
+    """Whether an ICC profile says of RGB samples what sRGB says; False for one that cannot be used."""
+    try:
+        return _same_as_srgb(ImageCms.ImageCmsProfile(io.BytesIO(profile)), "RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return False
+
+
 def _same_as_srgb(source: ImageCms.ImageCmsProfile, mode: str) -> bool:
     """Whether the profile moves no colour of a test chart by more than `SAME_AS_SRGB`."""
     if mode == "L":

@@ -191,7 +191,9 @@ def test_closed_pipe_is_quiet(here: Path, encoded: bytes) -> None:
     assert done.stderr == b""
 
 
-@pytest.mark.parametrize("args", [["--help"], ["encode", "--help"], ["train", "-h"], ["info", "photo.ltk"]])
+@pytest.mark.parametrize(
+    "args", [["--help"], ["encode", "--help"], ["batch", "-h"], ["train", "-h"], ["info", "photo.ltk"]]
+)
 def test_light_commands_load_nothing_heavy(here: Path, encoded: bytes, args: list[str]) -> None:
     Path("photo.ltk").write_bytes(encoded)
     code = (

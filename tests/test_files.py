@@ -146,6 +146,38 @@ def test_write_makes_folders_and_names_the_file_that_it_cannot_write(tree: Path)
         files.write("pictures/a.png/x.ltk", b"abc")
 
 
+@pytest.mark.parametrize(
+    ("inputs", "expected"),
+    [
+        (["pictures/*.png"], ["out/a.ltk"]),
+        (["pictures/**/*.JPG"], ["out/in/b.ltk"]),
+        (["pictures/*/deep/*"], ["out/in/deep/c.ltk"]),
+        (["pictures/in/*"], ["out/b.ltk", "out/deep/c.ltk"]),
+        (["pictures/i?/b.JPG", "pictures/a.png"], ["out/in/b.ltk", "out/a.ltk"]),
+    ],
+)
+def test_patterns_are_mirrored_from_their_fixed_part(tree: Path, inputs: list[str], expected: list[str]) -> None:
+    assert targets(encoding(*inputs, directory="out", recursive=True, patterns=True)) == expected
+
+
+def test_pattern_that_matches_nothing_or_is_a_name(tree: Path) -> None:
+    (job,) = encoding("pictures/*.gone", patterns=True, directory="out")
+    assert job.source == "pictures/*.gone"
+    Path("pictures/a[1].png").touch()
+    (job,) = encoding("pictures/a[1].png", patterns=True, directory="out")
+    assert (job.source, targets([job])) == ("pictures/a[1].png", ["out/a[1].ltk"])
+
+
+def test_outputs_of_an_earlier_run_are_no_inputs(tree: Path) -> None:
+    for directory in ("pictures/out", "pictures/in/out"):
+        Path(directory).mkdir()
+        Path(directory, "x.png").touch()
+        assert "x.png" not in str(encoding("pictures", directory=directory, recursive=True))
+        Path(directory, "x.png").unlink()
+    Path("pictures/out/x.png").touch()
+    assert "x.png" in str(encoding("pictures/out", directory="pictures/out", recursive=True))
+
+
 names = st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=12).filter(
     lambda s: s not in (".", "..", "-")
 )

@@ -16,6 +16,7 @@ from ltokc.commands.work import Result, convert_all
 from ltokc.files import STDIO, Job
 
 METADATA = ("exif", "icc", "xmp")
+RATES = ("quality", "tokens", "target_size", "target_bpp")
 
 
 class Metadata(click.ParamType):
@@ -32,6 +33,15 @@ class Metadata(click.ParamType):
         if unknown := [k for k in kinds if k not in METADATA]:
             self.fail(f"{unknown[0]!r} is not one of none, all, {', '.join(METADATA)}", param, ctx)
         return kinds
+
+
+def keywords(strict: bool, **options_: Any) -> dict[str, Any]:
+    """Keyword arguments of `ltokc.codec.encode` from the command's options.  UsageError: they exclude each other."""
+    rates = {name: options_.pop(name) for name in RATES}
+    options.one_of(**rates)
+    if strict and rates["target_size"] is None and rates["target_bpp"] is None:
+        raise click.UsageError("--strict goes with --target-size or --target-bpp")
+    return options_ | {name: value for name, value in rates.items() if value is not None} | {"strict": strict}
 
 
 def encode_one(job: Job, load: dict[str, Any], how: dict[str, Any]) -> Result:
@@ -53,7 +63,7 @@ def encode_one(job: Job, load: dict[str, Any], how: dict[str, Any]) -> Result:
 
 
 @click.command()
-@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@click.argument("inputs", nargs=-1, required=True, type=click.Path(), metavar="INPUT...")
 @options.outputs
 @click.option("-q", "--quality", type=options.Quality(), metavar="0..1", help="0 smallest to 1 best.  [default: 0.6]")
 @click.option("--tokens", type=click.IntRange(min=1), metavar="N", help="Keep this many tokens.")
@@ -97,13 +107,9 @@ def encode(
       ltokc encode -r pictures -d small -n
       cat photo.png | ltokc encode - > photo.ltk
     """
-    rates = {name: how.pop(name) for name in ("quality", "tokens", "target_size", "target_bpp")}
-    options.one_of(**rates)
-    if strict and rates["target_size"] is None and rates["target_bpp"] is None:
-        raise click.UsageError("--strict goes with --target-size or --target-bpp")
+    how = keywords(strict, **how)
     plan = files.plan(inputs, suffix=".ltk", takes=files.PICTURES, output=output, directory=directory,
                       recursive=recursive, no_clobber=no_clobber)  # fmt: skip
     if report.as_json and any(job.target == STDIO for job in plan):
         raise click.UsageError("--json and the file itself cannot both go to stdout; use -o FILE")
-    how |= {name: value for name, value in rates.items() if value is not None} | {"strict": strict}
     convert_all(report, plan, partial(encode_one, load=options.pixel_limit(limit_pixels), how=how), jobs)

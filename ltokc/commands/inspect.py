@@ -18,7 +18,7 @@ from ltokc.files import STDIO
 if TYPE_CHECKING:
     from ltokc.codec import Info, TokenArrays
 
-names = click.argument("inputs", nargs=-1, required=True, metavar="FILE...")
+names = click.argument("inputs", nargs=-1, required=True, type=click.Path(), metavar="FILE...")
 
 
 def _describe(name: str, about: Info) -> str:
@@ -103,10 +103,10 @@ def verify(report: Report, inputs: tuple[str, ...], recursive: bool, limit_pixel
 
 
 @click.command()
-@click.argument("source", metavar="IN")
+@click.argument("source", type=click.Path(), metavar="IN")
 @click.option("--tokens", type=click.IntRange(min=1), metavar="N", help="Keep the first N tokens.")
 @click.option("--target-size", type=options.Size(), help="Cut to at most this size: 800, 2k, 2kB, 1.5M.")
-@click.option("-o", "--output", metavar="OUT", required=True, help="Output file; - for stdout.")
+@click.option("-o", "--output", type=click.Path(), metavar="OUT", required=True, help="Output file; - for stdout.")
 @click.option("-n", "--no-clobber", is_flag=True, help="Leave an output that exists as it is.")
 @options.limit_pixels
 @reporting
@@ -146,9 +146,9 @@ def trim(
 
 
 @click.command()
-@click.argument("source", metavar="FILE")
+@click.argument("source", type=click.Path(), metavar="FILE")
 @click.option("--npz", "as_npz", is_flag=True, help="The token arrays as a NumPy .npz file.")
-@click.option("-o", "--output", metavar="OUT", default=STDIO, help="Output file instead of stdout.")
+@click.option("-o", "--output", type=click.Path(), metavar="OUT", default=STDIO, help="Output file instead of stdout.")
 @click.option("--allow-truncated", is_flag=True, help="Show what there is of a file that was cut.")
 @options.limit_pixels
 @reporting

@@ -91,8 +91,12 @@ def together(*options: Decorator) -> Decorator:
 
 recursive = click.option("-r", "--recursive", is_flag=True, help="Take the files in folders, and in their folders.")
 outputs = together(
-    click.option("-o", "--output", metavar="FILE", help="Output file; - for stdout. Only with one input."),
-    click.option("-d", "--directory", metavar="DIR", help="Folder of the outputs; the inputs' tree is kept."),
+    click.option(
+        "-o", "--output", type=click.Path(), metavar="FILE", help="Output file; - for stdout. Only with one input."
+    ),
+    click.option(
+        "-d", "--directory", type=click.Path(), metavar="DIR", help="Folder of the outputs; the inputs' tree is kept."
+    ),
     recursive,
     click.option("-n", "--no-clobber", is_flag=True, help="Leave outputs that exist as they are."),
 )

@@ -76,10 +76,14 @@ class Report:
         """Counts a file that could not be done, and says why."""
         self.failed += 1
         text = error if isinstance(error, str) else reason(error, name)
-        if self.verbose > 1 and isinstance(error, BaseException):
-            traceback.print_exception(error, file=sys.stderr)
+        self.trace(error)
         complain(f"{name}: {text}")
         self.record({"input": name, "error": text})
+
+    def trace(self, error: BaseException | str) -> None:
+        """The traceback of an exception, with -vv."""
+        if self.verbose > 1 and isinstance(error, BaseException):
+            traceback.print_exception(error, file=sys.stderr)
 
     @contextmanager
     def each(self, name: str) -> Iterator[None]:

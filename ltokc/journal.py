@@ -1,0 +1,223 @@
+"""What a batch has done, kept beside its outputs: an append-only file, one line for each picture that is finished.
+
+`DIR/.ltokc-batch.journal` (with --shard: `.ltokc-batch-I-of-N.journal`).  A line is the CRC-32 of its JSON in eight
+hexadecimal digits, a space, the JSON; a line that was torn by a kill or damaged later fails its CRC and counts as never
+written.  A line alone is not believed either: what it says of the source and of the output is compared with the files
+(`unchanged`), so neither an output that changed nor one that is not all there passes for done.
+
+A line is written after its output has its name, each by one write of a process that has the file open for appending:
+a kill between the two costs that picture's work once more, nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import secrets
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ltokc.errors import LtokcError
+
+NAME = re.compile(r"\.ltokc-batch(-\d+-of-\d+)?\.journal")
+MARK_BYTES = 6
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A picture that was done.
+
+    `target`: what the batch meant to write, `written`: what it did write (another name for a copied source, "" for
+    nothing), both below DIR with "/".  `options`: fingerprint of all that shapes the output.  `source`: file name;
+    `size` (bytes), `changed` (ns), `digest` of the source as it was read; `written_size`, `written_digest` of the
+    output; `row`: the fields of the report.
+    """
+
+    target: str
+    options: str
+    source: str
+    size: int
+    changed: int
+    digest: str
+    written: str
+    written_size: int
+    written_digest: str
+    row: dict[str, Any] = field(default_factory=dict)
+
+
+class Busy(LtokcError):
+    """Another batch is writing to this folder."""
+
+
+def name_of(shard: tuple[int, int] | None) -> str:
+    return ".ltokc-batch.journal" if shard is None else f".ltokc-batch-{shard[0]}-of-{shard[1]}.journal"
+
+
+def fingerprint(options: Any) -> str:
+    """A short hash of options that JSON can write (others by their repr), the same in every process."""
+    text = json.dumps(options, sort_keys=True, default=repr)
+    return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+
+
+def digest(path: str) -> str:
+    """BLAKE2b of a file, 128 bits, hexadecimal.  OSError."""
+    state = hashlib.blake2b(digest_size=16)
+    with open(path, "rb") as file:
+        while block := file.read(_BLOCK):
+            state.update(block)
+    return state.hexdigest()
+
+
+def line_of(fields: dict[str, Any]) -> bytes:
+    body = json.dumps(fields, separators=(",", ":"), ensure_ascii=True).encode()
+    return b"%08x %b\n" % (zlib.crc32(body), body)
+
+
+def parse(data: bytes) -> Iterator[dict[str, Any]]:
+    """The lines that are whole, whatever lies between them."""
+    for line in data.split(b"\n"):
+        seal, _, body = line.partition(b" ")
+        if len(seal) != 8 or not body or seal != b"%08x" % zlib.crc32(body):
+            continue
+        try:
+            fields = json.loads(body)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(fields, dict):
+            yield fields
+
+
+def entry_of(fields: dict[str, Any]) -> Entry | None:
+    """The entry in a line; None for a line of another kind, or from a version with other fields."""
+    try:
+        entry = Entry(**fields)
+    except TypeError:
+        return None
+    texts = (entry.target, entry.options, entry.source, entry.digest, entry.written, entry.written_digest)
+    numbers = (entry.size, entry.changed, entry.written_size)
+    sound = all(isinstance(t, str) for t in texts) and all(type(n) is int for n in numbers)
+    return entry if sound and isinstance(entry.row, dict) else None
+
+
+def read_all(folder: str) -> dict[str, list[Entry]]:
+    """The entries of every journal in a folder by target; none if there is no folder.  OSError."""
+    found: dict[str, list[Entry]] = {}
+    try:
+        names = sorted(os.listdir(folder))
+    except FileNotFoundError:
+        return found
+    for name in names:
+        if NAME.fullmatch(name):
+            with open(os.path.join(folder, name), "rb") as file:
+                for fields in parse(file.read()):
+                    if (entry := entry_of(fields)) is not None:
+                        found.setdefault(entry.target, []).append(entry)
+    return found
+
+
+def unchanged(entries: Iterable[Entry], options: str, source: str, folder: str) -> Entry | None:
+    """The entry that shows that `source` needs no work: same options, same source, the output there and the same.
+
+    A source of the same size and time of change is taken as the same, one with another time is compared by its
+    digest; the output always is.
+    """
+    try:
+        about = os.stat(source)
+        for entry in reversed(list(entries)):
+            if (entry.options, entry.source, entry.size) != (options, os.path.basename(source), about.st_size):
+                continue
+            if entry.changed != about.st_mtime_ns and entry.digest != digest(source):
+                continue
+            if not entry.written or _is_there(os.path.join(folder, entry.written), entry):
+                return entry
+    except OSError:
+        pass
+    return None
+
+
+def _is_there(path: str, entry: Entry) -> bool:
+    try:
+        return os.path.getsize(path) == entry.written_size and digest(path) == entry.written_digest
+    except OSError:
+        return False
+
+
+class Journal:
+    """The journal of this run: open as a context it is locked, so that two runs never share one.
+
+    `mark`: of this run, in the names of its temporary files; `stale`: the marks of earlier runs, none of which can be
+    alive while the lock is ours (empty where there are no locks).  Raises Busy and OSError on entering.
+    """
+
+    def __init__(self, folder: str, shard: tuple[int, int] | None = None):
+        self.path = os.path.join(folder, name_of(shard))
+        self.mark = secrets.token_hex(MARK_BYTES)
+        self.stale: set[str] = set()
+        self._file: Any = None
+
+    def __enter__(self) -> Journal:
+        os.makedirs(os.path.dirname(self.path) or ".", exist_ok=True)
+        self._file = open(self.path, "a+b", buffering=0)
+        try:
+            locked = _lock(self._file, self.path)
+            self._file.seek(0)
+            before = self._file.read()
+            for fields in parse(before):
+                if locked and isinstance(run := fields.get("run"), str) and re.fullmatch(r"[0-9a-f]{12}", run):
+                    self.stale.add(run)
+            # after a kill inside a line, the next one must not be glued to its stump
+            stump = b"\n" if before and not before.endswith(b"\n") else b""
+            self._file.write(stump + line_of({"run": self.mark}))
+        except BaseException:
+            self._file.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def clean(self, folders: Iterable[str]) -> int:
+        """Removes the temporary files that killed runs of this journal left in these folders; how many they were."""
+        if not self.stale:
+            return 0
+        ours = re.compile(rf".*\.({'|'.join(sorted(self.stale))})[0-9a-f]{{12}}\.tmp", re.DOTALL)
+        count = 0
+        for folder in folders:
+            with contextlib.suppress(OSError):
+                for name in os.listdir(folder):
+                    if ours.fullmatch(name):
+                        os.unlink(os.path.join(folder, name))
+                        count += 1
+        return count
+
+
+def append(path: str, entry: Entry) -> None:
+    """Adds a line by one write, which no other appending process comes between.  OSError."""
+    line = line_of(asdict(entry))
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0))
+    try:
+        if os.write(descriptor, line) != len(line):  # the disk is full: the stump fails its CRC
+            raise LtokcError(f"{path}: cannot be written as a whole")
+    finally:
+        os.close(descriptor)
+
+
+def _lock(file: Any, path: str) -> bool:
+    """Locks until the file is closed or the process is gone; False where the system has no such locks."""
+    try:
+        import fcntl
+    except ImportError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise Busy(f"another batch is at work on {os.path.dirname(path) or '.'} (see --shard)") from None
+    except OSError:  # some network file systems
+        return False
+    return True
