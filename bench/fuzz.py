@@ -272,7 +272,7 @@ def main(files: int, seed: int, only: int | None, every_length: int | None, out:
         out.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
         click.echo(f"ok: every one of {lengths} lengths of {every_length} files")
         return
-    warm_up(corpus)
+    warm_up(list(dict.fromkeys(corpus)))
     campaign = Campaign(out, environment() | {"seed": seed, "seeds": len(corpus)})
     try:
         for number in range(files):
