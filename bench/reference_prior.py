@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ltokc.order import spread_order, spread_rank
-from ltokc.prior_config import ACTIVATION_BITS, CLIP, LOGIT_BITS, LOGIT_LIMIT, TOTAL_BITS
+from ltokc.prior_config import ACTIVATION_BITS, CLIP, LOGIT_BITS, LOGIT_LIMIT, TOTAL_BITS, PriorConfig
 
 Integers = npt.NDArray[np.int64]
 LOGIT_CLIP = LOGIT_LIMIT << LOGIT_BITS
@@ -104,7 +104,10 @@ class TorchNetwork:
         from ltokc.weights import read_config
 
         self.torch = torch
-        self.net: Any = Prior(LadderConfig.from_dict(read_config(weights))).eval().requires_grad_(False)
+        names = ("start", "levels.0.absorb.a.bias", "levels.0.hidden.bias")
+        sizes = PriorConfig(*(tensors[f"prior.{name}"].size for name in names))
+        ladder = LadderConfig.from_dict(read_config(weights))
+        self.net: Any = Prior(ladder, sizes).eval().requires_grad_(False)
         for name, layer in self.net.named_modules():
             if not isinstance(layer, IntegerConv):
                 continue
