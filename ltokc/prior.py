@@ -64,6 +64,8 @@ def check_tensors(tensors: dict[str, np.ndarray], levels: tuple[LevelShape, ...]
         layer(f"{name}.c", state, inner)
 
     take("start", "|i1", state)
+    if tensors["prior.start"].min() < -CLIP:
+        raise ModelError("prior.start is outside its exact range")
     take("exp_table", "<i4", TABLE_SIZE)
     for i in range(len({level.stride for level in levels}) - 1):
         layer(f"up.{i}", 4 * state, state)

@@ -110,10 +110,20 @@ class Weights:
                 digest.update(f"{name} {kind} {shape}".encode("ascii") + data[begin:end])
             if name.startswith("prior."):
                 self.tensors[name[6:]] = np.frombuffer(data[begin:end], kind).reshape(shape).astype(np.int64)
+        if config.get("prior_kind", 1) != 1 or set(self.tensors) != self.names():
+            raise Refused("another kind of prior")
         self.hash = int.from_bytes(digest.digest()[:2], "big")
         self.table = [int(v) for v in self.tensors["exp_table"]]
         if self.table != [round(65536 * math.exp(-i / 64)) for i in range(1024)]:
             raise Refused("table of the soft-max")
+
+    def names(self) -> set[str]:
+        steps, levels = len({stride for stride, _, _ in self.levels}) - 1, len(self.levels)
+        layers = [f"up.{i}" for i in range(steps)] + [f"mix.{i}.{part}" for i in range(steps) for part in "abc"]
+        for k in range(levels):
+            layers += [f"levels.{k}.{part}" for part in ("hidden", "logits", "hidden_odd", "logits_odd")]
+            layers += [f"levels.{k}.absorb.{part}" for part in "abc"]
+        return {"start", "exp_table"} | {f"{layer}.{part}" for layer in layers for part in ("weight", "bias", "shift")}
 
     def layer(self, name: str, x: np.ndarray, low: int, high: int, less_shift: int = 0) -> np.ndarray:
         """(..., P) -> (..., Q); a 3x3 layer wants (rows, columns, P)."""
