@@ -32,8 +32,6 @@ from ltokc.errors import LtokcError
 
 ROOT = Path(__file__).resolve().parent.parent
 PHOTOS = ("astronaut.jpg", "chelsea.png", "coffee.jpg")
-    "SSE42 AVX F16C FMA3 AVX2 AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL AVX512_SPR X86_V3 X86_V4"
-)
 
 
 @dataclass(frozen=True)
@@ -289,7 +287,7 @@ def keep(path: Path, value: Any) -> None:
 
 
 def compare(count: int, seed: int, model: str | None, names: list[str], work: Path | None = None) -> dict[str, Any]:
-    """Goes all the ways; the first is what the others are compared with.  `work` keeps files and results between runs."""
+    """Goes all the ways; the first is what the others are compared with.  `work` keeps what was done between runs."""
     ways: dict[str, dict[str, Any]] = {}
     reference: list[str] = []
     with tempfile.TemporaryDirectory() as temporary:
@@ -328,8 +326,7 @@ def compare(count: int, seed: int, model: str | None, names: list[str], work: Pa
 @click.option("--model", help="Model, by name or id.")
 @click.option("--way", "names", multiple=True, type=click.Choice(list(WAYS)), help="Only these ways, beside the first.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="JSON with all ways.")
-@click.option("--work", type=click.Path(file_okay=False, path_type=Path), help="Folder that keeps what was computed: a run "
-              "that was cut off goes on, ways can be added.")  # fmt: skip
+@click.option("--work", type=click.Path(file_okay=False, path_type=Path), help="Keeps what is done, to go on from.")
 @click.option("--worker", type=click.Choice(list(WAYS)), hidden=True)
 @click.option("--files", type=click.Path(exists=True, path_type=Path), hidden=True)
 def main(
