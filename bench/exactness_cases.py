@@ -217,12 +217,14 @@ def really() -> dict[str, str]:
     found: dict[str, str] = {}
     for path in Path(np.__file__).parent.parent.glob("numpy.libs/*openblas*"):
         library = ctypes.CDLL(str(path))
-        for name in ("scipy_openblas_get_corename64_", "scipy_openblas_get_corename", "openblas_get_corename"):
-            if hasattr(library, name):
-                get = getattr(library, name)
-                get.restype = ctypes.c_char_p
-                found["BLAS core"] = get().decode()
-                break
+        for what, result in (("corename", ctypes.c_char_p), ("num_threads", ctypes.c_int)):
+            for name in (f"scipy_openblas_get_{what}64_", f"scipy_openblas_get_{what}", f"openblas_get_{what}"):
+                if hasattr(library, name):
+                    get = getattr(library, name)
+                    get.restype = result
+                    value = get()
+                    found[f"BLAS {what}"] = value.decode() if isinstance(value, bytes) else str(value)
+                    break
     umath = np._core._multiarray_umath  # type: ignore[attr-defined]
     found["numpy"] = " ".join(name for name in umath.__cpu_dispatch__ if umath.__cpu_features__.get(name)) or "baseline"
     if "torch" in sys.modules:
