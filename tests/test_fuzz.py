@@ -142,7 +142,7 @@ class Panic(BaseException):
 
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("error", [
-    ValueError("no"), MemoryError(), RecursionError(), Panic(), LtokcError("not of the kinds"), FormatError("two\nlines"),
+    ValueError("no"), MemoryError(), RecursionError(), Panic(), LtokcError("of no kind"), FormatError("two\nlines"),
 ])  # fmt: skip
 def test_other_errors_are_found_and_their_files_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException

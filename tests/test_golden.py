@@ -8,8 +8,9 @@ import shutil
 import subprocess
 from collections.abc import Iterable
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -177,3 +178,15 @@ def test_file_knows_them() -> None:
         assert done.stdout.strip() == wanted
     kind = subprocess.run(["file", "-b", "--mime-type", "-m", magic, GOOD / name], capture_output=True, text=True)
     assert kind.stdout.strip() == "image/x-ltk"
+
+
+def test_the_mime_type_fits_them() -> None:
+    root = ElementTree.parse(GOLDEN.parent / "ltk-mime.xml").getroot()
+    space = "{http://www.freedesktop.org/standards/shared-mime-info}"
+    (kind,) = root.findall(f"{space}mime-type")
+    (match,) = kind.findall(f"{space}magic/{space}match")
+    (glob,) = kind.findall(f"{space}glob")
+    magic = match.attrib["value"].encode("ascii").decode("unicode_escape").encode("latin-1")
+    assert kind.attrib["type"] == "image/x-ltk" and (match.attrib["type"], match.attrib["offset"]) == ("string", "0")
+    assert all((GOOD / name).read_bytes().startswith(magic) for name in FILES)
+    assert all(PurePath(name).match(glob.attrib["pattern"]) for name in FILES)
