@@ -62,7 +62,7 @@ WAYS = {
     "int64": Way("int64", part=10),
     "onnxruntime": Way("onnx", {"OMP_NUM_THREADS": "1"}),
     "onnxruntime, 2 threads": Way("onnx", part=10, options={"threads": 2}),
-    "torch": Way("torch", part=2),
+    "torch": Way("torch"),
     "torch, SSE4.2": Way(
         "torch",
         {"ATEN_CPU_CAPABILITY": "default", "MKL_ENABLE_INSTRUCTIONS": "SSE4_2", "ONEDNN_MAX_CPU_ISA": "SSE41"},
