@@ -59,10 +59,10 @@ WAYS = {
     "numpy, in blocks of 5 rows": Way(options={"block": 5}, part=4),
     "numpy, among other rows": Way(options={"beside": 3}, part=4),
     "range coder in Python": Way(options={"backend": "python"}, part=2),
-    "int64": Way("int64", part=10),
+    "int64": Way("int64", part=4),
     "onnxruntime": Way("onnx", {"OMP_NUM_THREADS": "1"}),
     "onnxruntime, 2 threads": Way("onnx", part=10, options={"threads": 2}),
-    "torch": Way("torch"),
+    "torch": Way("torch", part=2),
     "torch, SSE4.2": Way(
         "torch",
         {"ATEN_CPU_CAPABILITY": "default", "MKL_ENABLE_INSTRUCTIONS": "SSE4_2", "ONEDNN_MAX_CPU_ISA": "SSE41"},
