@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ltokc.order import spread_order, spread_rank
-from ltokc.prior_config import ACTIVATION_BITS, CLIP, LOGIT_BITS, LOGIT_LIMIT, TOTAL_BITS
+from ltokc.prior_config import ACTIVATION_BITS, CLIP, LOGIT_BITS, LOGIT_LIMIT, TOTAL_BITS, PriorConfig
 
 Integers = npt.NDArray[np.int64]
 LOGIT_CLIP = LOGIT_LIMIT << LOGIT_BITS
@@ -96,15 +96,20 @@ class Int64Network:
 class TorchNetwork:
     """The modules of `ltokc.nn.prior.Prior`, with their parameters set to the integers of a model file."""
 
-    def __init__(self, tensors: dict[str, np.ndarray], weights: Path):
+    def __init__(self, tensors: dict[str, np.ndarray], weights: Path, device: str = "cpu", batch: int = 1):
+        """`batch`: computes so many pictures at a time, the others being noise."""
         import torch
 
         from ltokc.nn.config import LadderConfig
         from ltokc.nn.prior import IntegerConv, Prior
         from ltokc.weights import read_config
 
-        self.torch = torch
-        self.net: Any = Prior(LadderConfig.from_dict(read_config(weights))).eval().requires_grad_(False)
+        self.torch, self.device, self.batch = torch, device, batch
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+        names = ("start", "levels.0.absorb.a.bias", "levels.0.hidden.bias")
+        sizes = PriorConfig(*(tensors[f"prior.{name}"].size for name in names))
+        ladder = LadderConfig.from_dict(read_config(weights))
+        self.net: Any = Prior(ladder, sizes).eval().requires_grad_(False)
         for name, layer in self.net.named_modules():
             if not isinstance(layer, IntegerConv):
                 continue
@@ -114,6 +119,7 @@ class TorchNetwork:
             unit = 2.0**-shift
             layer.weight.copy_(torch.from_numpy(weight.reshape(layer.weight.shape) * unit[:, None, None, None]))
             layer.bias.copy_(torch.from_numpy(bias * unit / 2**ACTIVATION_BITS))
+        self.net.to(device)
         self.first = tensors["prior.start"].astype(np.int64)
 
     def start(self) -> Integers:
@@ -129,19 +135,74 @@ class TorchNetwork:
     def logits(self, k: int, seen: Integers, odd: bool) -> Integers:
         net = self.net.levels[k]
         hidden, logits = (net.hidden_odd, net.logits_odd) if odd else (net.hidden, net.logits)
+        if not len(seen):
+            return np.zeros((0, len(logits.bias)), np.int64)
         y = logits(hidden.relu(self._tensor(seen[None])))
         return self._integers(logits.rounded(y, -LOGIT_LIMIT, LOGIT_LIMIT, LOGIT_BITS), LOGIT_BITS)[0]
 
     def _tensor(self, x: Integers) -> Any:
         scaled = x.astype(np.float32) / 2**ACTIVATION_BITS
-        return self.torch.from_numpy(np.ascontiguousarray(scaled.transpose(2, 0, 1)))[None]
+        one = self.torch.from_numpy(np.ascontiguousarray(scaled.transpose(2, 0, 1)))[None].to(self.device)
+        others = [one.flip(-1), -one, one.roll(1, 1)] * self.batch
+        return self.torch.cat([one, *others[: self.batch - 1]]) if self.batch > 1 else one
 
     def _integers(self, y: Any, bits: int) -> Integers:
-        scaled = y[0].numpy().transpose(1, 2, 0) * 2.0**bits
+        scaled = y[0].cpu().numpy().transpose(1, 2, 0) * 2.0**bits
         whole = np.rint(scaled).astype(np.int64)
         if (whole != scaled).any():
             raise ArithmeticError("the network in torch left the integers")
         return whole
+
+
+class OnnxNetwork(Int64Network):
+    """Every layer a graph of its own on ONNX Runtime, in float32: the codec has no such graphs, but one could."""
+
+    def __init__(self, tensors: dict[str, np.ndarray], threads: int = 1):
+        super().__init__(tensors)
+        import onnxruntime
+
+        self.sessions: dict[str, Any] = {}
+        self.ort = onnxruntime
+        self.options = onnxruntime.SessionOptions()
+        self.options.intra_op_num_threads = threads
+        self.options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+
+    def _session(self, name: str, low: int, high: int, gain: int) -> Any:
+        if name not in self.sessions:
+            from onnx import TensorProto, helper, numpy_helper
+
+            weight = self.tensors[f"{name}.weight"].astype(np.float32)
+            if weight.ndim == 2:
+                weight = weight[:, :, None, None]
+            scale = np.exp2(gain - self.tensors[f"{name}.shift"]).astype(np.float32)[None, :, None, None]
+            constants = {
+                "weight": weight, "bias": self.tensors[f"{name}.bias"].astype(np.float32), "scale": scale,
+                "half": np.float32(0.5), "low": np.float32(low), "high": np.float32(high),
+            }  # fmt: skip
+            nodes = [
+                helper.make_node("Conv", ["x", "weight", "bias"], ["acc"], pads=[weight.shape[-1] // 2] * 4),
+                helper.make_node("Mul", ["acc", "scale"], ["scaled"]),
+                helper.make_node("Add", ["scaled", "half"], ["raised"]),
+                helper.make_node("Floor", ["raised"], ["whole"]),
+                helper.make_node("Clip", ["whole", "low", "high"], ["y"]),
+            ]
+            values = [numpy_helper.from_array(np.asarray(value), key) for key, value in constants.items()]
+            ends = [helper.make_tensor_value_info(end, TensorProto.FLOAT, [1, None, None, None]) for end in ("x", "y")]
+            graph = helper.make_graph(nodes, "layer", ends[:1], ends[1:], values)
+            model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+            self.sessions[name] = self.ort.InferenceSession(
+                model.SerializeToString(), self.options, providers=["CPUExecutionProvider"]
+            )
+        return self.sessions[name]
+
+    def _layer(self, name: str, x: Integers, low: int, high: int, gain: int = 0) -> Integers:
+        if not x.size:
+            return super()._layer(name, x, low, high, gain)
+        flat = x.ndim == 2
+        planes = (x[None] if flat else x).transpose(2, 0, 1)[None].astype(np.float32)
+        (y,) = self._session(name, low, high, gain).run(None, {"x": np.ascontiguousarray(planes)})
+        out = y[0].transpose(1, 2, 0).astype(np.int64)
+        return out[0] if flat else out
 
 
 class ReferencePrior:

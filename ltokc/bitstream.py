@@ -7,6 +7,7 @@ cell keeps all.  A stream may hold any prefix of that sequence.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -34,6 +35,15 @@ class TokenArrays:
     @property
     def count(self) -> int:
         return int(sum(mask.sum() for mask in self.masks))
+
+    def sha256(self) -> str:
+        """SHA-256 in hexadecimal of the canonical bytes (formats/LTK.md, "Tokens as bytes"): equal for equal tokens."""
+        digest = hashlib.sha256()
+        for level, mask, size in zip(self.digits, self.masks, self.sizes, strict=True):
+            rows, columns, digits = level.shape
+            digest.update(f"{rows} {columns} {digits} {size}\n".encode("ascii"))
+            digest.update(mask.astype(np.uint8).tobytes() + (level * mask[..., None]).astype(np.int8).tobytes())
+        return digest.hexdigest()
 
 
 def full_masks(levels: Sequence[LevelShape], rows: int, columns: int, depths: np.ndarray | None = None) -> Masks:

@@ -14,6 +14,7 @@ from ltokc.runtime import Runtime, open_runtime
 from ltokc.weights import read_config
 
 WEIGHTS = "model.safetensors"
+PRIOR_KIND = 1  # the network of formats/LTK.md, section 5; weights that say nothing are of this kind
 
 
 class Model:
@@ -41,6 +42,9 @@ class Model:
 
     @cached_property
     def prior(self) -> Prior:
+        kind = read_config(self.folder / WEIGHTS).get("prior_kind", PRIOR_KIND)
+        if kind != PRIOR_KIND:
+            raise ModelError(f"model {self.entry.name} has a prior of kind {kind!r}, unknown to this program")
         return Prior(self.tensors, self.levels)
 
     def runtime(self, backend: str = "auto", device: str = "auto", threads: int | None = None) -> Runtime:

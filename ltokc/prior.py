@@ -39,6 +39,49 @@ def check_shapes(levels: tuple[LevelShape, ...]) -> None:
         raise ModelError("the levels of the model are not those of a ladder")
 
 
+def check_tensors(tensors: dict[str, np.ndarray], levels: tuple[LevelShape, ...]) -> None:
+    """Raises ModelError unless the tensors `prior.*` are those of formats/LTK.md, no more, no fewer, and fit together.
+
+    A prior of another make is refused here rather than computed in a way that it was not trained for.
+    """
+    state = tensors["prior.start"].size
+    left = dict(tensors)
+
+    def take(name: str, dtype: str, *shape: int) -> None:
+        tensor = left.pop(f"prior.{name}")
+        if (tensor.dtype.str, tensor.shape) != (dtype, shape) or 0 in shape:
+            raise ModelError(f"prior.{name} is {tensor.dtype.str} {tensor.shape}, not {dtype} {shape}")
+
+    def layer(name: str, outputs: int, inputs: int, *kernel: int) -> None:
+        take(f"{name}.weight", "|i1", outputs, inputs, *kernel)
+        take(f"{name}.bias", "<i4", outputs)
+        take(f"{name}.shift", "|u1", outputs)
+
+    def block(name: str, extra: int) -> None:
+        inner = tensors[f"prior.{name}.a.bias"].size
+        layer(f"{name}.a", inner, state + extra)
+        layer(f"{name}.b", inner, inner, 3, 3)
+        layer(f"{name}.c", state, inner)
+
+    take("start", "|i1", state)
+    if tensors["prior.start"].min() < -CLIP:
+        raise ModelError("prior.start is outside its exact range")
+    take("exp_table", "<i4", TABLE_SIZE)
+    for i in range(len({level.stride for level in levels}) - 1):
+        layer(f"up.{i}", 4 * state, state)
+        block(f"mix.{i}", 0)
+    for k, level in enumerate(levels):
+        token = 2 * level.digits + 1
+        for odd, around in (("", 0), ("_odd", 4 * token)):
+            hidden = tensors[f"prior.levels.{k}.hidden{odd}.bias"].size
+            layer(f"levels.{k}.hidden{odd}", hidden, state + around)
+            layer(f"levels.{k}.logits{odd}", level.digits * level.size, hidden)
+        block(f"levels.{k}.absorb", token)
+    unknown = [name for name in left if name.startswith("prior.")]
+    if unknown:
+        raise ModelError(f"{min(unknown)} is unknown to this program: made for a later one")
+
+
 class IntegerLayer:
     """y = floor(acc * 2**-shift + 1/2) with acc = W x + b; W int8 (co, K), b int32 (co,), shift int (co,)."""
 
@@ -139,6 +182,7 @@ class Prior:
             if self.table.shape != (TABLE_SIZE,) or self.table[0] != 2**16 or self.table.min() < 0:
                 raise ModelError("prior.exp_table is not the table of the format")
             check_shapes(levels)
+            check_tensors(tensors, levels)
             strides = sorted({level.stride for level in levels}, reverse=True)
             self.up = [IntegerLayer(tensors, f"prior.up.{i}") for i in range(len(strides) - 1)]
             self.mix = [IntegerBlock(tensors, f"prior.mix.{i}") for i in range(len(strides) - 1)]

@@ -2,6 +2,7 @@
 
 It imports nothing of the codec and shares no line with it: plain Python integers for the container and the range
 decoder, int64 arrays for the prior.  Comments name the sections.  It is slow and meant to be read.
+The container, section 2, is in `independent_container`.
 """
 
 from __future__ import annotations
@@ -10,17 +11,13 @@ import hashlib
 import json
 import math
 import struct
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from independent_container import Bytes, Header, Refused, boxes, parse, read_alpha
 
-CRITICAL, NUMPY_TYPES = {b"ALPH"}, {"I8": "|i1", "U8": "|u1", "I32": "<i4", "F16": "<f2", "F32": "<f4"}
-
-
-class Refused(Exception):
-    """The file breaks a rule."""
+NUMPY_TYPES = {"I8": "|i1", "U8": "|u1", "I32": "<i4", "F16": "<f2", "F32": "<f4"}
 
 
 @dataclass
@@ -30,104 +27,14 @@ class Tokens:
     digits: list[np.ndarray]
     present: list[np.ndarray]
 
-
-# --- section 2: container ------------------------------------------------------------------------------------------
-class Bytes:
-    def __init__(self, data: bytes):
-        self.data, self.at = data, 0
-
-    def take(self, n: int) -> bytes:
-        if self.at + n > len(self.data):
-            raise Refused("cut")
-        self.at += n
-        return self.data[self.at - n : self.at]
-
-    def number(self, n: int) -> int:
-        return int.from_bytes(self.take(n), "big")
-
-    def varint(self) -> int:
-        value = 0
-        for i in range(5):
-            byte = self.number(1)
-            if i == 0 and byte == 0x80:
-                raise Refused("not the shortest form")
-            value = value * 128 + byte % 128
-            if byte < 128:
-                return value
-        raise Refused("varint of more than 5 bytes")
-
-
-def parse(data: bytes, cut: bool) -> tuple[dict, list[bytes]]:
-    """Header and payloads; those of a file that was cut as long as the file lasts."""
-    f = Bytes(data)
-    if f.take(4) != b"\x89LTK":
-        raise Refused("magic")
-    version, flags = divmod(f.number(1), 16)
-    if version != 1 or flags & 8:
-        raise Refused("version or flags")
-    h = {
-        "model": f.varint(),
-        "hash": f.number(2),
-        "width": f.varint() + 1,
-        "height": f.varint() + 1,
-        "side": 0,
-        "cut": False,
-    }
-    if max(h["width"], h["height"]) > 65535:
-        raise Refused("sides")
-    chunks = f.number(1) if flags & 1 else 0
-    if flags & 2:
-        h["side"] = 2 ** f.number(1)
-        if not 8 <= h["side"] <= 256:
-            raise Refused("side of a segment")
-    if not flags & 3:
-        body, seal = data[f.at : -4], data[-4:]
-        if len(data) >= f.at + 4 and zlib.crc32(data[:-4]) == int.from_bytes(seal, "big"):
-            return h, [body]
-        if not cut:
-            raise Refused("checksum")
-        return h | {"cut": True}, [data[f.at :]]
-    count = len(boxes(h)) if flags & 2 else 1
-    lengths = [f.varint() for _ in range(count)]
-    if 0 in lengths:
-        raise Refused("empty payload")
-    crc = zlib.crc32(data[: f.at])
-    if flags & 2:
-        if f.number(4) != crc:
-            raise Refused("checksum of the header")
-        crc = 0
-    payloads = []
-    for length in lengths:
-        body = data[f.at : f.at + length]
-        seal = data[f.at + length : f.at + length + 4]
-        f.at = min(len(data), f.at + length + 4)
-        if len(body) == length and zlib.crc32(body, crc).to_bytes(4, "big")[: len(seal)] != seal:
-            raise Refused("checksum of a payload")
-        h["cut"] |= len(seal) < 4
-        payloads.append(body)
-    for _ in range(0 if h["cut"] else chunks):
-        try:
-            name = f.take(4)
-            if name[:1].isupper() and name not in CRITICAL:
-                raise Refused("critical chunk")
-            body = f.take(f.varint())
-            if zlib.crc32(name + body) != f.number(4):
-                raise Refused("checksum of a chunk")
-        except Refused as error:
-            if str(error) != "cut":
-                raise
-            h["cut"], f.at = True, len(data)
-            break
-    if f.at != len(data) or (h["cut"] and not cut):
-        raise Refused("cut, or bytes after the end")
-    return h, payloads
-
-
-def boxes(h: dict) -> list[tuple[int, int, int, int]]:
-    """Section 3: (top, left, rows, columns) in cells of every segment."""
-    rows, columns = -(-h["height"] // 64), -(-h["width"] // 64)
-    s = h["side"] or max(rows, columns)
-    return [(y, x, min(s, rows - y), min(s, columns - x)) for y in range(0, rows, s) for x in range(0, columns, s)]
+    def sha256(self, sizes: list[int]) -> str:
+        """Section 4, "Tokens as bytes"."""
+        out = b""
+        for digits, present, size in zip(self.digits, self.present, sizes, strict=True):
+            rows, columns, d = digits.shape
+            out += f"{rows} {columns} {d} {size}\n".encode("ascii")
+            out += bytes(int(v) for v in present.flat) + bytes(int(v) % 256 for v in digits.flat)
+        return hashlib.sha256(out).hexdigest()
 
 
 # --- section 6: range decoder --------------------------------------------------------------------------------------
@@ -188,7 +95,8 @@ class Stream:
 class Weights:
     """A model.safetensors: levels as (stride, digits, size), tensors of the prior, hash."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, model_id: int = 1):
+        self.model_id = model_id
         data = path.read_bytes()
         (length,) = struct.unpack("<Q", data[:8])
         header, data = json.loads(data[8 : 8 + length]), data[8 + length :]
@@ -202,10 +110,20 @@ class Weights:
                 digest.update(f"{name} {kind} {shape}".encode("ascii") + data[begin:end])
             if name.startswith("prior."):
                 self.tensors[name[6:]] = np.frombuffer(data[begin:end], kind).reshape(shape).astype(np.int64)
+        if config.get("prior_kind", 1) != 1 or set(self.tensors) != self.names():
+            raise Refused("another kind of prior")
         self.hash = int.from_bytes(digest.digest()[:2], "big")
         self.table = [int(v) for v in self.tensors["exp_table"]]
         if self.table != [round(65536 * math.exp(-i / 64)) for i in range(1024)]:
             raise Refused("table of the soft-max")
+
+    def names(self) -> set[str]:
+        steps, levels = len({stride for stride, _, _ in self.levels}) - 1, len(self.levels)
+        layers = [f"up.{i}" for i in range(steps)] + [f"mix.{i}.{part}" for i in range(steps) for part in "abc"]
+        for k in range(levels):
+            layers += [f"levels.{k}.{part}" for part in ("hidden", "logits", "hidden_odd", "logits_odd")]
+            layers += [f"levels.{k}.absorb.{part}" for part in "abc"]
+        return {"start", "exp_table"} | {f"{layer}.{part}" for layer in layers for part in ("weight", "bias", "shift")}
 
     def layer(self, name: str, x: np.ndarray, low: int, high: int, less_shift: int = 0) -> np.ndarray:
         """(..., P) -> (..., Q); a 3x3 layer wants (rows, columns, P)."""
@@ -275,6 +193,8 @@ def read_segment(weights: Weights, payload: bytes, rows: int, columns: int, cut:
         if cut:
             return out
         raise
+    if left > rows * columns * 4096:
+        raise Refused("more tokens than any model has")
     stream = Stream(payload[f.at :], cut)
     depths = depth_map(stream, rows, columns, len(levels)) if has_map else np.full((rows, columns), len(levels))
     if depths is None:
@@ -319,21 +239,26 @@ def read_segment(weights: Weights, payload: bytes, rows: int, columns: int, cut:
     return out
 
 
-def read_tokens(data: bytes, weights: Weights, allow_truncated: bool = False) -> Tokens:
-    """The tokens of a file made with these weights.  Raises Refused."""
+def read(data: bytes, weights: Weights, allow_truncated: bool = False) -> tuple[Header, Tokens, np.ndarray | None]:
+    """Header with the chunks, tokens, alpha plane or None, of a file made with these weights.  Raises Refused."""
     h, payloads = parse(data, allow_truncated)
-    if h["hash"] != weights.hash:
-        raise Refused("weights")
-    parts = boxes(h)
-    rows, columns = -(-h["height"] // 64), -(-h["width"] // 64)
+    if (h.model, h.hash) != (weights.model_id, weights.hash):
+        raise Refused("model or weights")
+    rows, columns = -(-h.height // 64), -(-h.width // 64)
     out = Tokens([], [])
     for stride, d, _ in weights.levels:
         out.digits.append(np.zeros((rows * 64 // stride, columns * 64 // stride, d), np.int64))
         out.present.append(np.zeros(out.digits[-1].shape[:2], bool))
-    for (y, x, part_rows, part_columns), payload in zip(parts, payloads, strict=True):
-        part = read_segment(weights, payload, part_rows, part_columns, h["cut"])
+    for (y, x, part_rows, part_columns), payload in zip(boxes(h), payloads, strict=True):
+        part = read_segment(weights, payload, part_rows, part_columns, h.cut)
         for k, (stride, _, _) in enumerate(weights.levels):
             s = 64 // stride
             area = np.s_[y * s : (y + part_rows) * s, x * s : (x + part_columns) * s]
             out.digits[k][area], out.present[k][area] = part.digits[k], part.present[k]
-    return out
+    alpha = [read_alpha(body, h.width, h.height) for name, body in h.chunks if name == b"ALPH"]
+    return h, out, alpha[0] if alpha else None
+
+
+def read_tokens(data: bytes, weights: Weights, allow_truncated: bool = False) -> Tokens:
+    """The tokens of a file made with these weights.  Raises Refused."""
+    return read(data, weights, allow_truncated)[1]

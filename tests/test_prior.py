@@ -106,3 +106,64 @@ def test_even_squares_do_not_depend_on_this_level(prior):
     before, after = walk(prior, digits, masks), walk(prior, changed, masks)
     assert (before[-2][1] == after[-2][1]).all()
     assert (before[-1][1] != after[-1][1]).any()
+
+
+def changed(**tensors):
+    def change(known):
+        return known | {name.replace("__", "."): value for name, value in tensors.items()}
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (changed(prior__levels__9__hidden__bias=np.zeros(4, np.int32)), "levels.9.hidden.bias is unknown"),
+        (changed(prior__gate=np.zeros(4, np.int8)), "prior.gate is unknown to this program"),
+        (changed(prior__start=np.zeros(127, np.int8)), "prior.up.0.weight is"),
+        (changed(prior__start=np.zeros(128, np.float32)), "prior.start is <f4"),
+        (changed(prior__start=np.zeros((), np.int8)), "prior.start is"),
+        (changed(prior__start=np.zeros(0, np.int8)), "prior.start is"),
+        (changed(prior__up__0__bias=np.zeros(4, np.int64)), "prior.up.0.bias is <i8"),
+        (lambda known: {k: v for k, v in known.items() if k != "prior.mix.0.b.shift"}, "no tensor 'prior.mix.0.b.s"),
+    ],
+)
+def test_weights_of_another_make_are_refused(ladder, change, reason):
+    from ltokc.train.export import prior_tensors
+
+    with pytest.raises(ModelError, match=reason):
+        Prior(change(prior_tensors(ladder)), LEVELS)
+
+
+@pytest.mark.parametrize(
+    "levels", [LEVELS[:-1], (LevelShape(64, 3, 5), *LEVELS[1:]), (*LEVELS[:-1], LevelShape(4, 3, 3))]
+)
+def test_levels_that_the_weights_are_not_for(ladder, levels):
+    from ltokc.train.export import prior_tensors
+
+    with pytest.raises(ModelError):
+        Prior(prior_tensors(ladder), levels)
+
+
+def test_a_prior_of_another_kind_is_refused(tmp_path):
+    import json
+
+    from safetensors import safe_open
+    from safetensors.numpy import save_file
+
+    from ltokc import zoo
+    from ltokc.model import Model
+
+    entry = zoo.find(1)
+    with safe_open(zoo.folder(entry) / "model.safetensors", "np") as f:
+        tensors = {name: f.get_tensor(name) for name in f.keys() if name.startswith("prior.")}  # noqa: SIM118
+        config = json.loads(f.metadata()["config"])
+    for kind in (1, 2, "gated"):
+        path = tmp_path / "model.safetensors"
+        save_file(tensors, path, {"config": json.dumps(config | {"prior_kind": kind})})
+        model = Model(entry, tmp_path)
+        if kind == 1:
+            assert model.prior.start.size
+        else:
+            with pytest.raises(ModelError, match=f"a prior of kind {kind!r}"):
+                model.prior  # noqa: B018

@@ -5,6 +5,7 @@ import json
 import re
 from pathlib import Path
 
+import independent_container
 import independent_reader
 import numpy as np
 import pytest
@@ -65,7 +66,7 @@ def random_weights(tmp_path_factory):
     config = {"levels": [{"stride": t, "digits": d, "size": s} for t, d, s in RANDOM_LEVELS]}
     tensors = random_tensors(np.random.default_rng(1)) | {"top": np.ones((2, 3), np.float16)}
     save_file(tensors, models / "random" / "model.safetensors", {"config": json.dumps(config)})
-    found = Weights(models / "random" / "model.safetensors")
+    found = Weights(models / "random" / "model.safetensors", RANDOM_ID)
     entry = {
         "id": RANDOM_ID,
         "name": "random",
@@ -115,10 +116,11 @@ def assert_same(data, weights, allow_truncated=False):
 
 
 def test_the_reader_is_independent():
-    tree = ast.parse(Path(independent_reader.__file__).read_text("utf-8"))
-    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    imported |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    assert not any(name.startswith("ltokc") for name in imported) and "numpy" in imported
+    for module in (independent_reader, independent_container):
+        tree = ast.parse(Path(module.__file__).read_text("utf-8"))
+        imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+        imported |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+        assert not any(name.startswith("ltokc") for name in imported) and "numpy" in imported
 
 
 # --- files of the model in the box ---------------------------------------------------------------------------------
