@@ -16,10 +16,10 @@ from typing import Any
 import click
 from PIL import Image, ImageOps
 
-from bench.codecs import make_codec
 from bench.curves import OURS, Row, bd_rates, markdown, mean_rows, read_means, write_means
 from bench.environment import environment
-from bench.metrics import Lpips, Reference
+from ltokc.compare.codecs import make_codec
+from ltokc.compare.scores import Lpips, Reference
 from ltokc.errors import LtokcError, UsageError
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".ppm", ".tif", ".tiff"})

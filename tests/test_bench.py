@@ -13,13 +13,13 @@ from PIL import Image
 
 pytest.importorskip("scipy")
 
-from bench.codecs import JpegXl, fit, make_codec
 from bench.curves import MEAN_COLUMNS, bd_rates, markdown, mean_rows, read_means, write_means
-from bench.metrics import METRICS, Reference
 from bench.run import finite, parse_qualities
 from bench.run import main as run_main
 from bench.sidebyside import main as sidebyside_main
 from bench.speed import benchmark, ratios, synthetic_picture
+from ltokc.compare.codecs import JpegXl, fit, make_codec
+from ltokc.compare.scores import METRICS, Reference
 from ltokc.errors import UsageError
 
 RIVALS = ("jpeg", "webp", "avif", "jpeg_half", "webp_quarter", "avif_half")
@@ -155,8 +155,8 @@ def test_ssimulacra2_is_near_the_package_and_falls_with_quality(picture: Image.I
     package = pytest.importorskip("ssimulacra2")
     from io import BytesIO
 
-    from bench.ssimulacra2 import Reference as Ssimulacra2Reference
-    from bench.ssimulacra2 import kernel
+    from ltokc.compare.ssimulacra2 import Reference as Ssimulacra2Reference
+    from ltokc.compare.ssimulacra2 import kernel
 
     assert kernel().sum() == pytest.approx(1) and np.array_equal(np.round(kernel(), 9), np.round(kernel()[::-1], 9))
     original = np.asarray(picture)
