@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from ltokc.container import Segment
     from ltokc.prior import Prior
 
-FINEST = 8  # px; no token is of a smaller stride in the models there are, and a file's strides are powers of two
+DEFAULT_CELL = 16  # px; finer, a level of stride 8 that the file cuts short shows the grain of its coding order
 # The colour map "inferno" in nine stops (Nathaniel Smith and Stefan van der Walt, CC0): dark is cheap, pale is dear.
 STOPS = ((0, 0, 4), (31, 12, 72), (85, 15, 109), (136, 34, 106), (186, 54, 85), (227, 89, 51), (249, 140, 10),
          (249, 201, 50), (252, 255, 164))  # fmt: skip
 
 
 def bit_map(
-    data: bytes, *, cell: int = FINEST, tokens: bool = False, allow_truncated: bool = False,
+    data: bytes, *, cell: int = DEFAULT_CELL, tokens: bool = False, allow_truncated: bool = False,
     limit_pixels: int | None = DEFAULT_LIMIT_PIXELS,
 ) -> np.ndarray:  # fmt: skip
     """Bits (or with `tokens` the number of tokens) in every square of `cell` px: (rows, columns) float64.

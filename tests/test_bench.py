@@ -14,12 +14,13 @@ from PIL import Image
 pytest.importorskip("scipy")
 
 from bench.curves import MEAN_COLUMNS, bd_rates, markdown, mean_rows, read_means, write_means
-from bench.run import finite, parse_qualities
+from bench.run import parse_qualities
 from bench.run import main as run_main
 from bench.sidebyside import main as sidebyside_main
 from bench.speed import benchmark, ratios, synthetic_picture
 from ltokc.compare.codecs import JpegXl, fit, make_codec
 from ltokc.compare.scores import METRICS, Reference
+from ltokc.compare.tables import finite
 from ltokc.errors import UsageError
 
 RIVALS = ("jpeg", "webp", "avif", "jpeg_half", "webp_quarter", "avif_half")

@@ -116,7 +116,7 @@ def _heatmap(report: Report, name: str, data: bytes, plain: bool, limit: dict[st
             under = np.asarray(imageio.on_white(image) if image.mode == "RGBA" else image)
         except ModelError as error:
             report.say(f"{name}: heat map without the picture: {error}")
-    painted = heatmap.overlay(bits, heatmap.FINEST, about.width, about.height, under)
+    painted = heatmap.overlay(bits, heatmap.DEFAULT_CELL, about.width, about.height, under)
     return imageio.render(Image.fromarray(painted), "png")
 
 

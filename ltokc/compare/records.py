@@ -96,7 +96,7 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Views:
-    """Pictures of one comparison: the original, the files in order, each rival's file of equal bytes, the heat map.
+    """Pictures of one comparison: the original, the files in order, each rival's file of equal bytes, a small original.
 
     heat: a PNG with transparency over the whole picture, or None; `heat_bits`: the bits per pixel that its strongest
     colour stands for.
@@ -105,12 +105,13 @@ class Views:
     original: View
     files: tuple[View, ...]
     rivals: tuple[View, ...]
+    thumb: View
     heat: View | None = None
     heat_bits: float = 0.0
 
     def size(self) -> int:
         """Bytes of all views together."""
-        views = (self.original, *self.files, *self.rivals, *((self.heat,) if self.heat else ()))
+        views = (self.original, *self.files, *self.rivals, self.thumb, *((self.heat,) if self.heat else ()))
         return sum(len(view.data) for view in views)
 
 

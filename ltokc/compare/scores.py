@@ -21,7 +21,7 @@ from ltokc.metrics import MS_SSIM_LEAST_SIDE, bits_per_pixel, ms_ssim, psnr
 
 METRICS = ("ssimulacra2", "ms_ssim", "psnr", "lpips_squeeze")
 LABELS = {"ssimulacra2": "SSIMULACRA2", "ms_ssim": "MS-SSIM", "psnr": "PSNR", "lpips_squeeze": "LPIPS-SqueezeNet"}
-IN_THE_LOSS = frozenset({"ms_ssim", "lpips_squeeze"})  # our networks were trained on these, or on a form of them
+IN_THE_LOSS = frozenset({"psnr", "ms_ssim", "lpips_squeeze"})  # our networks were trained on these or forms of them
 LOWER_IS_BETTER = frozenset({"lpips_squeeze"})
 LPIPS_LEAST_SIDE = 32
 SSIMULACRA2_LEAST_SIDE = 8
