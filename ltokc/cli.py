@@ -24,7 +24,7 @@ from ltokc.errors import UsageError
 
 COMMANDS = {  # name -> module in ltokc.commands; the order of the help
     "encode": "encode", "decode": "decode", "info": "inspect", "verify": "inspect", "trim": "inspect",
-    "tokens": "inspect", "models": "models", "train": "train",
+    "tokens": "inspect", "compare": "compare", "models": "models", "train": "train",
 }  # fmt: skip
 INTERRUPTED = 130
 

@@ -14,8 +14,8 @@ from PIL import Image
 pytest.importorskip("scipy")
 
 from bench.curves import MEAN_COLUMNS, bd_rates, markdown, mean_rows, read_means, write_means
-from bench.run import parse_qualities
 from bench.run import main as run_main
+from bench.run import parse_qualities
 from bench.sidebyside import main as sidebyside_main
 from bench.speed import benchmark, ratios, synthetic_picture
 from ltokc.compare.codecs import JpegXl, fit, make_codec

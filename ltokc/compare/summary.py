@@ -18,9 +18,9 @@ class RivalSummary:
     ratio: our bytes over the rival's at equal quality, geometric mean over `pictures` pictures (0.7: 30 % fewer), None
     where no picture has it.  bounds: pictures among them where the rival's smallest file was still better than ours, so
     that it would need even less; missing: pictures left out, where its best file was worse.  better: pictures on which
-    ours has the better score at equal bytes, of `compared`; below: how far the rival's files lie below ours in the mean,
-    as a share; larger: pictures where the rival's smallest file is larger than ours; downscaled: pictures where it had
-    to be downscaled.
+    ours has the better score at equal bytes, of `compared`; below: how far the rival's files lie below ours in the
+    mean, as a share; larger: pictures where the rival's smallest file is larger than ours; downscaled: pictures where
+    it had to be downscaled.
     """
 
     name: str
@@ -66,8 +66,8 @@ def _summary(name: str, metric: str, pictures: Sequence[PictureComparison]) -> R
             better += ours < theirs if metric in LOWER_IS_BETTER else ours > theirs
     return RivalSummary(
         name, pairs[0][1].label, metric, math.exp(sum(logs) / len(logs)) if logs else None, len(logs), bounds, missing,
-        better, compared, sum(rival.below for _, rival in pairs) / len(pairs), sum(rival.below < 0 for _, rival in pairs),
-        sum(rival.same_bytes.scale > 1 for _, rival in pairs),
+        better, compared, sum(rival.below for _, rival in pairs) / len(pairs),
+        sum(rival.below < 0 for _, rival in pairs), sum(rival.same_bytes.scale > 1 for _, rival in pairs),
     )  # fmt: skip
 
 
