@@ -114,7 +114,7 @@ def overlay(bits: np.ndarray, cell: int, width: int, height: int, under: np.ndar
 
 
 def transparent(bits: np.ndarray) -> np.ndarray:
-    """The map as (rows, columns, 4) uint8, clear where little was spent and nearly opaque at the top."""
+    """The map as (rows, columns, 4) uint8, nearly clear where little was spent, and never so dense as to hide all."""
     share = np.clip(bits / strongest(bits), 0, 1)
-    alpha = (255 * (0.25 + 0.65 * share)).round().astype(np.uint8)
+    alpha = (255 * (0.3 + 0.4 * share)).round().astype(np.uint8)
     return np.dstack([colours(bits), alpha])

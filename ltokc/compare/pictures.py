@@ -30,15 +30,15 @@ CURVES: Mapping[str, Sequence[float]] = {  # few qualities, about the rates of o
 
 
 def batch_rows(
-    source: str | os.PathLike[str], data: bytes, *, name: str | None = None, quality: float | None = None,
+    source: Any, data: bytes, *, name: str | None = None, quality: float | None = None,
     versus: Sequence[str] = VERSUS, metric: str | None = None, lpips: str | os.PathLike[str] | None = None,
     curve: bool = True, views: bool = True, limit_pixels: int | None = DEFAULT_LIMIT_PIXELS,
     how: Mapping[str, Any] | None = None,
 ) -> PictureComparison:  # fmt: skip
     """A picture and the bytes of its .ltk file as one record for the report; takes and gives what can be pickled.
 
-    name: how the report calls it (default: the source's base name); quality: the -q that made the file, where known;
-    the rest as in `compare_picture`.  Raises LtokcError.
+    source: its path, or what else `ltokc.imageio.load` takes; name: how the report calls it (default: the base name);
+    quality: the -q that made the file, where known; the rest as in `compare_picture`.  Raises LtokcError.
     """
     files = [(OURS, data, quality)]
     return compare_picture(
@@ -77,9 +77,7 @@ def compare_picture(
     records = []
     for (label, data, quality), image in zip(files, decoded, strict=True):
         bpp = bits_per_pixel(len(data), *original.size)
-        records.append(
-            FileRecord(_codec_of(data), label, len(data), bpp, reference.scores(image), quality, data=data)
-        )
+        records.append(FileRecord(_codec_of(data), label, len(data), bpp, reference.scores(image), quality, data=data))
     ours = records[0]
     wanted = ours.scores.get(metric)
     if versus and wanted is None:

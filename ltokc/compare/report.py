@@ -46,9 +46,7 @@ def write_report(
     files.write(os.fspath(path), report_html(pictures, title=title, budget=budget).encode())
 
 
-def report_html(
-    pictures: Sequence[PictureComparison], *, title: str | None = None, budget: int | None = BUDGET
-) -> str:
+def report_html(pictures: Sequence[PictureComparison], *, title: str | None = None, budget: int | None = BUDGET) -> str:
     """The page as text.  Raises UsageError where there is no picture."""
     if not pictures:
         raise UsageError("a report needs a picture")

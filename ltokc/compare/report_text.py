@@ -55,8 +55,7 @@ def _main(found: Sequence[RivalSummary]) -> RivalSummary | None:
 
 
 def change(ratio: float) -> tuple[str, str]:
-    """(number, word) of a ratio of bytes: .64 -> ("36 %", "fewer"), 1.07 -> ("7 %", "more"), 1.001 -> ("", "as many").
-    """
+    """(number, word) of a ratio of bytes: .64 -> ("36 %", "fewer"), 1.07 -> ("7 %", "more"), 1 -> ("", "as many")."""
     percent = round(100 * abs(ratio - 1))
     return (f"{percent}\u00a0%", "fewer" if ratio < 1 else "more") if percent else ("", "as many")
 

@@ -47,7 +47,7 @@ function curves() {
   const ends = [];
   for (const c of [...series].reverse()) { // ours last, on top
     root.append(svg("path", { class: `curve${c.codec === "ltokc" ? " ours" : ""}`, stroke: c.colour, d: "M" + c.points.map((p) => `${X(p[0]).toFixed(1)} ${Y(p[1]).toFixed(1)}`).join("L") }));
-    for (const p of c.points) root.append(titled(svg("circle", { cx: X(p[0]), cy: Y(p[1]), r: 2.6, fill: c.colour }), `${c.label}, quality ${p[2]}: ${number(p[0], 3)} bpp, ${m.label} ${number(p[1], m.digits)}`));
+    for (const p of c.points) root.append(titled(svg("circle", { cx: X(p[0]), cy: Y(p[1]), r: 2.6, fill: c.colour }), `${c.label}, quality ${+p[2].toPrecision(3)}: ${number(p[0], 3)} bpp, ${m.label} ${number(p[1], m.digits)}`));
     const last = c.points[c.points.length - 1];
     ends.push({ y: Y(last[1]) + 4, label: c.label, colour: c.colour });
   }

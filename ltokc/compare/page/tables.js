@@ -52,7 +52,7 @@ function filesTable() {
     { title: "File", value: (row) => row.source.label, cell: named },
     { title: "Bytes", value: (row) => row.record.bytes, cell: (row) => plain(whole.format(row.record.bytes)) },
     { title: "bpp", value: (row) => row.record.bpp, cell: (row) => plain(number(row.record.bpp, 3)) },
-    { title: "Quality", hint: "On the codec's own scale", value: (row) => row.record.quality, cell: (row) => plain(known(row.record.quality) && row.record.quality >= 0 ? String(row.record.quality) : "–") },
+    { title: "Quality", hint: "On the codec's own scale", value: (row) => row.record.quality, cell: (row) => plain(known(row.record.quality) && row.record.quality >= 0 ? String(+row.record.quality.toPrecision(3)) : "–") },
     ...data.metrics.map((m) => ({ title: m.label, down: !m.lower, value: (row) => row.record.scores[m.key], cell: (row) => plain(score(row.record.scores, m.key)) })),
     { title: "", value: () => null, cell: (row) => plain([row.source.note, viewOf(row.source).note].filter(Boolean).join("; "), "", "quiet") },
   ];

@@ -55,6 +55,7 @@ function fill() {
     tag.style.setProperty("--dot", source.colour);
   }
   $("heat").disabled = !views.heat;
+  $("hold").disabled = state.sides;
   $("heat").setAttribute("aria-pressed", String(state.heat));
   $("hold").setAttribute("aria-pressed", String(state.hold));
   $("slide").setAttribute("aria-pressed", String(!state.sides));
