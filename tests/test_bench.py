@@ -177,3 +177,16 @@ def test_speed_of_rivals_and_ratios() -> None:
     assert report["ratios"]["in_process"] == {}
     found = ratios({"ltokc": {"a": {"b": 3.0}}, "webp": {"a": {"b": 2.0}}}, {"x": ("a", "b")})
     assert found == {"webp": {"x": 1.5}}
+
+
+def test_report_of_a_folder(folder: Path, tmp_path: Path) -> None:
+    from bench.report import main as report_main
+
+    page, rows = tmp_path / "page.html", tmp_path / "rows.csv"
+    words = ["--images", str(folder), "--out", str(page), "--csv", str(rows), "--versus", "webp", "--no-curves"]
+    result = CliRunner().invoke(report_main, [*words, "--limit", "1", "--metric", "psnr"])
+    assert result.exit_code == 0, result.output
+    assert "1 pictures" in result.output and page.read_text().startswith("<!doctype html>")
+    assert [line.split(",")[3] for line in rows.read_text().splitlines()[1:]] == ["file", "same_bytes", "same_quality"]
+    result = CliRunner().invoke(report_main, ["--images", str(tmp_path), "--out", str(page)])
+    assert result.exit_code == 1 and "no pictures" in result.output

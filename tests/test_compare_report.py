@@ -23,7 +23,17 @@ from PIL import Image
 
 import ltokc
 from bench.speed import synthetic_picture
-from ltokc.compare import batch_rows, compare_picture, report, summarize, tables, write_csv, write_json, write_report
+from ltokc.compare import (
+    batch_rows,
+    compare_picture,
+    report,
+    summarize,
+    tables,
+    write,
+    write_csv,
+    write_json,
+    write_report,
+)
 from ltokc.compare.records import CurvePoint, EqualQuality, FileRecord, PictureComparison, Rival, Scores
 from ltokc.compare.report_text import change, texts
 from ltokc.compare.summary import mean_curves, mean_scores
@@ -277,3 +287,17 @@ def test_a_page_needs_a_picture_and_is_written_whole(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
     write_report(tmp_path / "deep" / "r.html", comparisons()[:1])
     assert [p.name for p in (tmp_path / "deep").iterdir()] == ["r.html"]
+
+
+@pytest.mark.parametrize(
+    ("name", "start"), [("a.html", "<!doctype"), ("b.HTM", "<!doctype"), ("c.csv", "picture,"), ("d.json", "{")]
+)
+def test_the_suffix_says_what_is_written(tmp_path: Path, name: str, start: str) -> None:
+    write(tmp_path / name, comparisons(), title="set")
+    assert (tmp_path / name).read_text().startswith(start)
+
+
+def test_another_suffix_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"a\.txt"):
+        write(tmp_path / "a.txt", comparisons())
+    assert not list(tmp_path.iterdir())

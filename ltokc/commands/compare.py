@@ -75,11 +75,12 @@ def compare(
 
     with report.each(original):
         labels = _labels(inputs)
+        limits: dict[str, Any] = {**options.pixel_limit(limit_pixels)}
         given = [(label, files.read(name), None) for label, name in zip(labels, inputs, strict=True)]
         found = compare_picture(
             original, given, versus=versus, metric=METRICS[metric] if metric else None, lpips=lpips,
             curve=html is not None and bool(versus), views=html is not None, how={"backend": backend, "device": device},
-            **options.pixel_limit(limit_pixels),
+            **limits,
         )  # fmt: skip
         if html is not None:
             write_report(html, [found], budget=None)

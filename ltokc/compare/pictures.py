@@ -61,7 +61,7 @@ def compare_picture(
     curve: also measure our codec and the rivals at the qualities CURVES; views: keep pictures for the report;
     how: backend and device of our networks.  Transparent pictures are compared on white.
 
-    Raises FormatError, LimitError, ModelError, UsageError.  Memory: about 600 bytes a pixel while SSIMULACRA2 runs.
+    Raises FormatError, LimitError, ModelError, UsageError.  Memory: about 350 bytes a pixel while SSIMULACRA2 runs.
     """
     if not files:
         raise UsageError("there is no file to compare")

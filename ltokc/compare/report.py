@@ -24,7 +24,7 @@ from ltokc.compare.codecs import CODECS
 from ltokc.compare.records import FileRecord, PictureComparison, View
 from ltokc.compare.scores import IN_THE_LOSS, LABELS, LOWER_IS_BETTER, METRICS
 from ltokc.compare.summary import mean_curves, mean_scores, metric_of
-from ltokc.compare.tables import finite
+from ltokc.compare.tables import finite, write_csv, write_json
 from ltokc.errors import UsageError
 
 SCRIPTS = ("common.js", "viewer.js", "tables.js", "plots.js", "main.js")  # in this order, one scope
@@ -44,6 +44,27 @@ def write_report(
     tables only.  Raises UsageError (no pictures), LtokcError, OSError.
     """
     files.write(os.fspath(path), report_html(pictures, title=title, budget=budget).encode())
+
+
+def write(path: str | os.PathLike[str], pictures: Sequence[PictureComparison], *, title: str | None = None) -> None:
+    """Writes the records as what the suffix of `path` says: .html the page, .csv or .json the tables.
+
+    Raises UsageError for another suffix (see `suffix_of`) and without pictures, LtokcError, OSError.
+    """
+    suffix = suffix_of(path)
+    if suffix == ".html":
+        write_report(path, pictures, title=title)
+    else:
+        {".csv": write_csv, ".json": write_json}[suffix](path, pictures)
+
+
+def suffix_of(path: str | os.PathLike[str]) -> str:
+    """`.html`, `.csv` or `.json`; raises UsageError for another name, so that it is known before any work is done."""
+    suffix = os.path.splitext(os.fspath(path))[1].lower()
+    suffix = {".htm": ".html"}.get(suffix, suffix)
+    if suffix not in (".html", ".csv", ".json"):
+        raise UsageError(f"{os.fspath(path)}: a report is .html, .csv or .json")
+    return suffix
 
 
 def report_html(pictures: Sequence[PictureComparison], *, title: str | None = None, budget: int | None = BUDGET) -> str:
