@@ -1,7 +1,7 @@
 """From rows per picture to mean curves, and from curves to the table of BD-rates.
 
-A row is a dict with `codec`, `q` and the metrics of `bench.metrics`; a mean row has the columns MEAN_COLUMNS, which are
-also those of the CSV with ready curves of rivals.
+A row is a dict with `codec`, `q` and the metrics of `ltokc.compare.scores`; a mean row has the columns MEAN_COLUMNS,
+which are also those of the CSV with ready curves of rivals.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.bd import BdRate, bd_rate
-from bench.codecs import CODECS, family
-from bench.metrics import LABELS, LOWER_IS_BETTER, METRICS
+from ltokc.compare.codecs import CODECS, family
+from ltokc.compare.scores import LABELS, LOWER_IS_BETTER, METRICS
 from ltokc.errors import UsageError
 from ltokc.metrics import PEAK, psnr_of_error
 

@@ -8,12 +8,11 @@ import subprocess
 from importlib import metadata
 from pathlib import Path
 
-from PIL import AvifImagePlugin, features
+from ltokc.compare.codecs import library_versions
 
 PACKAGES = (
     "ltokc",
     "numpy",
-    "pillow",
     "scipy",
     "ssimulacra2",
     "torch",
@@ -50,15 +49,7 @@ def versions() -> dict[str, str]:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
-    for library, version in (
-        ("libjpeg-turbo", features.version("libjpeg_turbo")),
-        ("libwebp", features.version("webp")),
-        ("libavif", features.version("avif")),
-        ("aom", AvifImagePlugin.get_codec_version("aom") if features.check("avif") else None),
-    ):
-        if version:
-            found[library] = version
-    return found
+    return found | library_versions()
 
 
 def commit() -> str | None:

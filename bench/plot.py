@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from bench.codecs import CODECS, family
 from bench.curves import Row, points
-from bench.metrics import LABELS, LOWER_IS_BETTER, METRICS
+from ltokc.compare.codecs import CODECS, family
+from ltokc.compare.scores import LABELS, LOWER_IS_BETTER, METRICS
 
 COLOURS = {"ltokc": "#c1121f", "jpeg": "#6c757d", "webp": "#2a9d8f", "avif": "#1d3557", "jxl": "#e09f3e"}
 STYLES = {"": "-", "half": "--", "quarter": ":"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import multiprocessing
 import os
 import time
@@ -16,10 +15,11 @@ from typing import Any
 import click
 from PIL import Image, ImageOps
 
-from bench.codecs import make_codec
 from bench.curves import OURS, Row, bd_rates, markdown, mean_rows, read_means, write_means
 from bench.environment import environment
-from bench.metrics import Lpips, Reference
+from ltokc.compare.codecs import make_codec
+from ltokc.compare.scores import Lpips, Reference
+from ltokc.compare.tables import finite
 from ltokc.errors import LtokcError, UsageError
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".ppm", ".tif", ".tiff"})
@@ -110,15 +110,6 @@ def parse_qualities(texts: tuple[str, ...], codecs: list[str]) -> dict[str, tupl
         except ValueError:
             raise UsageError(f"--qualities {text}: not a list of numbers") from None
     return out
-
-
-def finite(value: Any) -> Any:
-    """The same value for JSON: numbers that are not finite become None."""
-    if isinstance(value, dict):
-        return {key: finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def run(paths: list[Path], plan: Plan, ready: list[Row], jobs: int) -> dict[str, Any]:

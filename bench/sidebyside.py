@@ -9,9 +9,9 @@ from typing import Any
 import click
 from PIL import Image, ImageDraw, ImageFont
 
-from bench.codecs import fit
-from bench.metrics import Lpips, Reference
 from bench.run import load_rgb
+from ltokc.compare.codecs import fit
+from ltokc.compare.scores import Lpips, Reference
 from ltokc.errors import LtokcError, UsageError
 
 MARGIN, LINE, LINES, FONT_SIZE = 8, 18, 2, 14

@@ -20,9 +20,9 @@ import click
 import numpy as np
 from PIL import Image
 
-from bench.codecs import Codec, make_codec
 from bench.environment import environment
 from bench.run import finite, load_rgb
+from ltokc.compare.codecs import Codec, make_codec
 from ltokc.errors import LtokcError, UsageError
 
 SIZE = (768, 512)

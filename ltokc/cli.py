@@ -24,7 +24,8 @@ from ltokc.errors import UsageError
 
 COMMANDS = {  # name -> module in ltokc.commands; the order of the help
     "encode": "encode", "decode": "decode", "info": "inspect", "verify": "inspect", "trim": "inspect",
-    "tokens": "inspect", "batch": "batch", "thumbnail": "thumbnail", "models": "models", "train": "train",
+    "tokens": "inspect", "batch": "batch", "compare": "compare", "thumbnail": "thumbnail", "models": "models",
+    "train": "train",
 }  # fmt: skip
 INTERRUPTED = 130
 

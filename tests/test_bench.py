@@ -1,4 +1,4 @@
-"""The benchmark: rivals through their adapters, tables, files it writes."""
+"""The benchmark: tables, and the files it writes."""
 
 from __future__ import annotations
 
@@ -6,29 +6,22 @@ import json
 import math
 from pathlib import Path
 
-import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
 
 pytest.importorskip("scipy")
 
-from bench.codecs import JpegXl, fit, make_codec
 from bench.curves import MEAN_COLUMNS, bd_rates, markdown, mean_rows, read_means, write_means
-from bench.metrics import METRICS, Reference
-from bench.run import finite, parse_qualities
 from bench.run import main as run_main
+from bench.run import parse_qualities
 from bench.sidebyside import main as sidebyside_main
 from bench.speed import benchmark, ratios, synthetic_picture
+from ltokc.compare.scores import METRICS
+from ltokc.compare.tables import finite
 from ltokc.errors import UsageError
 
-RIVALS = ("jpeg", "webp", "avif", "jpeg_half", "webp_quarter", "avif_half")
 CURVE = [(0.05, 20.0), (0.1, 24.0), (0.2, 27.5), (0.4, 31.0), (0.9, 35.0)]
-
-
-@pytest.fixture(scope="module")
-def picture() -> Image.Image:
-    return synthetic_picture(192, 170)
 
 
 @pytest.fixture(scope="module")
@@ -37,68 +30,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, size in (("b.png", (176, 168)), ("a.png", (164, 200))):
         synthetic_picture(*size).save(path / name)
     return path
-
-
-@pytest.mark.parametrize("name", RIVALS)
-def test_a_rival_gives_back_the_same_size_and_improves_with_quality(name: str, picture: Image.Image) -> None:
-    codec, reference = make_codec(name), Reference(picture)
-    sizes, errors = [], []
-    for quality in (10, 80):
-        data = codec.encode(picture, quality)
-        decoded = codec.decode(data)
-        assert decoded.size == picture.size and decoded.mode == "RGB"
-        scores = reference.score(decoded, len(data))
-        sizes.append(scores["bytes"])
-        errors.append(scores["psnr"])
-    assert sizes[0] < sizes[1] and errors[0] < errors[1]
-
-
-def test_rivals_write_the_options_they_promise(picture: Image.Image) -> None:
-    data = make_codec("jpeg").encode(picture, 50)
-    assert b"\xff\xc2" in data  # progressive
-    start = data.index(b"\xff\xc2")
-    assert data[start + 11] == 0x22  # luma sampled 2x2 as densely as chroma
-    assert make_codec("webp").encode(picture, 50)[8:12] == b"WEBP"
-    assert make_codec("avif").encode(picture, 50)[4:12] == b"ftypavif"
-
-
-@pytest.mark.parametrize("name", ["gif", "jpeg_third", "ltokc_half", ""])
-def test_unknown_codecs_are_refused(name: str) -> None:
-    with pytest.raises(UsageError):
-        make_codec(name)
-
-
-@pytest.mark.skipif(JpegXl.available(), reason="JPEG XL is there")
-def test_a_missing_program_is_named() -> None:
-    with pytest.raises(UsageError, match="cjxl"):
-        make_codec("jxl")
-
-
-@pytest.mark.skipif(not JpegXl.available(), reason="needs cjxl and djxl")
-def test_jpeg_xl(picture: Image.Image) -> None:
-    codec = make_codec("jxl")
-    sizes = [len(codec.encode(picture, distance)) for distance in (10, 2)]
-    assert sizes[0] < sizes[1] and codec.decode(codec.encode(picture, 2)).size == picture.size
-
-
-@pytest.mark.parametrize("name", ["jpeg", "webp", "avif"])
-def test_a_search_for_a_size_ends_just_under_it(name: str, picture: Image.Image) -> None:
-    codec = make_codec(name)
-    limit = len(codec.encode(picture, 47))
-    found = codec.encode_to_size(picture, limit)
-    assert found is not None and 0.9 * limit < len(found.data) <= limit
-    assert codec.encode_to_size(picture, 50) is None
-
-
-def test_a_codec_that_does_not_go_so_low_is_downscaled(picture: Image.Image) -> None:
-    smallest = len(make_codec("webp").encode(picture, 0))
-    codec, found = fit("webp", picture, smallest)
-    assert codec.name == "webp" and len(found.data) <= smallest
-    codec, found = fit("webp", picture, smallest - 1)
-    assert codec.name == "webp_half" and len(found.data) < smallest
-    codec, found = fit("webp", picture, 20)
-    assert codec.name == "webp_quarter" and len(found.data) > 20
-    assert codec.decode(found.data).size == picture.size
 
 
 def row(codec: str, q: float, bpp: float, psnr: float, image: str = "a.png") -> dict:
@@ -149,35 +80,6 @@ def test_qualities_of_a_run() -> None:
 
 def test_json_has_no_infinities() -> None:
     assert finite({"a": [1.5, math.inf, (math.nan, "x")]}) == {"a": [1.5, None, [None, "x"]]}
-
-
-def test_ssimulacra2_is_near_the_package_and_falls_with_quality(picture: Image.Image) -> None:
-    package = pytest.importorskip("ssimulacra2")
-    from io import BytesIO
-
-    from bench.ssimulacra2 import Reference as Ssimulacra2Reference
-    from bench.ssimulacra2 import kernel
-
-    assert kernel().sum() == pytest.approx(1) and np.array_equal(np.round(kernel(), 9), np.round(kernel()[::-1], 9))
-    original = np.asarray(picture)
-    reference = Ssimulacra2Reference(original)
-    assert reference.score(original) == pytest.approx(100)
-    scores = []
-    for quality in (20, 50, 90):
-        data = make_codec("jpeg").encode(picture, quality)
-        decoded, (a, b) = make_codec("jpeg").decode(data), (BytesIO(), BytesIO())
-        picture.save(a, format="PNG")
-        decoded.save(b, format="PNG")
-        scores.append(reference.score(np.asarray(decoded)))
-        assert abs(scores[-1] - package.compute_ssimulacra2(a, b)) < 6
-    assert scores == sorted(scores)
-
-
-def test_metrics_that_cannot_be_had_are_none() -> None:
-    tiny = synthetic_picture(7, 40)
-    scores = Reference(tiny).score(tiny, 10)
-    assert scores["ssimulacra2"] is None and scores["ms_ssim"] is None and scores["lpips_squeeze"] is None
-    assert scores["psnr"] == math.inf and scores["bytes"] == 10
 
 
 def test_run_writes_rows_means_and_what_it_ran_on(folder: Path, tmp_path: Path) -> None:
@@ -275,3 +177,16 @@ def test_speed_of_rivals_and_ratios() -> None:
     assert report["ratios"]["in_process"] == {}
     found = ratios({"ltokc": {"a": {"b": 3.0}}, "webp": {"a": {"b": 2.0}}}, {"x": ("a", "b")})
     assert found == {"webp": {"x": 1.5}}
+
+
+def test_report_of_a_folder(folder: Path, tmp_path: Path) -> None:
+    from bench.report import main as report_main
+
+    page, rows = tmp_path / "page.html", tmp_path / "rows.csv"
+    words = ["--images", str(folder), "--out", str(page), "--csv", str(rows), "--versus", "webp", "--no-curves"]
+    result = CliRunner().invoke(report_main, [*words, "--limit", "1", "--metric", "psnr"])
+    assert result.exit_code == 0, result.output
+    assert "1 pictures" in result.output and page.read_text().startswith("<!doctype html>")
+    assert [line.split(",")[3] for line in rows.read_text().splitlines()[1:]] == ["file", "same_bytes", "same_quality"]
+    result = CliRunner().invoke(report_main, ["--images", str(tmp_path), "--out", str(page)])
+    assert result.exit_code == 1 and "no pictures" in result.output

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ import click
 from ltokc import files
 from ltokc.commands import options
 from ltokc.commands.report import Report, reporting
-from ltokc.errors import UsageError
+from ltokc.errors import ModelError, UsageError
 from ltokc.files import STDIO
 
 if TYPE_CHECKING:
@@ -45,32 +46,78 @@ def _fields(name: str, about: Info) -> dict[str, Any]:
 @click.command()
 @names
 @options.recursive
+@click.option("--heatmap", metavar="PNG", help="Write a picture of where the bits of the one FILE went; - for stdout.")
+@click.option("--plain", is_flag=True, help="The heat map alone, not over the picture in gray.")
+@options.limit_pixels
 @reporting
-def info(report: Report, inputs: tuple[str, ...], recursive: bool) -> None:
+def info(
+    report: Report, inputs: tuple[str, ...], recursive: bool, heatmap: str | None, plain: bool, limit_pixels: int | None
+) -> None:
     """Show what .ltk files hold.
 
     Size, bits per pixel, model, tokens, segments, chunks. Only the headers are read; `ltokc verify` reads all
-    of a file.
+    of a file, and so does --heatmap, in which pale places took the most bits and black ones none.
 
     \b
     Examples:
       ltokc info photo.ltk
       ltokc info -r small --json
+      ltokc info photo.ltk --heatmap where.png
       ltokc encode photo.png -o - | ltokc info -
     """
     from ltokc import codec
 
+    if plain and heatmap is None:
+        raise click.UsageError("--plain goes with --heatmap")
+    if heatmap is not None:
+        _check_heatmap(report, inputs, heatmap)
     for source in files.collect(inputs, files.LTK, recursive):
         if source.error:
             report.fail(source.path, source.error)
             continue
         with report.each(source.path):
-            about = codec.info(files.read(source.path))
+            data = files.read(source.path)
+            about = codec.info(data)
+            if heatmap is not None:
+                files.write(heatmap, _heatmap(report, source.path, data, plain, options.pixel_limit(limit_pixels)))
+                if heatmap == STDIO:
+                    continue
             if report.as_json:
                 report.record(_fields(source.path, about))
             else:
                 click.echo(_describe(click.format_filename(source.path), about))
     report.finish()
+
+
+def _check_heatmap(report: Report, inputs: tuple[str, ...], target: str) -> None:
+    if len(inputs) > 1 or os.path.isdir(inputs[0]):
+        raise click.UsageError("--heatmap takes one FILE")
+    if files.same_file(inputs[0], target):
+        raise UsageError(f"{inputs[0]}: input and output are the same file")
+    if target == STDIO:
+        if report.as_json:
+            raise click.UsageError("--json and the heat map cannot both go to stdout; use --heatmap FILE")
+        files.refuse_terminal()
+
+
+def _heatmap(report: Report, name: str, data: bytes, plain: bool, limit: dict[str, Any]) -> bytes:
+    """A PNG of the picture's size; without the picture under it where there is no runtime to decode it."""
+    import numpy as np
+    from PIL import Image
+
+    from ltokc import codec, heatmap, imageio
+
+    bits = heatmap.bit_map(data, allow_truncated=True, **limit)
+    about = codec.info(data)
+    under = None
+    if not plain:
+        try:
+            image = codec.decode(data, allow_truncated=True, **limit)
+            under = np.asarray(imageio.on_white(image) if image.mode == "RGBA" else image)
+        except ModelError as error:
+            report.say(f"{name}: heat map without the picture: {error}")
+    painted = heatmap.overlay(bits, heatmap.DEFAULT_CELL, about.width, about.height, under)
+    return imageio.render(Image.fromarray(painted), "png")
 
 
 @click.command()

@@ -1,4 +1,7 @@
-"""One adapter per codec, all of the same two calls: picture and quality to a whole file, a whole file to a picture."""
+"""One adapter per codec, all of the same two calls: picture and quality to a whole file, a whole file to a picture.
+
+The settings of the rivals are those that people get from Pillow when they ask for small files.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +33,7 @@ class Codec(ABC):
 
     name: str
     label: str
+    settings: str = ""  # its fixed options, for people
     curve: Sequence[float]  # qualities of its rate-distortion curve, smallest file first
     steps: Sequence[float]  # all qualities a search for a size may use, smallest file first
 
@@ -62,10 +66,12 @@ class PillowCodec(Codec):
     """A codec through Pillow's `save`, with fixed options beside the quality (0 or 1 to 100)."""
 
     options: dict[str, Any]
+    whole_qualities = True
 
     def encode(self, image: Image.Image, quality: float) -> bytes:
         out = BytesIO()
-        image.save(out, format=self.name.upper(), quality=int(quality), **self.options)
+        value = int(quality) if self.whole_qualities else float(quality)
+        image.save(out, format=self.name.upper(), quality=value, **self.options)
         return out.getvalue()
 
     def decode(self, data: bytes) -> Image.Image:
@@ -77,13 +83,24 @@ class Jpeg(PillowCodec):
     curve = (1, 2, 3, 5, 8, 10, 15, 20, 30, 40, 50, 60, 70, 75, 80, 85, 90, 95)
     steps = range(1, 96)
     options = {"optimize": True, "progressive": True, "subsampling": "4:2:0"}
+    settings = "optimised, progressive, 4:2:0"
+
+
+def _webp_quality(quantizer: float) -> float:
+    """The quality at which libwebp quantises with `quantizer` of 0 (fine) to 127, by its QualityToCompression."""
+    linear = (1 - quantizer / 127) ** 3
+    return round(150 * linear if linear < 0.5 else 50 * (linear + 1), 4)
 
 
 class WebP(PillowCodec):
+    """Its quality is a real number: from 0 to 1 alone a photograph's file grows by half, so a search needs the rest."""
+
     name, label = "webp", "WebP"
     curve = (0, 1, 2, 5, 10, 15, 20, 30, 40, 50, 60, 70, 75, 80, 85, 90, 95)
-    steps = range(101)
+    steps = tuple(_webp_quality(k / 2) for k in range(254, -1, -1))
     options = {"method": 6}
+    settings = "method 6"
+    whole_qualities = False
 
 
 class Avif(PillowCodec):
@@ -91,6 +108,7 @@ class Avif(PillowCodec):
     curve = (0, 2, 5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 55, 60, 65, 70, 75, 80, 85, 90)
     steps = range(101)
     options = {"speed": 6}
+    settings = "speed 6, 4:2:0"
 
 
 class JpegXl(Codec):
@@ -172,6 +190,7 @@ class Downscaled(Codec):
         self.codec, self.factor = codec, factor
         self.name = f"{codec.name}_{self.WORDS[factor]}"
         self.label = f"{codec.label} {self.WORDS[factor]} size"
+        self.settings = codec.settings
         self.steps = codec.steps
         self.curve = self.CURVES.get(codec.name, {}).get(factor, codec.curve)
         self.size = (0, 0)
@@ -186,6 +205,23 @@ class Downscaled(Codec):
 
 
 CODECS: dict[str, type[Codec]] = {c.name: c for c in (Ltokc, Jpeg, WebP, Avif, JpegXl)}
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of Pillow and of the image libraries inside it, which make the rivals' files."""
+    import PIL
+    from PIL import AvifImagePlugin, features
+
+    found = {"pillow": PIL.__version__}
+    for library, version in (
+        ("libjpeg-turbo", features.version("libjpeg_turbo")),
+        ("libwebp", features.version("webp")),
+        ("libavif", features.version("avif")),
+        ("aom", AvifImagePlugin.get_codec_version("aom") if features.check("avif") else None),
+    ):
+        if version:
+            found[library] = version
+    return found
 
 
 def family(name: str) -> str:
