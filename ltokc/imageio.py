@@ -221,12 +221,12 @@ def render(image: Image.Image, format: str) -> bytes:
     format = {"jpeg": "jpg"}.get(format.lower(), format.lower())
     if format not in SAVE_FORMATS:
         raise UsageError(f"unknown picture format {format!r}; known: {', '.join(SAVE_FORMATS)}")
-    image = image.convert("RGBA" if image.has_transparency_data else "RGB")  # keeps `info`
+    image = pixels.in_mode(image, "RGBA" if image.has_transparency_data else "RGB")  # keeps `info`
     if image.mode == "RGBA" and format in ("jpg", "ppm"):
         image = on_white(image)
     out = io.BytesIO()
     if format == "npy":
-        np.save(out, np.asarray(image), allow_pickle=False)
+        np.save(out, pixels.samples_of(image), allow_pickle=False)
         return out.getvalue()
     try:
         image.save(out, {"jpg": "JPEG"}.get(format, format.upper()), **_save_options(image, format))

@@ -10,8 +10,9 @@ import numpy as np
 from ltokc import zoo
 from ltokc.errors import ModelError
 from ltokc.prior import LevelShape, Prior
+from ltokc.reach import Reach, reach_of
 from ltokc.runtime import Runtime, open_runtime
-from ltokc.weights import read_config
+from ltokc.weights import read_config, read_header
 
 WEIGHTS = "model.safetensors"
 
@@ -38,6 +39,11 @@ class Model:
     def levels(self) -> tuple[LevelShape, ...]:
         config = read_config(self.folder / WEIGHTS)
         return tuple(LevelShape(level["stride"], level["digits"], level["size"]) for level in config["levels"])
+
+    @cached_property
+    def reach(self) -> Reach:
+        """How far the networks look."""
+        return reach_of(read_header(self.folder / WEIGHTS), [level.stride for level in self.levels])
 
     @cached_property
     def prior(self) -> Prior:
