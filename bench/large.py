@@ -22,7 +22,9 @@ from bench.environment import environment
 from bench.speed import LAUNCHER, synthetic_picture
 from ltokc.errors import UsageError
 
+Image.MAX_IMAGE_PIXELS = None  # the pictures are our own
 REGION = 512
+PARTS = ("encode", "decode", "region", "seams")
 SEAM_SIZE = (2048, 1536)
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the tokenizer's reach
 
@@ -67,49 +69,45 @@ def measured(words: list[str]) -> dict[str, float]:
     return {"seconds": round(seconds, 2), "peak_megabytes": round(peak / per_megabyte, 1)}
 
 
-def large(picture: Image.Image, quality: float | None) -> dict[str, Any]:
-    """Encode, decode and a region through the command line; regions in this process."""
+def command_line(verb: str, work: Path, quality: float | None) -> dict[str, Any]:
+    """`encode` of picture.ppm or `decode` of picture.ltk in the folder `work`, with no limit of pixels."""
+    source, file, back = (str(work / n) for n in ("picture.ppm", "picture.ltk", "back.ppm"))
+    cli, free = [sys.executable, "-m", "ltokc"], ["--limit-pixels", "0"]
+    if verb == "decode":
+        return measured([*cli, "decode", file, "-o", back, *free])
+    found: dict[str, Any] = measured(
+        [*cli, "encode", source, "-o", file, *free, *([] if quality is None else ["-q", str(quality)])]
+    )
+    with Image.open(source) as picture:
+        pixels = picture.width * picture.height
+        size = Path(file).stat().st_size
+        return found | {"size": list(picture.size), "bytes": size, "bpp": round(8 * size / pixels, 4)}
+
+
+def regions(work: Path, count: int = 9) -> dict[str, Any]:
+    """Regions of picture.ltk at random places, and the command line, against the pixels of back.ppm."""
     import ltokc
 
-    width, height = picture.size
-    report: dict[str, Any] = {"size": [width, height], "pixels_megabytes": round(3 * width * height / 1e6, 1)}
-    rate = [] if quality is None else ["-q", str(quality)]
-    with tempfile.TemporaryDirectory() as folder:
-        source, file, back, part = (str(Path(folder, n)) for n in ("p.ppm", "p.ltk", "back.ppm", "part.png"))
-        picture.save(source)
-        picture.close()
-        cli, free = [sys.executable, "-m", "ltokc"], ["--limit-pixels", "0"]
-        report["encode"] = measured([*cli, "encode", source, "-o", file, *rate, *free])
-        data = Path(file).read_bytes()
-        report |= {"bytes": len(data), "bpp": round(8 * len(data) / (width * height), 4)}
-        report["decode"] = measured([*cli, "decode", file, "-o", back, *free])
-        box = (width // 2, height // 2, min(REGION, width // 2), min(REGION, height // 2))
-        report["info"] = measured([*cli, "info", file])
-        report["region_command"] = measured([*cli, "decode", file, "-o", part, "--crop", ",".join(map(str, box))])
-        start = time.perf_counter()
-        region = ltokc.decode(data, crop=box)
-        first = time.perf_counter() - start
-        Image.MAX_IMAGE_PIXELS = None
-        with Image.open(back) as whole:
-            left, top, w, h = box
+    data, (rng, seconds, differences) = (work / "picture.ltk").read_bytes(), (np.random.default_rng(0), [], [])
+    about = ltokc.info(data)
+    w, h = min(REGION, about.width), min(REGION, about.height)
+    with Image.open(work / "back.ppm") as whole:
+        for _ in range(count + 1):
+            left, top = int(rng.integers(about.width - w + 1)), int(rng.integers(about.height - h + 1))
+            start = time.perf_counter()
+            region = ltokc.decode(data, crop=(left, top, w, h))
+            seconds.append(time.perf_counter() - start)
             cut = np.asarray(whole.crop((left, top, left + w, top + h)), np.int16)
-            differences = [int(np.abs(cut - np.asarray(region, np.int16)).max())]
-            rng, seconds = np.random.default_rng(0), []
-            for _ in range(9):
-                left, top = int(rng.integers(width - w + 1)), int(rng.integers(height - h + 1))
-                start = time.perf_counter()
-                region = ltokc.decode(data, crop=(left, top, w, h))
-                seconds.append(time.perf_counter() - start)
-                cut = np.asarray(whole.crop((left, top, left + w, top + h)), np.int16)
-                differences.append(int(np.abs(cut - np.asarray(region, np.int16)).max()))
-    report["region"] = {
+            differences.append(int(np.abs(cut - np.asarray(region, np.int16)).max()))
+    words = [sys.executable, "-m", "ltokc", "decode", str(work / "picture.ltk"), "-o", str(work / "part.png")]
+    return {
         "size": [w, h],
-        "first_seconds": round(first, 3),
-        "median_seconds": round(float(np.median(seconds)), 3),
-        "most_seconds": round(max(seconds), 3),
+        "first_seconds": round(seconds[0], 3),
+        "median_seconds": round(float(np.median(seconds[1:])), 3),
+        "most_seconds": round(max(seconds[1:]), 3),
         "max_difference_from_the_whole": max(differences),
+        "command": measured([*words, "--crop", f"{(about.width - w) // 2},{(about.height - h) // 2},{w},{h}"]),
     }
-    return report
 
 
 def seams(pictures: list[Image.Image], keeps: tuple[int, ...] = (2, 4, 6, 8, 11)) -> dict[str, Any]:
@@ -170,24 +168,32 @@ def seams(pictures: list[Image.Image], keeps: tuple[int, ...] = (2, 4, 6, 8, 11)
 @click.option("--images", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder of photographs.")
 @click.option("--side", default=10000, show_default=True, type=click.IntRange(1024, 65535), help="Of the square.")
 @click.option("--quality", type=float, help="Quality of ltokc.  [default: its own]")
-@click.option("--seam-pictures", default=3, show_default=True, type=click.IntRange(0), help="2048x1536, in both ways.")
-@click.option("--skip-large", is_flag=True, help="Only the seams.")
+@click.option("--seam-pictures", default=3, show_default=True, type=click.IntRange(1), help="Of 2048x1536.")
+@click.option("--part", "parts", multiple=True, type=click.Choice(PARTS), default=PARTS, help="What to measure.")
+@click.option("--work", type=click.Path(file_okay=False, path_type=Path), help="Keeps the picture and its files there, "
+              "so that parts may be measured one by one.")  # fmt: skip
 @click.option("--note", default="", help="A line to keep with the figures, on how busy the machine was.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="JSON to write; without: standard output.")
 def main(
-    images: Path | None, side: int, quality: float | None, seam_pictures: int, skip_large: bool, note: str,
-    out: Path | None,
+    images: Path | None, side: int, quality: float | None, seam_pictures: int, parts: tuple[str, ...],
+    work: Path | None, note: str, out: Path | None,
 ) -> None:  # fmt: skip
     """Measure large pictures; parts that this run leaves out stay as they are in --out."""
+    report = json.loads(out.read_text()) if out and out.exists() else {}
+    report |= environment()
     try:
-        found = photographs(images)
-        report = json.loads(out.read_text()) if out and out.exists() else {}
-        report |= environment()
-        if not skip_large:
-            report["large"] = large(mosaic(found, side, side), quality) | {"note": note}
-        if seam_pictures:
-            pictures = [mosaic(found, *SEAM_SIZE, seed=1 + i) for i in range(seam_pictures)]
-            report["seams"] = seams(pictures) | {"note": note}
+        with tempfile.TemporaryDirectory() as folder:
+            place = work or Path(folder)
+            place.mkdir(exist_ok=True)
+            if "encode" in parts and not (place / "picture.ppm").exists():
+                mosaic(photographs(images), side, side).save(place / "picture.ppm")
+            for part in parts:
+                if part == "seams":
+                    found = photographs(images)
+                    report[part] = seams([mosaic(found, *SEAM_SIZE, seed=1 + i) for i in range(seam_pictures)])
+                else:
+                    report[part] = regions(place) if part == "region" else command_line(part, place, quality)
+                report[part]["note"] = note
     except UsageError as error:
         raise click.ClickException(str(error)) from error
     text = json.dumps(report, indent=1, allow_nan=False) + "\n"
