@@ -8,6 +8,7 @@ picture, `write_atomic` any file: complete or not at all.
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import secrets
@@ -269,8 +270,9 @@ def _save_options(image: Image.Image, format: str) -> dict[str, object]:
 def write_atomic(path: str | os.PathLike[str], data: bytes) -> None:
     """Writes a file whole or not at all: a temporary file beside it, then os.replace; the mode is the umask's.
 
-    A symbolic link stays and its target is replaced; a device or pipe is written directly.  Whatever goes wrong
-    (also KeyboardInterrupt) no temporary file stays behind.  Raises LtokcError.
+    A symbolic link stays and its target is replaced; a device or pipe is written directly; a file that may not be
+    written is not replaced either.  Whatever goes wrong (also KeyboardInterrupt) no temporary file stays behind.
+    Raises LtokcError.
     """
     final = os.path.realpath(path)
     try:
@@ -278,6 +280,8 @@ def write_atomic(path: str | os.PathLike[str], data: bytes) -> None:
             with open(final, "wb") as device:
                 device.write(data)
             return
+        if os.path.exists(final) and not os.access(final, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         folder, name = os.path.split(final)
         temporary = os.path.join(folder, f".{name[:48]}.{secrets.token_hex(6)}.tmp")
         try:
