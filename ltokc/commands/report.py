@@ -34,6 +34,16 @@ def tell(text: str) -> None:
         click.echo(one_line(text), err=True)
 
 
+def write_out(text: str, nl: bool = True) -> None:
+    """Text on stdout.  Raises OutputError, BrokenPipeError."""
+    try:
+        click.echo(text, nl=nl)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(f"standard output: {error.strerror or error}") from error
+
+
 def complain(text: str) -> None:
     tell(f"ltokc: {text}")
 
@@ -79,14 +89,8 @@ class Report:
 
     def record(self, fields: dict[str, Any]) -> None:
         """One JSON object on stdout, with --json.  Raises OutputError."""
-        if not self.as_json:
-            return
-        try:
-            click.echo(json.dumps(fields))
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise OutputError(f"standard output: {error.strerror or error}") from error
+        if self.as_json:
+            write_out(json.dumps(fields))
 
     def fail(self, name: str, error: BaseException | str) -> None:
         """Counts a file that could not be done, and says why."""
