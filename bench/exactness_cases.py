@@ -89,7 +89,7 @@ def make_files(count: int, seed: int, model: str | None = None) -> list[bytes]:
 
 
 def make_file(rng: random.Random, photos: list[np.ndarray], model: str | None) -> bytes:
-    from ltokc import codec, container
+    from ltokc import codec, container, tiling
     from ltokc.bitstream import SegmentWriter, full_masks, read_depths, token_capacity
     from ltokc.container import Ltk, Segment, segment_boxes
     from ltokc.model import open_model
@@ -118,9 +118,10 @@ def make_file(rng: random.Random, photos: list[np.ndarray], model: str | None) -
                 depths = np.array([rng.randint(0, len(opened.levels)) for _ in range(box[2] * box[3])])
                 depths = depths.reshape(box[3], box[2])
             part = rgb[box[1] * 64 : (box[1] + box[3]) * 64, box[0] * 64 : (box[0] + box[2]) * 64]
-            whole, _ = codec._tokenized(opened, part, "onnx", "cpu")
+            everything = full_masks(opened.levels, box[3], box[2])
+            whole = tiling.tokenize(opened.runtime("onnx", "cpu"), opened.levels, opened.reach, part, everything)
             masks = full_masks(opened.levels, box[3], box[2], depths)
-            digits = [d * m[..., None] for d, m in zip(whole[0].digits, masks, strict=True)]
+            digits = [d * m[..., None] for d, m in zip(whole, masks, strict=True)]
             writers.append(SegmentWriter(opened.prior, digits, depths))
         keep = [int(rng.random() ** 4 * writer.total) for writer in writers]
         return codec._written(ltk, writers, keep)

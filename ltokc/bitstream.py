@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ltokc.errors import FormatError
+from ltokc.order import spread_order
 from ltokc.prior import LevelShape, Prior
 from ltokc.rangecoder import CutDecoder, RangeDecoder, RangeEncoder
 
@@ -64,37 +65,39 @@ def token_capacity(levels: Sequence[LevelShape], rows: int, columns: int) -> int
 class SegmentWriter:
     """Codes the tokens of one grid, as far as asked: `bits(n)` and `stream(n)` for the first n tokens.
 
-    digits: per level (rows, columns, d) int8; depths: (rows, columns) levels per cell or None for all.
+    digits: per level (rows, columns, d) int8; depths: (rows, columns) levels per cell or None for all; lean: keep the
+    tokens' costs but not their counts (up to 6 times the pixels), and run the prior anew for every stream.
     """
 
-    def __init__(self, prior: Prior, digits: Digits, depths: np.ndarray | None = None):
+    def __init__(self, prior: Prior, digits: Digits, depths: np.ndarray | None = None, lean: bool = False):
         rows, columns = (
             digits[0].shape[0] * prior.levels[0].stride // CELL,
             digits[0].shape[1] * prior.levels[0].stride // CELL,
         )
-        self.prior, self.digits, self.depths = prior, digits, depths
+        self.prior, self.digits, self.depths, self.lean = prior, digits, depths, lean
         self.masks = full_masks(prior.levels, rows, columns, depths)
         self.level_counts = [int(mask.sum()) for mask in self.masks]
         self.total = sum(self.level_counts)
-        # symbols (n, d), counts (n * d, size) as uint16 (none is above 2**16 - size + 1), tokens so far
-        self.passes: list[tuple[np.ndarray, np.ndarray, int]] = []
+        # symbols (n, d) int8 and counts (n * d, size) as uint16 (none is above 2**16 - size + 1), pass by pass
+        self.passes: list[tuple[np.ndarray, np.ndarray]] = []
         self.costs: list[np.ndarray] = []  # bits of every token, pass by pass
         self.grid = (rows, columns)
-        self._walk = self._run()
+        self._reached = 0  # tokens in `costs`
+        self._walk = self._run(self.total)
 
-    def _run(self) -> Iterator[None]:
-        state, done = self.prior.state(*self.grid), 0
+    def _run(self, tokens: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Symbols (n, d) and counts (n * d, size) of every pass, as far as it has some of the first `tokens` tokens."""
+        state, left = self.prior.state(*self.grid), tokens
         for level, digits, sent in zip(self.prior.levels, self.digits, self.masks, strict=True):
+            if left <= 0:
+                return
             state.enter()
             flat = digits.reshape(-1, level.digits)
-            for positions, counts in state.passes(digits, sent):
-                symbols = flat[positions].astype(np.int32) + (level.size - 1) // 2
-                chosen = counts[np.arange(len(counts)), symbols.ravel()]
-                done += len(positions)
-                self.passes.append((symbols, counts.astype(np.uint16), done))
-                self.costs.append((16 - np.log2(chosen)).reshape(len(positions), level.digits).sum(1, dtype=np.float32))
-                yield
-            state.absorb(digits, sent)
+            for positions, counts in state.passes(digits, first_tokens(sent, left)):
+                yield flat[positions] + np.int8((level.size - 1) // 2), counts
+                left -= len(positions)
+            if left > 0:
+                state.absorb(digits, sent)
 
     def tokens_at(self, keep: float) -> int:
         """Number of tokens in the first `keep` levels (a fraction of a level: that share of its tokens, rounded)."""
@@ -103,8 +106,13 @@ class SegmentWriter:
         return min(sum(self.level_counts[:whole]) + part, self.total)
 
     def _reach(self, tokens: int) -> None:
-        while (not self.passes or self.passes[-1][2] < tokens) and next(self._walk, self) is not self:
-            pass
+        while self._reached < tokens and (found := next(self._walk, None)) is not None:
+            symbols, counts = found
+            chosen = counts[np.arange(len(counts)), symbols.ravel()]
+            self.costs.append((16 - np.log2(chosen)).reshape(symbols.shape).sum(1, dtype=np.float32))
+            self._reached += len(symbols)
+            if not self.lean:
+                self.passes.append((symbols, counts.astype(np.uint16)))
 
     def bits(self, tokens: int) -> float:
         """Information of the first `tokens` tokens, in bits (the depth map left out)."""
@@ -119,12 +127,13 @@ class SegmentWriter:
 
     def stream(self, tokens: int, backend: str = "auto") -> bytes:
         """The range coder's bytes of the depth map, if any, and the first `tokens` tokens."""
-        self._reach(tokens)
         encoder, left = RangeEncoder(backend), tokens
         if self.depths is not None:
             for value, counts in depth_counts(self.depths.ravel(), self.grid, len(self.prior.levels)):
                 encoder.encode(np.array([value], np.int32), counts)
-        for symbols, counts, _ in self.passes:
+        if not self.lean:
+            self._reach(tokens)
+        for symbols, counts in self._run(tokens) if self.lean else self.passes:
             n = min(left, len(symbols))
             if n > 0:
                 encoder.encode(symbols[:n].ravel(), counts[: n * symbols.shape[1]].astype(np.int64))
@@ -132,33 +141,45 @@ class SegmentWriter:
         return encoder.finish()
 
 
+def first_tokens(sent: np.ndarray, tokens: int) -> np.ndarray:
+    """The mask of the first `tokens` positions of `sent` in coding order.
+
+    The counts of these tokens stay the same: an odd position sees even ones, which all come before it.
+    """
+    if tokens >= int(sent.sum()):
+        return sent
+    order = spread_order(*sent.shape)
+    mask = np.zeros(sent.size, bool)
+    mask[order[sent.ravel()[order]][:tokens]] = True
+    return mask.reshape(sent.shape)
+
+
 def read_segment(
     prior: Prior, data: bytes, tokens: int, rows: int, columns: int, *,
-    depth_map: bool = False, cut: bool = False, limit: int | None = None, stop: int | None = None,
+    depth_map: bool = False, cut: bool = False, limit: int | None = None, levels: int | None = None,
     backend: str = "auto",
 ) -> tuple[Digits, Masks]:  # fmt: skip
-    """Decodes up to `tokens` tokens (`limit`: no more than so many; `stop`: none from this level on) of a grid of
-    rows x columns cells.
+    """Decodes up to `tokens` tokens (`limit`: no more than so many) of a grid of rows x columns cells.
 
-    cut: the stream may end early; only the tokens that its bytes determine are returned.  Raises FormatError if the
-    stream claims more tokens than the grid holds.
+    levels: of the first levels only, None for all; cut: the stream may end early, and only the tokens that its bytes
+    determine are returned.  Raises FormatError if the stream claims more tokens than the grid holds.
     """
     decoder = CutDecoder(data, backend) if cut else RangeDecoder(data, backend)
-    levels = prior.levels
-    depths = read_depths(decoder, rows, columns, len(levels)) if depth_map else None
-    sent = full_masks(levels, rows, columns, depths)
+    shapes = prior.levels
+    depths = read_depths(decoder, rows, columns, len(shapes)) if depth_map else None
+    sent = full_masks(shapes, rows, columns, depths)
     if not cut and tokens > sum(int(mask.sum()) for mask in sent):
         raise FormatError("the stream claims more tokens than its cells can hold")
     left = tokens if limit is None else min(tokens, limit)
     state = prior.state(rows, columns)
-    digits_out = [np.zeros((*mask.shape, level.digits), np.int8) for level, mask in zip(levels, sent, strict=True)]
+    digits_out = [np.zeros((*mask.shape, level.digits), np.int8) for level, mask in zip(shapes, sent, strict=True)]
     masks_out = [np.zeros_like(mask) for mask in sent]
-    for level, digits, mask, held in list(zip(levels, digits_out, sent, masks_out, strict=True))[:stop]:
-        if left <= 0:
+    for k, (level, digits, mask, held) in enumerate(zip(shapes, digits_out, sent, masks_out, strict=True)):
+        if left <= 0 or k == levels:
             break
         state.enter()
         flat, held_flat = digits.reshape(-1, level.digits), held.reshape(-1)
-        for positions, counts in state.passes(digits, mask):
+        for positions, counts in state.passes(digits, first_tokens(mask, left)):
             wanted = min(left, len(positions))
             symbols = decoder.decode(counts[: wanted * level.digits])
             got = len(symbols) // level.digits
@@ -168,7 +189,7 @@ def read_segment(
             left = left - got if got == wanted else 0
             if left <= 0:
                 break
-        if left > 0:
+        if left > 0 and k + 1 != levels:
             state.absorb(digits, mask)
     return digits_out, masks_out
 

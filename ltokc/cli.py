@@ -88,6 +88,11 @@ class Program(click.Group):
                 traceback.print_exception(error, file=sys.stderr)
             complain(reason(error))
             raise click.exceptions.Exit(1) from None
+        finally:
+            try:
+                sys.stdout.flush()
+            except OSError:  # told already; the interpreter would try again at its end, and complain
+                _silence_stdout()
 
 
 def _silence_stdout() -> None:

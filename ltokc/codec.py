@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ltokc import container, zoo
-from ltokc.container import DEFAULT_LIMIT_PIXELS, Chunk, Ltk, Segment, segment_boxes
+from ltokc.container import DEFAULT_LIMIT_PIXELS, Chunk, Header, Ltk, Segment, segment_boxes
 from ltokc.errors import FormatError, ModelError, UsageError
+from ltokc.steps import Progress, Steps, in_parallel
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
     from ltokc.bitstream import SegmentWriter, TokenArrays
     from ltokc.imageio import Picture
     from ltokc.model import Model
+    from ltokc.regions import Needed
 
+Box = tuple[int, int, int, int]
 DEFAULT_QUALITY = 0.6
 ONE_SEGMENT_CELLS = 1024  # pictures of up to so many cells (2048x2048 px) are one segment; larger ones are cut up
 SEGMENT_CELLS = 16  # side of a segment then
@@ -52,7 +55,7 @@ def encode(
     image: Any, quality: float | None = None, *, tokens: int | None = None, target_size: int | None = None,
     target_bpp: float | None = None, strict: bool = False, model: str | int | None = None, metadata: Iterable[str] = (),
     alpha: str = "keep", backend: str = "auto", device: str = "auto", effort: int | None = None,
-    limit_pixels: int | None = DEFAULT_LIMIT_PIXELS,
+    limit_pixels: int | None = DEFAULT_LIMIT_PIXELS, progress: Progress | None = None,
 ) -> bytes:  # fmt: skip
     """Encodes a picture as the bytes of an .ltk file.
 
@@ -61,9 +64,10 @@ def encode(
     of the whole file; a target is met from below.  Where even the smallest file is larger than the target, that file is
     returned, or with `strict` UsageError raised.
     metadata: which of "exif", "icc", "xmp" to keep; alpha: "keep", "drop" or "blend" (with white).
-    `effort` is accepted and has one level so far.  Raises FormatError, LimitError, ModelError, UsageError.
+    `effort` is accepted and has one level so far.  progress: called with (steps done, steps in all) on the way; what it
+    raises ends the work.  Raises FormatError, LimitError, ModelError, UsageError.
     """
-    from ltokc import imageio
+    from ltokc import imageio, tiling
     from ltokc.model import open_model
 
     rates = {"quality": quality, "tokens": tokens, "target_size": target_size, "target_bpp": target_bpp}
@@ -76,49 +80,62 @@ def encode(
     opened = open_model(model)
     chunks = _side_chunks(picture, metadata, alpha)
     rgb = _blended(picture) if alpha == "blend" and picture.alpha is not None else picture.rgb
-    writers, segment_cells = _tokenized(opened, rgb, backend, device)
     height, width = rgb.shape[:2]
+    segment_cells = 0 if _cells(height) * _cells(width) <= ONE_SEGMENT_CELLS else SEGMENT_CELLS
+    boxes = segment_boxes(width, height, segment_cells)
+    steps = Steps(progress, len(tiling.tokenizer_windows(opened.reach, height, width)) + len(boxes))
+    writers = _tokenized(opened, rgb, boxes, backend, device, steps)
     ltk = Ltk(opened.entry.id, opened.entry.bitstream_hash, width, height, (), segment_cells, chunks)
     if target_bpp is not None:
         target_size = int(target_bpp * width * height / 8)
     if target_size is not None:
         return _fitted(ltk, writers, target_size, strict)
     if tokens is not None:
-        return _written(ltk, writers, _share(writers, max(0, tokens)))
+        return _written(ltk, writers, _share(writers, max(0, tokens)), steps)
     keep = opened.keep_of_quality(DEFAULT_QUALITY if quality is None else quality)
-    return _written(ltk, writers, _at_keep(writers, keep))
+    return _written(ltk, writers, _at_keep(writers, keep), steps)
 
 
 def decode(
-    data: bytes, *, tokens: int | None = None, allow_truncated: bool = False,
+    data: bytes, *, tokens: int | None = None, crop: Box | None = None, allow_truncated: bool = False,
     limit_pixels: int | None = DEFAULT_LIMIT_PIXELS, backend: str = "auto", device: str = "auto",
-    decoder: str = "faithful", reduce: int = 1,
+    decoder: str = "faithful", reduce: int = 1, progress: Progress | None = None,
 ) -> Image:  # fmt: skip
     """Decodes an .ltk file to a PIL image, RGB or RGBA, with the metadata it carries in `info`.
 
-    tokens: use no more than so many; allow_truncated: take what is there of a file that was cut.
-    reduce: 1, 2, 4 or 8: a picture of 1/reduce of the size (rounded up), for which the finest levels are left out.
-    Raises FormatError, LimitError, ModelError.
+    tokens: use no more than so many; crop: (left, top, width, height) of the region wanted, in pixels: only the
+    segments that it depends on are read, and the limit counts its pixels; allow_truncated: take what is there of a file
+    that was cut; reduce: 1, 2, 4 or 8: a picture of 1/reduce of the size (rounded up), for which the finest levels are
+    left out; progress: called with (steps done, steps in all) on the way; what it raises ends the work.
+    Raises FormatError, LimitError, ModelError, UsageError.
     """
-    import numpy as np
     from PIL import Image
 
-    from ltokc import tiling
-    from ltokc.alpha import decode_alpha
+    from ltokc import regions, tiling
 
     if decoder != "faithful":
         raise ModelError(f"decoder {decoder!r} is not in this model")
-    ltk = container.read(data, allow_truncated=allow_truncated, limit_pixels=limit_pixels)
-    model = _model_of(ltk)
-    arrays = _read_tokens(model, ltk, tokens, _levels_for(reduce, len(model.levels)))
-    runtime = model.runtime(backend, device)
-    rgb = tiling.detokenize(runtime, model.levels, arrays.digits, arrays.masks, ltk.height, ltk.width)
+    header = container.read_header(data)
+    box = regions.checked(crop, header.width, header.height)
+    if crop is not None and not header.alpha:
+        container.check_pixels(box[2], box[3], limit_pixels)
+        limit_pixels = None
+    container.check_pixels(header.width, header.height, limit_pixels)
+    model = _model_of(header)
+    needed = regions.needed(header, [v.stride for v in model.levels], model.reach, box)
+    ltk = container.read(data, allow_truncated=allow_truncated, limit_pixels=None, only=needed.levels)
+    steps = Steps(progress, len(needed.levels) + len(tiling.decoder_windows(model.reach, ltk.height, ltk.width, box)))
+    arrays = _read_tokens(model, ltk, tokens, needed, steps, _levels_for(reduce, len(model.levels)))
+    image = Image.new("RGB", box[2:])
+    for left, top, part in tiling.parts_of(
+        model.runtime(backend, device), model.levels, model.reach, arrays.digits, arrays.masks, ltk.height, ltk.width,
+        box=box, origin=needed.origin,
+    ):  # fmt: skip
+        image.paste(Image.fromarray(part), (left - box[0], top - box[1]))
+        steps.advance()
     found = {chunk.fourcc: chunk.data for chunk in ltk.chunks}
     if container.ALPHA in found:
-        alpha = decode_alpha(found[container.ALPHA], ltk.width, ltk.height)
-        image = Image.fromarray(np.dstack([rgb, alpha]))
-    else:
-        image = Image.fromarray(rgb)
+        _put_alpha(image, found[container.ALPHA], ltk, box)
     if reduce > 1:
         image = image.reduce(reduce)
     image.info.update(metadata_of(ltk))
@@ -216,28 +233,44 @@ def _side_chunks(picture: Picture, metadata: Iterable[str], alpha: str) -> tuple
 
 
 def _blended(picture: Picture) -> Any:
+    """On white; some rows at a time, so that the wider numbers stay small."""
     import numpy as np
 
     assert picture.alpha is not None
-    a = picture.alpha[..., None].astype(np.uint16)
-    return ((picture.rgb * a + 255 * (255 - a) + 127) // 255).astype(np.uint8)
+    out = np.empty_like(picture.rgb)
+    for top in range(0, len(out), 256):
+        rows = slice(top, top + 256)
+        a = picture.alpha[rows, :, None].astype(np.uint16)
+        out[rows] = (picture.rgb[rows] * a + 255 * (255 - a) + 127) // 255
+    return out
+
+
+def _put_alpha(image: Image, data: bytes, ltk: Ltk, box: Box) -> None:
+    from PIL import Image
+
+    from ltokc.alpha import decode_alpha
+
+    left, top, width, height = box
+    alpha = decode_alpha(data, ltk.width, ltk.height)[top : top + height, left : left + width]
+    image.putalpha(Image.fromarray(alpha))
 
 
 def _cells(length: int) -> int:
     return -(-length // container.CELL)
 
 
-def _tokenized(model: Model, rgb: Any, backend: str, device: str) -> tuple[list[SegmentWriter], int]:
-    """Writers of all segments with every token of the picture, and the segments' side in cells (0: one segment)."""
+def _tokenized(
+    model: Model, rgb: Any, boxes: list[Box], backend: str, device: str, steps: Steps
+) -> list[SegmentWriter]:
+    """Writers of all segments with every token of the picture."""
     from ltokc import tiling
     from ltokc.bitstream import SegmentWriter, full_masks
 
-    rows, columns = (_cells(n) for n in rgb.shape[:2])
-    masks = full_masks(model.levels, rows, columns)
-    digits = tiling.tokenize(model.runtime(backend, device), model.levels, rgb, masks)
-    segment_cells = 0 if rows * columns <= ONE_SEGMENT_CELLS else SEGMENT_CELLS
-    boxes = segment_boxes(rgb.shape[1], rgb.shape[0], segment_cells)
-    return [SegmentWriter(model.prior, _cut_out(model, digits, box)) for box in boxes], segment_cells
+    masks = full_masks(model.levels, _cells(rgb.shape[0]), _cells(rgb.shape[1]))
+    runtime = model.runtime(backend, device)
+    digits = tiling.tokenize(runtime, model.levels, model.reach, rgb, masks, lambda *_: steps.advance())
+    lean = len(boxes) > 1  # one segment is small enough to keep its counts
+    return [SegmentWriter(model.prior, _cut_out(model, digits, box), lean=lean) for box in boxes]
 
 
 def _cut_out(model: Model, grids: list, box: tuple[int, int, int, int]) -> list:
@@ -265,11 +298,14 @@ def _share(writers: list[SegmentWriter], tokens: int) -> list[int]:
     return _at_keep(writers, high if sum(_at_keep(writers, high)) <= tokens else low)
 
 
-def _written(ltk: Ltk, writers: list[SegmentWriter], counts: list[int]) -> bytes:
-    segments = []
-    for writer, count in zip(writers, counts, strict=True):
-        count = min(count, writer.total)
-        segments.append(Segment(count, writer.depths is not None, writer.stream(count)))
+def _written(ltk: Ltk, writers: list[SegmentWriter], counts: list[int], steps: Steps | None = None) -> bytes:
+    counts = [min(count, writer.total) for writer, count in zip(writers, counts, strict=True)]
+    cells = max(rows * columns for rows, columns in (writer.grid for writer in writers))
+    streams = in_parallel(lambda i: writers[i].stream(counts[i]), range(len(writers)), cells, steps)
+    segments = [
+        Segment(count, writer.depths is not None, stream)
+        for writer, count, stream in zip(writers, counts, streams, strict=True)
+    ]
     return container.write(replace(ltk, segments=tuple(segments)))
 
 
@@ -282,11 +318,11 @@ def _fitted(ltk: Ltk, writers: list[SegmentWriter], size: int, strict: bool) -> 
         return empty
     total = sum(writer.total for writer in writers)
     low, high = 0, total  # most tokens whose estimated size fits
-    budget = 8 * (size - len(empty))
+    budget = size - len(empty)
     while low < high:
         middle = (low + high + 1) // 2
         counts = _share(writers, middle)
-        low, high = (middle, high) if sum(map(_bits, writers, counts)) <= budget else (low, middle - 1)
+        low, high = (middle, high) if _estimate(writers, counts) <= budget else (low, middle - 1)
     best, step = empty, 1
     while True:  # the estimate is good to a few bytes: go down until the file fits
         data = _written(ltk, writers, _share(writers, low))
@@ -295,11 +331,22 @@ def _fitted(ltk: Ltk, writers: list[SegmentWriter], size: int, strict: bool) -> 
         low, step = max(0, low - step), step * 2
 
 
-def _bits(writer: SegmentWriter, tokens: int) -> float:
-    return writer.bits(tokens)
+def _estimate(writers: list[SegmentWriter], counts: list[int]) -> float:
+    """Bytes that the streams add to an empty file, lengths in the table of segments included."""
+    cells = max(rows * columns for rows, columns in (writer.grid for writer in writers))
+    bits = in_parallel(lambda i: writers[i].bits(counts[i]), range(len(writers)), cells)
+    if len(writers) == 1:
+        return bits[0] / 8
+    grown = sum(_varint_growth(2 * n) + _varint_growth(int(b / 8) + 3) for n, b in zip(counts, bits, strict=True))
+    return sum(bits) / 8 + len(writers) + grown
 
 
-def _model_of(ltk: Ltk) -> Model:
+def _varint_growth(value: int) -> int:
+    """Bytes of a varint beyond the first."""
+    return max(0, (value.bit_length() - 1) // 7)
+
+
+def _model_of(ltk: Ltk | Header) -> Model:
     from ltokc.model import open_model
 
     model = open_model(ltk.model_id)
@@ -321,25 +368,39 @@ def _levels_for(reduce: int, levels: int) -> int:
     return max(1, levels - round(levels * (reduce.bit_length() - 1) / 8))
 
 
-def _read_tokens(model: Model, ltk: Ltk, limit: int | None, stop: int | None = None) -> TokenArrays:
+def _read_tokens(
+    model: Model, ltk: Ltk, limit: int | None, needed: Needed | None = None, steps: Steps | None = None,
+    stop: int | None = None,
+) -> TokenArrays:
+    """The tokens of the segments that are needed, None for all; the grids begin at `needed.origin`.
+
+    No level from `stop` on is read.
+    """
     import numpy as np
 
+    from ltokc import regions
     from ltokc.bitstream import TokenArrays, full_masks, read_segment
 
-    rows, columns = _cells(ltk.height), _cells(ltk.width)
-    masks = [np.zeros_like(mask) for mask in full_masks(model.levels, rows, columns)]
+    needed = needed or regions.everything(ltk, len(model.levels))
+    masks = [np.zeros_like(mask) for mask in full_masks(model.levels, *needed.grid)]
     digits = [np.zeros((*mask.shape, level.digits), np.int8) for mask, level in zip(masks, model.levels, strict=True)]
     boxes = segment_boxes(ltk.width, ltk.height, ltk.segment_cells)
     total = max(1, sum(segment.tokens for segment in ltk.segments))
-    for segment, box in zip(ltk.segments, boxes, strict=True):
+
+    def read(i: int) -> None:
+        segment, (left, top, columns, rows) = ltk.segments[i], boxes[i]
         part = None if limit is None else limit if len(boxes) == 1 else segment.tokens * limit // total
-        part_digits, part_masks = read_segment(
-            model.prior, segment.stream, segment.tokens, box[3], box[2],
-            depth_map=segment.depth_map, cut=ltk.truncated, limit=part, stop=stop,
+        wanted = needed.levels[i] if stop is None else min(stop, needed.levels[i])
+        found = read_segment(
+            model.prior, segment.stream, segment.tokens, rows, columns,
+            depth_map=segment.depth_map, cut=ltk.truncated, limit=part, levels=wanted,
         )  # fmt: skip
-        targets = _cut_out(model, digits, box) + _cut_out(model, masks, box)
-        for target, source in zip(targets, [*part_digits, *part_masks], strict=True):
-            target[...] = source
+        for k, level in enumerate(model.levels):
+            for grid, values in ((digits[k], found[0][k]), (masks[k], found[1][k])):
+                regions.put(grid, values, (top, left), needed.origin, container.CELL // level.stride)
+
+    cells = max(columns * rows for _, _, columns, rows in boxes)
+    in_parallel(read, sorted(needed.levels), cells, steps)
     return TokenArrays(digits, masks, tuple(v.stride for v in model.levels), tuple(v.size for v in model.levels))
 
 

@@ -7,6 +7,7 @@ so `write(read(data)) == data`; nothing is allocated by a number in the file tha
 from __future__ import annotations
 
 import zlib
+from collections.abc import Container
 
 from ltokc.container_records import (
     ALPHA,
@@ -61,6 +62,7 @@ __all__ = [
     "Ltk",
     "Segment",
     "segment_boxes",
+    "check_pixels",
     "read",
     "read_header",
     "write",
@@ -110,23 +112,23 @@ def _crc(data: bytes, start: int = 0) -> bytes:
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
-def read(data: bytes, *, allow_truncated: bool = False, limit_pixels: int | None = DEFAULT_LIMIT_PIXELS) -> Ltk:
+def read(
+    data: bytes, *, allow_truncated: bool = False, limit_pixels: int | None = DEFAULT_LIMIT_PIXELS,
+    only: Container[int] | None = None,
+) -> Ltk:  # fmt: skip
     """The record of a file.
 
+    only: numbers of the segments that the caller will use: damage in others goes unnoticed; None: all.
     allow_truncated: a file cut behind its header is read as far as it goes (`truncated`); damage remains an error,
     except in the simplest layout (one segment, no chunks): there the two look alike, all that is left counts as stream.
     limit_pixels: the most width * height may be; None for no limit.  Raises FormatError or LimitError, nothing else.
     """
     cursor = _Cursor(bytes(data))
     header = _read_header(cursor)
-    if limit_pixels is not None and header.width * header.height > limit_pixels:
-        raise LimitError(
-            f"{header.width}x{header.height} pixels are above the limit of {limit_pixels} (--limit-pixels)"
-        )
-
+    check_pixels(header.width, header.height, limit_pixels)
     boxes = segment_boxes(header.width, header.height, header.segment_cells)
     if header.segment_cells or header.chunk_count:
-        payloads = _read_payloads(cursor, header, len(boxes), allow_truncated)
+        payloads = _read_payloads(cursor, header, len(boxes), allow_truncated, only)
     else:
         payloads = [_read_only_payload(cursor, allow_truncated)]
     segments = tuple(
@@ -149,6 +151,12 @@ def read(data: bytes, *, allow_truncated: bool = False, limit_pixels: int | None
         chunks,
         not whole,
     )
+
+
+def check_pixels(width: int, height: int, limit_pixels: int | None) -> None:
+    """Raises LimitError where there are more pixels than the limit, None for no limit."""
+    if limit_pixels is not None and width * height > limit_pixels:
+        raise LimitError(f"{width}x{height} pixels are above the limit of {limit_pixels} (--limit-pixels)")
 
 
 def read_header(data: bytes) -> Header:
@@ -186,7 +194,9 @@ class _Cursor:
                 return value
         raise FormatError(f"{what} is not a number in its shortest form")
 
-    def sealed(self, length: int, crc: int, what: str, allow_truncated: bool) -> tuple[bytes, bool]:
+    def sealed(
+        self, length: int, crc: int, what: str, allow_truncated: bool, check: bool = True
+    ) -> tuple[bytes, bool]:
         """`length` bytes, then their CRC-32 (continued from `crc`): the bytes that are there, whether all are."""
         body = self.data[self.position : self.position + length]
         self.position += len(body)
@@ -194,7 +204,7 @@ class _Cursor:
         self.position += len(seal)
         if len(seal) < 4 and not allow_truncated:
             raise _Cut(f"the file is cut inside {what}")
-        if len(body) == length and not _crc(body, crc).startswith(seal):
+        if check and len(body) == length and not _crc(body, crc).startswith(seal):
             raise FormatError(f"{what} is damaged: its checksum does not match")
         return body, len(seal) == 4
 
@@ -245,7 +255,9 @@ def _read_only_payload(cursor: _Cursor, allow_truncated: bool) -> tuple[bytes, b
     return data[start:], False
 
 
-def _read_payloads(cursor: _Cursor, header: Header, count: int, allow_truncated: bool) -> list[tuple[bytes, bool]]:
+def _read_payloads(
+    cursor: _Cursor, header: Header, count: int, allow_truncated: bool, only: Container[int] | None
+) -> list[tuple[bytes, bool]]:
     """Every payload, as far as it is there, and whether it is whole."""
     lengths = [cursor.varint("the length of a segment") for _ in range(count)]
     if 0 in lengths:
@@ -254,7 +266,10 @@ def _read_payloads(cursor: _Cursor, header: Header, count: int, allow_truncated:
     if header.segment_cells:
         cursor.sealed(0, crc, "the table of segments", allow_truncated=False)
         crc = 0
-    return [cursor.sealed(length, crc, f"segment {i}", allow_truncated) for i, length in enumerate(lengths)]
+    return [
+        cursor.sealed(length, crc, f"segment {i}", allow_truncated, only is None or i in only)
+        for i, length in enumerate(lengths)
+    ]
 
 
 def _parse_segment(payload: bytes, cells: int, whole: bool) -> Segment:

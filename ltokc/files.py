@@ -204,8 +204,12 @@ def write(target: str, data: bytes, mark: str = "") -> None:
     """
     if target == STDIO:
         refuse_terminal()
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
+        sys.stdout.flush()
+        stream = getattr(sys.stdout.buffer, "raw", sys.stdout.buffer)  # unbuffered: nothing is left when it fails
+        rest = memoryview(data)
+        while rest:
+            rest = rest[stream.write(rest) or 0 :]
+        stream.flush()
         return
     from ltokc import imageio
 

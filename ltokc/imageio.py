@@ -8,6 +8,7 @@ picture, `write_atomic` any file: complete or not at all.
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import secrets
@@ -243,12 +244,12 @@ def render(image: Image.Image, format: str) -> bytes:
     format = {"jpeg": "jpg"}.get(format.lower(), format.lower())
     if format not in SAVE_FORMATS:
         raise UsageError(f"unknown picture format {format!r}; known: {', '.join(SAVE_FORMATS)}")
-    image = image.convert("RGBA" if image.has_transparency_data else "RGB")  # keeps `info`
+    image = pixels.in_mode(image, "RGBA" if image.has_transparency_data else "RGB")  # keeps `info`
     if image.mode == "RGBA" and format in ("jpg", "ppm"):
         image = on_white(image)
     out = io.BytesIO()
     if format == "npy":
-        np.save(out, np.asarray(image), allow_pickle=False)
+        np.save(out, pixels.samples_of(image), allow_pickle=False)
         return out.getvalue()
     try:
         image.save(out, {"jpg": "JPEG"}.get(format, format.upper()), **_save_options(image, format))
@@ -291,9 +292,9 @@ def _save_options(image: Image.Image, format: str) -> dict[str, object]:
 def write_atomic(path: str | os.PathLike[str], data: bytes, mark: str = "") -> None:
     """Writes a file whole or not at all: a temporary file beside it, then os.replace; the mode is the umask's.
 
-    A symbolic link stays and its target is replaced; a device or pipe is written directly.  Whatever goes wrong
-    (also KeyboardInterrupt) no temporary file stays behind, except after a kill: then one whose name ends in `mark`,
-    12 hexadecimal digits and .tmp.  Raises LtokcError.
+    A symbolic link stays and its target is replaced; a device or pipe is written directly; a file that may not be
+    written is not replaced either.  Whatever goes wrong (also KeyboardInterrupt) no temporary file stays behind, except
+    after a kill: then one whose name ends in `mark`, 12 hexadecimal digits and .tmp.  Raises LtokcError.
     """
     final = os.path.realpath(path)
     try:
@@ -301,6 +302,8 @@ def write_atomic(path: str | os.PathLike[str], data: bytes, mark: str = "") -> N
             with open(final, "wb") as device:
                 device.write(data)
             return
+        if os.path.exists(final) and not os.access(final, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         folder, name = os.path.split(final)
         temporary = os.path.join(folder, f".{name[:48]}.{mark}{secrets.token_hex(6)}.tmp")
         try:

@@ -17,6 +17,7 @@ from ltokc.errors import FormatError
 
 SAME_AS_SRGB = 1  # largest difference (of 255) at which a profile counts as sRGB itself
 GRAY_MODES = ("1", "L", "LA", "La")
+STRIP = 256  # rows
 SRGB = ImageCms.createProfile("sRGB")
 
 
@@ -44,7 +45,24 @@ def from_image(image: Image.Image) -> Pixels:
             notes.append("16 bits per sample reduced to 8")
         base, alpha = _split(image)
     base, icc = _to_srgb(base, profile, notes)
-    return Pixels(np.array(base, dtype=np.uint8), _drop_opaque(alpha), icc, notes)
+    return Pixels(samples_of(base), _drop_opaque(alpha), icc, notes)
+
+
+def samples_of(image: Image.Image) -> np.ndarray:
+    """(H, W) or (H, W, bands) uint8 of a picture of 8 bits.
+
+    A strip at a time, since Pillow's own way makes two more copies on the way.
+    """
+    bands = len(image.getbands())
+    out = np.empty((image.height, image.width, bands) if bands > 1 else (image.height, image.width), np.uint8)
+    for top in range(0, image.height, STRIP):
+        out[top : top + STRIP] = np.asarray(image.crop((0, top, image.width, min(image.height, top + STRIP))))
+    return out
+
+
+def in_mode(image: Image.Image, mode: str) -> Image.Image:
+    """The picture itself where it has the mode (`convert` would copy it), else converted."""
+    return image if image.mode == mode else image.convert(mode)
 
 
 def from_array(array: np.ndarray) -> Pixels:
@@ -123,11 +141,11 @@ def _split(image: Image.Image) -> tuple[Image.Image, np.ndarray | None]:
     if image.has_transparency_data or image.mode in ("La", "RGBa"):
         if image.mode == "La":
             image = image.convert("LA")
-        rgba = image.convert("RGBA")
-        return (rgba.getchannel("R") if gray else rgba.convert("RGB")), np.asarray(rgba.getchannel("A"))
+        rgba = in_mode(image, "RGBA")
+        return (rgba.getchannel("R") if gray else rgba.convert("RGB")), samples_of(rgba.getchannel("A"))
     if image.mode in ("CMYK", "LAB"):
         return image, None
-    return image.convert("L" if gray else "RGB"), None
+    return in_mode(image, "L" if gray else "RGB"), None
 
 
 def _to_srgb(base: Image.Image, profile: bytes | None, notes: list[str]) -> tuple[Image.Image, bytes | None]:
@@ -141,7 +159,7 @@ def _to_srgb(base: Image.Image, profile: bytes | None, notes: list[str]) -> tupl
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
             name = ImageCms.getProfileDescription(source).strip()
             if base.mode != "CMYK" and _same_as_srgb(source, base.mode):
-                return base.convert("RGB"), profile
+                return in_mode(base, "RGB"), profile
             result = _convert(base, source)
             notes.append(f"colour converted to sRGB from {name!r}")
             return result, None
@@ -149,7 +167,7 @@ def _to_srgb(base: Image.Image, profile: bytes | None, notes: list[str]) -> tupl
             notes.append("embedded colour profile unusable, colour taken as sRGB")
     elif base.mode == "CMYK":
         notes.append("CMYK without a colour profile, converted by the plain formula")
-    return base.convert("RGB"), None
+    return in_mode(base, "RGB"), None
 
 
 def _convert(base: Image.Image, source: ImageCms.ImageCmsProfile) -> Image.Image:

@@ -1,102 +1,179 @@
-"""Pictures through the networks, whole or in windows with a halo, so that memory stays bounded.
+"""Pictures and regions through the networks, whole or in windows with a halo, so that memory stays bounded.
 
-A window's core is 16x16 cells (1024x1024 px); the halo around it is context that is computed and thrown away.
+A window makes 1024x1024 px.  Its halo is context that is computed and thrown away; how wide it has to be at each
+stride is derived from the model (`ltokc.reach`).  Decoding in windows is exact, up to the order of floating-point
+sums.  Encoding takes a part of the full reach, `TOKENIZER_SHARE`: what is left out decides a rounding very seldom, and
+any choice of tokens is a good file.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from ltokc.prior import LevelShape
-from ltokc.runtime import Runtime
+from ltokc.reach import Reach, Span, Spans, decoder_spans, encoder_cells, tokenizer_spans
+from ltokc.runtime import Cuts, Runtime, feature_cut, state_cut
 
 CELL = 64
-CORE, HALO = 16, 4  # cells
-WHOLE = 2048 * 2048  # pictures of up to so many pixels (padded) go through in one piece
+CORE = 16  # side of a window in cells, without its halo
+WHOLE = 1536 * 1024  # pictures and regions of up to so many pixels go through in one piece
+TOKENIZER_SHARE = 0.5  # of the tokenizer's reach (docs: bench/results/large.json, "seams")
 
 Progress = Callable[[int, int], None]
+Box = tuple[int, int, int, int]  # left, top, width, height
 
 
-def windows(rows: int, columns: int) -> Iterator[tuple[slice, slice, slice, slice]]:
-    """(y, x) of the core and (y, x) of core and halo, in cells, for a grid of cells."""
-    if rows * columns * CELL * CELL <= WHOLE:
-        yield slice(0, rows), slice(0, columns), slice(0, rows), slice(0, columns)
-        return
-    for y in range(0, rows, CORE):
-        for x in range(0, columns, CORE):
-            y1, x1 = min(rows, y + CORE), min(columns, x + CORE)
-            yield (
-                slice(y, y1), slice(x, x1),
-                slice(max(0, y - HALO), min(rows, y1 + HALO)), slice(max(0, x - HALO), min(columns, x1 + HALO)),
-            )  # fmt: skip
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One side of a window: `core` in pixels, spans by stride, and the cells that the encoder sees (tokenizer only)."""
+
+    core: Span
+    spans: Spans
+    seen: Span = (0, 0)
 
 
-def scaled(cells: slice, factor: int, origin: int = 0) -> slice:
-    """A range of cells as a range of a finer grid, counted from cell `origin`."""
-    return slice((cells.start - origin) * factor, (cells.stop - origin) * factor)
+def pieces(start: int, length: int, whole: bool) -> list[Span]:
+    """A range cut into windows' cores: pixels."""
+    step = length if whole else CORE * CELL
+    return [(i, min(i + step, start + length)) for i in range(start, start + length, step)]
+
+
+def decoder_windows(reach: Reach, height: int, width: int, box: Box) -> list[tuple[Axis, Axis]]:
+    """(y, x) of the windows that make the region `box` of a picture of this size."""
+    left, top, w, h = box
+    rows, columns = (
+        [Axis(core, decoder_spans(reach, core, side)) for core in pieces(start, length, w * h <= WHOLE)]
+        for start, length, side in ((top, h, height), (left, w, width))
+    )
+    return [(y, x) for y in rows for x in columns]
+
+
+def tokenizer_windows(reach: Reach, height: int, width: int) -> list[tuple[Axis, Axis]]:
+    """(y, x) of the windows that make the tokens of a picture of this size; cores are whole cells."""
+    sides = []
+    for length in (height, width):
+        padded, axes = -(-length // CELL) * CELL, []
+        for core in pieces(0, padded, height * width <= WHOLE):
+            spans = tokenizer_spans(reach, (core[0] // CELL, core[1] // CELL), length, TOKENIZER_SHARE)
+            axes.append(Axis(core, spans, encoder_cells(reach, spans, length, TOKENIZER_SHARE)))
+        sides.append(axes)
+    return [(y, x) for y in sides[0] for x in sides[1]]
 
 
 def tokenize(
-    runtime: Runtime,
-    levels: Sequence[LevelShape],
-    rgb: np.ndarray,
-    masks: Sequence[np.ndarray],
+    runtime: Runtime, levels: Sequence[LevelShape], reach: Reach, rgb: np.ndarray, masks: Sequence[np.ndarray],
     progress: Progress | None = None,
-) -> list[np.ndarray]:
+) -> list[np.ndarray]:  # fmt: skip
     """(H, W, 3) uint8 and per level masks bool (rows, columns) -> per level digits int8 (rows, columns, d)."""
     height, width = rgb.shape[:2]
-    rows, columns = -(-height // CELL), -(-width // CELL)
     out = [np.zeros((*mask.shape, level.digits), np.int8) for mask, level in zip(masks, levels, strict=True)]
-    parts = list(windows(rows, columns))
-    for i, (y, x, outer_y, outer_x) in enumerate(parts):
-        window = rgb[scaled(outer_y, CELL), scaled(outer_x, CELL)]
-        lack = [
-            (outer_y.stop - outer_y.start) * CELL - window.shape[0],
-            (outer_x.stop - outer_x.start) * CELL - window.shape[1],
-        ]
-        window = np.pad(window, ((0, lack[0]), (0, lack[1]), (0, 0)), "edge")
+    parts = tokenizer_windows(reach, height, width)
+    for i, (y, x) in enumerate(parts):
         sent = [
-            _window(m, outer_y, outer_x, CELL // lv.stride)[None, None].astype(np.uint8)
+            _part(m, y.spans[lv.stride], x.spans[lv.stride])[None, None].astype(np.uint8)
             for m, lv in zip(masks, levels, strict=True)
         ]
-        for k, digits in enumerate(runtime.tokenize(pack(window), sent)):
-            scale = CELL // levels[k].stride
-            core = digits[0][:, scaled(y, scale, outer_y.start), scaled(x, scale, outer_x.start)]
-            out[k][scaled(y, scale), scaled(x, scale)] = core.transpose(1, 2, 0)
+        found = runtime.tokenize(pack(_seen(rgb, y.seen, x.seen)), sent, _tokenizer_cuts(y, x) if parts[1:] else None)
+        for digits, level, grid in zip(found, levels, out, strict=True):
+            to_y, to_x = _scaled(y.core, level.stride), _scaled(x.core, level.stride)
+            part = _part(digits[0].transpose(1, 2, 0), to_y, to_x, y.spans[level.stride][0], x.spans[level.stride][0])
+            _part(grid, to_y, to_x)[...] = part
         if progress:
             progress(i + 1, len(parts))
     return out
 
 
 def detokenize(
-    runtime: Runtime, levels: Sequence[LevelShape], digits: Sequence[np.ndarray], masks: Sequence[np.ndarray],
-    height: int, width: int, progress: Progress | None = None,
+    runtime: Runtime, levels: Sequence[LevelShape], reach: Reach, digits: Sequence[np.ndarray],
+    masks: Sequence[np.ndarray], height: int, width: int, progress: Progress | None = None,
 ) -> np.ndarray:  # fmt: skip
     """Inverse of `tokenize`: (height, width, 3) uint8."""
-    rows, columns = -(-height // CELL), -(-width // CELL)
     out = np.empty((height, width, 3), np.uint8)
-    parts = list(windows(rows, columns))
-    for i, (y, x, outer_y, outer_x) in enumerate(parts):
-        window_digits, window_masks = [], []
-        for k, level in enumerate(levels):
-            scale = CELL // level.stride
-            window_digits.append(
-                np.ascontiguousarray(_window(digits[k], outer_y, outer_x, scale).transpose(2, 0, 1)[None])
-            )
-            window_masks.append(_window(masks[k], outer_y, outer_x, scale)[None, None].astype(np.uint8))
-        picture = unpack(runtime.detokenize(window_digits, window_masks))
-        core = picture[scaled(y, CELL, outer_y.start), scaled(x, CELL, outer_x.start)]
-        target = out[scaled(y, CELL), scaled(x, CELL)]
-        target[...] = core[: target.shape[0], : target.shape[1]]
-        if progress:
-            progress(i + 1, len(parts))
+    for x, y, part in parts_of(runtime, levels, reach, digits, masks, height, width, progress=progress):
+        out[y : y + len(part), x : x + part.shape[1]] = part
     return out
 
 
-def _window(grid: np.ndarray, y: slice, x: slice, scale: int) -> np.ndarray:
-    return grid[scaled(y, scale), scaled(x, scale)]
+def parts_of(
+    runtime: Runtime, levels: Sequence[LevelShape], reach: Reach, digits: Sequence[np.ndarray],
+    masks: Sequence[np.ndarray], height: int, width: int, *, box: Box | None = None, origin: tuple[int, int] = (0, 0),
+    progress: Progress | None = None,
+) -> Iterator[tuple[int, int, np.ndarray]]:  # fmt: skip
+    """The pixels of a region, window by window: (left, top, (h, w, 3) uint8), counted from the picture's corner.
+
+    box: the region, None for everything; origin: (row, column) of the cell at which `digits` and `masks` begin, which
+    must hold at least `needed_cells` of the region.
+    """
+    box = box or (0, 0, width, height)
+    parts = decoder_windows(reach, height, width, box)
+    whole = len(parts) == 1 and box == (0, 0, width, height)
+    for i, (y, x) in enumerate(parts):
+        window_digits, window_masks = [], []
+        for k, level in enumerate(levels):
+            scale = CELL // level.stride
+            place = y.spans[level.stride], x.spans[level.stride], origin[0] * scale, origin[1] * scale
+            window_digits.append(np.ascontiguousarray(_part(digits[k], *place).transpose(2, 0, 1)[None]))
+            window_masks.append(_part(masks[k], *place)[None, None].astype(np.uint8))
+        picture = unpack(runtime.detokenize(window_digits, window_masks, None if whole else _decoder_cuts(y, x)))
+        yield x.core[0], y.core[0], _part(picture, y.core, x.core, y.spans[4][0] * 4, x.spans[4][0] * 4)
+        if progress:
+            progress(i + 1, len(parts))
+
+
+def needed_cells(reach: Reach, height: int, width: int, box: Box, stride: int = CELL) -> tuple[Span, Span]:
+    """Rows and columns of cells whose tokens of this stride the pixels of a region depend on."""
+    left, top, w, h = box
+    spans = [decoder_spans(reach, (a, a + n), side)[stride] for a, n, side in ((top, h, height), (left, w, width))]
+    scale = CELL // stride
+    rows, columns = ((a // scale, -(-b // scale)) for a, b in spans)
+    return rows, columns
+
+
+def _tokenizer_cuts(y: Axis, x: Axis) -> Cuts:
+    cuts = _state_cuts(y, x)
+    for stride in y.spans:
+        scale = CELL // stride
+        places = [
+            (a - seen[0] * scale, b - seen[0] * scale)
+            for seen, (a, b) in ((y.seen, y.spans[stride]), (x.seen, x.spans[stride]))
+        ]
+        cuts[feature_cut(stride)] = places[0], places[1]
+    return cuts
+
+
+def _decoder_cuts(y: Axis, x: Axis) -> Cuts:
+    return _state_cuts(y, x)
+
+
+def _state_cuts(y: Axis, x: Axis) -> Cuts:
+    """Of the state that has just come to a stride, doubled: rows and columns that go on."""
+    cuts: Cuts = {}
+    for stride in sorted(y.spans, reverse=True)[1:]:
+        places = [
+            (spans[stride][0] - 2 * spans[2 * stride][0], spans[stride][1] - 2 * spans[2 * stride][0])
+            for spans in (y.spans, x.spans)
+        ]
+        cuts[state_cut(stride)] = places[0], places[1]
+    return cuts
+
+
+def _seen(rgb: np.ndarray, rows: Span, columns: Span) -> np.ndarray:
+    """The pixels of these cells; the border's are repeated where the last cells reach over it."""
+    window = rgb[rows[0] * CELL : rows[1] * CELL, columns[0] * CELL : columns[1] * CELL]
+    lack = [(cells[1] - cells[0]) * CELL - n for cells, n in zip((rows, columns), window.shape, strict=False)]
+    return np.pad(window, ((0, lack[0]), (0, lack[1]), (0, 0)), "edge") if any(lack) else window
+
+
+def _scaled(pixels: Span, stride: int) -> Span:
+    return pixels[0] // stride, pixels[1] // stride
+
+
+def _part(grid: np.ndarray, rows: Span, columns: Span, top: int = 0, left: int = 0) -> np.ndarray:
+    """Rows and columns of a grid that begins at (top, left)."""
+    return grid[rows[0] - top : rows[1] - top, columns[0] - left : columns[1] - left]
 
 
 def pack(rgb: np.ndarray) -> np.ndarray:

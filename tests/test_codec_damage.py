@@ -35,10 +35,10 @@ class Blank:
 
     name = "blank"
 
-    def tokenize(self, packed: np.ndarray, masks: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def tokenize(self, packed: np.ndarray, masks: Sequence[np.ndarray], cuts: object = None) -> list[np.ndarray]:
         raise AssertionError
 
-    def detokenize(self, digits: Sequence[np.ndarray], masks: Sequence[np.ndarray]) -> np.ndarray:
+    def detokenize(self, digits: Sequence[np.ndarray], masks: Sequence[np.ndarray], cuts: object = None) -> np.ndarray:
         rows, columns = digits[0].shape[2:]
         return np.zeros((1, 48, rows * 16, columns * 16), np.uint8)
 

@@ -76,7 +76,7 @@ def test_onnx_and_torch_agree_where_tokens_are_missing(model: Model) -> None:
         grid = rng.integers(-half, half + 1, (*mask.shape, level.digits)) * mask[..., None]
         digits.append(grid.astype(np.int8))
     pictures = [
-        tiling.detokenize(model.runtime(backend, "cpu"), model.levels, digits, masks, 190, 250).astype(int)
+        tiling.detokenize(model.runtime(backend, "cpu"), model.levels, model.reach, digits, masks, 190, 250).astype(int)
         for backend in ("onnx", "torch")
     ]
     assert pictures[0].shape == (190, 250, 3)
@@ -89,7 +89,8 @@ def test_onnx_and_torch_choose_nearly_the_same_tokens(model: Model) -> None:
     pytest.importorskip("onnxruntime")
     picture, masks = grainy(128, 128), full_masks(model.levels, 2, 2)
     a, b = (
-        tiling.tokenize(model.runtime(backend, "cpu"), model.levels, picture, masks) for backend in ("onnx", "torch")
+        tiling.tokenize(model.runtime(backend, "cpu"), model.levels, model.reach, picture, masks)
+        for backend in ("onnx", "torch")
     )
     differing = sum(int((p != q).any(2).sum()) for p, q in zip(a, b, strict=True))
     assert differing <= 0.02 * sum(mask.size for mask in masks)

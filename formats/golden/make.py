@@ -91,7 +91,7 @@ def written(
         if part is not None:
             whole[y : y + rows, x : x + columns] = part
     masks = full_masks(model.levels, *whole.shape, whole)
-    digits = tiling.tokenize(model.runtime("onnx", "cpu"), model.levels, rgb, masks)
+    digits = tiling.tokenize(model.runtime("onnx", "cpu"), model.levels, model.reach, rgb, masks)
     segments = []
     for i, (box, part) in enumerate(zip(boxes, parts, strict=True)):
         grid = None if part is None else np.broadcast_to(part, (box[3], box[2])).astype(np.int64)

@@ -150,7 +150,7 @@ def _decoder(chosen: dict[str, Any], limit_pixels: int | None) -> tuple[Any, str
     _only([name for name in ENCODING if name not in DECODING], "encoding, not for --decode")
     how = {k: v for k, v in chosen.items() if k in (*DECODING, "backend", "device")}
     kind = how.pop("format") or "png"
-    convert = partial(decoding.decode_one, format=kind, crop=None, how=how | options.pixel_limit(limit_pixels))
+    convert = partial(decoding.decode_one, format=kind, how=how | options.pixel_limit(limit_pixels))
     models = [[model.id, model.files] for model in zoo.registry()]
     return convert, f".{kind}", {"decode": _shape(how), "format": kind, "models": models}
 

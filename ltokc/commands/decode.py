@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import time
 from functools import partial
@@ -12,6 +11,7 @@ import click
 
 from ltokc import files
 from ltokc.commands import options
+from ltokc.commands.bars import bar, bars_wanted
 from ltokc.commands.report import Report, reporting
 from ltokc.commands.work import Result, convert_all
 from ltokc.errors import ModelError, UsageError
@@ -47,27 +47,22 @@ def format_of(output: str | None, wanted: str | None) -> str:
     return suffix
 
 
-def decode_one(job: Job, format: str, crop: Box | None, how: dict[str, Any]) -> Result:
+def decode_one(job: Job, format: str, how: dict[str, Any], bars: bool = False) -> Result:
     """`how`: keyword arguments of `ltokc.codec.decode`."""
     from ltokc import codec, imageio
 
     start = time.perf_counter()
     data = files.read(job.source)
-    image = codec.decode(data, **how)
-    if crop is not None:
-        x, y, width, height = crop
-        if x + width > image.width or y + height > image.height:
-            raise UsageError(f"--crop reaches outside of the picture's {image.width}x{image.height} pixels")
-        image = image.crop((x, y, x + width, y + height))
-    buffer = io.BytesIO()
-    imageio.save(image, buffer, format)
+    with bar(job.source, bars) as progress:
+        image = codec.decode(data, progress=progress, **how)
+    picture = imageio.render(image, format)
     seconds = time.perf_counter() - start
     fields = {
         "input": job.source, "output": job.target, "format": format, "width": image.width, "height": image.height,
         "bytes": len(data), "seconds": round(seconds, 3),
     }  # fmt: skip
     line = f"{job.source} -> {job.target}  {image.width}x{image.height}  {seconds:.2f} s"
-    return Result(buffer.getvalue(), line, fields)
+    return Result(picture, line, fields)
 
 
 @click.command()
@@ -77,7 +72,7 @@ def decode_one(job: Job, format: str, crop: Box | None, how: dict[str, Any]) -> 
 @click.option("--decoder", type=click.Choice(["faithful", "generative"]), default="faithful", show_default=True,
               help="Which decoder.")  # fmt: skip
 @options.at_most_tokens
-@click.option("--crop", type=Region(), metavar="X,Y,W,H", help="Write this region only, in pixels.")
+@click.option("--crop", type=Region(), metavar="X,Y,W,H", help="Decode this region only, in pixels.")
 @click.option("--allow-truncated", is_flag=True, help="Show what there is of a file that was cut.")
 @options.limit_pixels
 @options.backend
@@ -93,7 +88,6 @@ def decode(
     no_clobber: bool,
     format: str | None,
     decoder: str,
-    crop: Box | None,
     limit_pixels: int | None,
     jobs: int,
     **how: Any,
@@ -108,6 +102,7 @@ def decode(
       ltokc decode photo.ltk -o back.png
       ltokc decode photo.ltk -f webp
       ltokc decode photo.ltk --tokens 200 -o coarse.png
+      ltokc decode map.ltk --crop 4000,2500,512,512 -o part.png
       ltokc decode half.ltk --allow-truncated -o half.png
       ltokc decode -r small -d pictures
       ltokc decode - < photo.ltk > photo.png
@@ -120,4 +115,5 @@ def decode(
     if report.as_json and any(job.target == STDIO for job in plan):
         raise click.UsageError("--json and the picture itself cannot both go to stdout; use -o FILE")
     how |= options.pixel_limit(limit_pixels)
-    convert_all(report, plan, partial(decode_one, format=kind, crop=crop, how=how), jobs)
+    convert = partial(decode_one, format=kind, how=how, bars=bars_wanted(report, jobs))
+    convert_all(report, plan, convert, jobs)

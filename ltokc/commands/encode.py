@@ -11,6 +11,7 @@ import click
 
 from ltokc import files
 from ltokc.commands import options
+from ltokc.commands.bars import bar, bars_wanted
 from ltokc.commands.report import Report, reporting
 from ltokc.commands.work import Result, convert_all
 from ltokc.files import STDIO, Job
@@ -44,14 +45,15 @@ def keywords(strict: bool, **options_: Any) -> dict[str, Any]:
     return options_ | {name: value for name, value in rates.items() if value is not None} | {"strict": strict}
 
 
-def encode_one(job: Job, load: dict[str, Any], how: dict[str, Any]) -> Result:
+def encode_one(job: Job, load: dict[str, Any], how: dict[str, Any], bars: bool = False) -> Result:
     """`load`, `how`: keyword arguments of `ltokc.imageio.load` and `ltokc.codec.encode`."""
     from ltokc import codec, imageio
 
     start = time.perf_counter()
     source = io.BytesIO(files.read(STDIO)) if job.source == STDIO else job.source
     picture = imageio.load(source, **load)
-    data = codec.encode(picture, **how)
+    with bar(job.source, bars) as progress:
+        data = codec.encode(picture, progress=progress, **how, **load)
     seconds = time.perf_counter() - start
     about = codec.info(data)
     size = f"{about.width}x{about.height}  {len(data):,} bytes  {about.bpp:.3f} bpp"
@@ -112,4 +114,5 @@ def encode(
                       recursive=recursive, no_clobber=no_clobber)  # fmt: skip
     if report.as_json and any(job.target == STDIO for job in plan):
         raise click.UsageError("--json and the file itself cannot both go to stdout; use -o FILE")
-    convert_all(report, plan, partial(encode_one, load=options.pixel_limit(limit_pixels), how=how), jobs)
+    load = options.pixel_limit(limit_pixels)
+    convert_all(report, plan, partial(encode_one, load=load, how=how, bars=bars_wanted(report, jobs)), jobs)

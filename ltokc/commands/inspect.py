@@ -12,7 +12,7 @@ import click
 
 from ltokc import files
 from ltokc.commands import options
-from ltokc.commands.report import Report, reporting
+from ltokc.commands.report import Report, reporting, write_out
 from ltokc.errors import ModelError, UsageError
 from ltokc.files import STDIO
 
@@ -85,7 +85,7 @@ def info(
             if report.as_json:
                 report.record(_fields(source.path, about))
             else:
-                click.echo(_describe(click.format_filename(source.path), about))
+                write_out(_describe(click.format_filename(source.path), about))
     report.finish()
 
 
@@ -224,7 +224,7 @@ def tokens(
     with report.each(source):
         arrays = codec.tokens(files.read(source), allow_truncated=allow_truncated, **options.pixel_limit(limit_pixels))
         data = _npz(arrays) if as_npz else (_json(source, arrays) if report.as_json else _table(arrays)).encode()
-        files.write(output, data) if as_npz or output != STDIO else click.echo(data, nl=False)
+        files.write(output, data) if as_npz or output != STDIO else write_out(data.decode(), nl=False)
     report.finish()
 
 

@@ -7,7 +7,7 @@ import json
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,8 +24,28 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else " " if c.isspace() else "?" for c in text).strip()
 
 
+class OutputError(LtokcError):
+    """Standard output cannot take what the command has to write: the end of the command, not of one file."""
+
+
+def tell(text: str) -> None:
+    """A line on stderr; where that is closed or full, the work goes on without it."""
+    with suppress(OSError, ValueError):
+        click.echo(one_line(text), err=True)
+
+
+def write_out(text: str, nl: bool = True) -> None:
+    """Text on stdout.  Raises OutputError, BrokenPipeError."""
+    try:
+        click.echo(text, nl=nl)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(f"standard output: {error.strerror or error}") from error
+
+
 def complain(text: str) -> None:
-    click.echo(f"ltokc: {one_line(text)}", err=True)
+    tell(f"ltokc: {text}")
 
 
 def is_loud(ctx: click.Context) -> bool:
@@ -60,7 +80,7 @@ class Report:
     def say(self, text: str) -> None:
         """A line for people; silent under --quiet."""
         if not self.quiet:
-            click.echo(one_line(text), err=True)
+            tell(text)
 
     def detail(self, text: str) -> None:
         """A line that is only shown with -v."""
@@ -68,9 +88,9 @@ class Report:
             self.say(text)
 
     def record(self, fields: dict[str, Any]) -> None:
-        """One JSON object on stdout, with --json."""
+        """One JSON object on stdout, with --json.  Raises OutputError."""
         if self.as_json:
-            click.echo(json.dumps(fields))
+            write_out(json.dumps(fields))
 
     def fail(self, name: str, error: BaseException | str) -> None:
         """Counts a file that could not be done, and says why."""
@@ -90,7 +110,7 @@ class Report:
         """The work on one file: counted as done, or its error told and counted as failed."""
         try:
             yield
-        except (BrokenPipeError, click.ClickException, click.exceptions.Exit, click.Abort):
+        except (BrokenPipeError, OutputError, click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:  # noqa: BLE001 (whatever it is, the user gets one line)
             self.fail(name, error)

@@ -1,6 +1,8 @@
 """The networks behind two calls, whatever runs them: tokenize(packed, masks) and detokenize(digits, masks).
 
 `packed` is uint8 (1, 48, H/4, W/4); masks are uint8 (1, 1, h, w) and digits int8 (1, d, h, w), one of each per level.
+Both take cuts: the rows and columns of the state, and of the encoder's features, that go on at a change of stride
+(`ltokc.tiling`).  Masks and digits then have the size of what goes on at their stride.
 """
 
 from __future__ import annotations
@@ -15,15 +17,31 @@ import numpy as np
 
 from ltokc.errors import ModelError, UsageError
 
+Cuts = dict[str, tuple[tuple[int, int], tuple[int, int]]]  # name -> rows (first, last + 1), columns
+
+
+def state_cut(stride: int) -> str:
+    """Name of the cut of the state that has just come to this stride, doubled in size."""
+    return f"state_{stride}"
+
+
+def feature_cut(stride: int) -> str:
+    """Name of the cut of the encoder's features of this stride, where the top-down path takes them."""
+    return f"feature_{stride}"
+
 
 class Runtime(Protocol):
     """What a backend offers; `name` says what really runs, e.g. "onnxruntime 1.32.0 CPUExecutionProvider"."""
 
     name: str
 
-    def tokenize(self, packed: np.ndarray, masks: Sequence[np.ndarray]) -> list[np.ndarray]: ...
+    def tokenize(
+        self, packed: np.ndarray, masks: Sequence[np.ndarray], cuts: Cuts | None = None
+    ) -> list[np.ndarray]: ...
 
-    def detokenize(self, digits: Sequence[np.ndarray], masks: Sequence[np.ndarray]) -> np.ndarray: ...
+    def detokenize(
+        self, digits: Sequence[np.ndarray], masks: Sequence[np.ndarray], cuts: Cuts | None = None
+    ) -> np.ndarray: ...
 
 
 def open_runtime(folder: Path, backend: str = "auto", device: str = "auto", threads: int | None = None) -> Runtime:

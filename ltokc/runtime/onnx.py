@@ -11,6 +11,10 @@ import numpy as np
 import onnxruntime as ort
 
 from ltokc.errors import ModelError
+from ltokc.runtime import Cuts
+from ltokc.runtime.onnx_cuts import with_cuts
+
+WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"  # of a graph that comes from memory
 
 
 class OnnxRuntime:
@@ -29,27 +33,49 @@ class OnnxRuntime:
         self.sessions: dict[str, ort.InferenceSession] = {}
         self.name = f"onnxruntime {ort.__version__} {'CUDA' if cuda else 'CPU'}ExecutionProvider"
 
-    def session(self, name: str) -> ort.InferenceSession:
-        if name not in self.sessions:
+    def session(self, name: str, cuts: Cuts | None = None) -> ort.InferenceSession:
+        """The session of a graph, or of the same graph with cuts; those that it has are named by `cuts`."""
+        key = name if cuts is None else f"{name} in windows"
+        if key not in self.sessions:
             options = ort.SessionOptions()
             options.log_severity_level = 3
             if self.threads:
                 options.intra_op_num_threads = self.threads
+            path = self.folder / f"{name}.onnx"
+            source: str | bytes = str(path)
             try:
-                session = ort.InferenceSession(str(self.folder / f"{name}.onnx"), options, providers=self.providers)
+                if cuts is not None:
+                    options.add_session_config_entry(WEIGHTS_FOLDER, str(self.folder))
+                    strides = [int(cut.removeprefix("state_")) for cut in cuts if cut.startswith("state_")]
+                    source = with_cuts(path.read_bytes(), strides, features=name == "tokenizer")
+                session = ort.InferenceSession(source, options, providers=self.providers)
+            except ModelError:
+                raise
             except Exception as error:  # ONNX Runtime raises a family of its own
                 raise ModelError(f"cannot load {name}.onnx: {str(error).splitlines()[0]}") from error
             self.name = f"onnxruntime {ort.__version__} {session.get_providers()[0]}"
-            self.sessions[name] = session
-        return self.sessions[name]
+            self.sessions[key] = session
+        return self.sessions[key]
 
-    def tokenize(self, packed: np.ndarray, masks: Sequence[np.ndarray]) -> list[np.ndarray]:
-        feeds = {"packed": packed, **{f"sent_{k}": m for k, m in enumerate(masks)}}
-        return self.session("tokenizer").run(None, feeds)
+    def tokenize(
+        self, packed: np.ndarray, masks: Sequence[np.ndarray], cuts: Cuts | None = None
+    ) -> list[np.ndarray]:
+        feeds = {"packed": packed, **{f"sent_{k}": m for k, m in enumerate(masks)}, **_ends(cuts)}
+        return self.session("tokenizer", cuts).run(None, feeds)
 
-    def detokenize(self, digits: Sequence[np.ndarray], masks: Sequence[np.ndarray]) -> np.ndarray:
+    def detokenize(
+        self, digits: Sequence[np.ndarray], masks: Sequence[np.ndarray], cuts: Cuts | None = None
+    ) -> np.ndarray:
         feeds = {f"sent_{k}": m for k, m in enumerate(masks)} | {f"digits_{k}": d for k, d in enumerate(digits)}
-        return self.session("detokenizer").run(None, feeds)[0]
+        return self.session("detokenizer", cuts).run(None, feeds | _ends(cuts))[0]
+
+
+def _ends(cuts: Cuts | None) -> dict[str, np.ndarray]:
+    """Cuts as inputs of the graph: `<name>_from` and `<name>_to`, int64 (2,)."""
+    feeds = {}
+    for name, (rows, columns) in (cuts or {}).items():
+        feeds[f"{name}_from"], feeds[f"{name}_to"] = np.array(list(zip(rows, columns, strict=True)), np.int64)
+    return feeds
 
 
 def warn_if_both() -> None:

@@ -1,0 +1,131 @@
+"""How far the networks of a model look: which positions of every stride a part of the picture depends on.
+
+Read from the shapes of the weights, so that a model with more blocks or larger kernels gets a larger halo by itself.
+Top-down, what is needed of a stride shrinks quickly towards the fine strides, where nearly all of the work is: with the
+window cut to what is needed at every change of stride the halo costs little, and the result is that of the whole
+picture, apart from the order of floating-point sums.
+
+A span is (first, last + 1) of positions at one stride, along one axis, counted from the picture's border.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ltokc.errors import ModelError
+
+CELL = 64
+STRIDES = (4, 8, 16, 32, 64)
+Span = tuple[int, int]
+Spans = dict[int, Span]  # by stride
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Positions to each side that the convolutions of a part see, at the stride of that part.
+
+    `encoder`, `before` (blocks of the state after it came to a stride, head included at stride 4): by stride, 4 to 64;
+    `query`, `absorb`: by level; `after`: blocks behind the last level, at its stride; `strides`: of the levels.
+    """
+
+    strides: tuple[int, ...]
+    encoder: tuple[int, ...]
+    before: tuple[int, ...]
+    query: tuple[int, ...]
+    absorb: tuple[int, ...]
+    after: int
+
+
+def reach_of(tensors: Mapping[str, Any], strides: Sequence[int]) -> Reach:
+    """tensors: name -> {"shape": ...} as in the header of the weights; strides: of the levels, in their order.
+
+    Raises ModelError for a convolution whose place in the ladder is not known.
+    """
+    encoder, before, after = [0] * len(STRIDES), [0] * len(STRIDES), 0
+    query, absorb = [0] * len(strides), [0] * len(strides)
+    for name, entry in tensors.items():
+        shape = entry.get("shape", ()) if isinstance(entry, dict) else ()
+        if len(shape) != 4 or max(shape[2:]) == 1 or name.startswith("prior."):
+            continue
+        radius, (part, index, rest) = max(shape[2:]) // 2, _place(name)
+        if part == "stem":
+            encoder[0] += radius
+        elif part == "encoder" and index < len(encoder):
+            encoder[index] += radius
+        elif part == "pre" and index < len(before):
+            before[index] += radius
+        elif part == "head":
+            before[0] += radius
+        elif part == "final":
+            after += radius
+        elif part == "levels" and index < len(strides):
+            (query if rest.startswith("query.") else absorb)[index] += radius
+        else:
+            raise ModelError(f"cannot tell how far the networks look: {name} is not known")
+    return Reach(tuple(strides), tuple(encoder), tuple(before), tuple(query), tuple(absorb), after)
+
+
+def _place(name: str) -> tuple[str, int, str]:
+    """`levels.3.block.b.weight` -> ("levels", 3, "block.b.weight")."""
+    match = re.fullmatch(r"([a-z]+)(?:\.(\d+))?\.(.*)", name)
+    return (match[1], int(match[2] or 0), match[3]) if match else (name, 0, "")
+
+
+def decoder_spans(reach: Reach, pixels: Span, length: int) -> Spans:
+    """What the decoder needs of the state and the tokens of each stride to make `pixels` of a side of `length` px."""
+    return _upwards(reach, _around(pixels, 4), 4, length, queries=False)
+
+
+def tokenizer_spans(reach: Reach, cells: Span, length: int, share: float = 1.0) -> Spans:
+    """What the tokenizer needs of state, features and tokens of each stride to make the tokens of `cells`.
+
+    share: of the true margin of each stride, rounded up: an approximation when below 1.
+    """
+    scale = CELL // reach.strides[-1]
+    span = (cells[0] * scale, cells[1] * scale)
+    return _upwards(reach, span, reach.strides[-1], length, queries=True, share=share)
+
+
+def encoder_cells(reach: Reach, spans: Spans, length: int, share: float = 1.0) -> Span:
+    """The cells of the picture that the features of these spans depend on."""
+    span = spans[CELL]
+    for i, stride in reversed(list(enumerate(STRIDES))):
+        if stride in spans:
+            span = min(span[0], spans[stride][0]), max(span[1], spans[stride][1])
+        margin = math.ceil(reach.encoder[i] * share)
+        span = _clipped((span[0] - margin, span[1] + margin), stride, length)
+        if i:
+            span = span[0] * 2, span[1] * 2
+    return _around(span, CELL // STRIDES[0])
+
+
+def _upwards(reach: Reach, span: Span, stride: int, length: int, queries: bool, share: float = 1.0) -> Spans:
+    """From the finest stride to the coarsest; `queries`: the levels are made, not only taken in."""
+    spans: Spans = {}
+    last = len(reach.strides) - 1
+    while stride <= CELL:
+        margin = reach.before[STRIDES.index(stride)]
+        if stride == reach.strides[last] and not queries:
+            margin += reach.after
+        for k, at in enumerate(reach.strides):
+            if at == stride:
+                margin += reach.query[k] if queries else 0
+                margin += reach.absorb[k] if k < last or not queries else 0
+        margin = math.ceil(margin * share)
+        spans[stride] = span = _clipped((span[0] - margin, span[1] + margin), stride, length)
+        span, stride = _around(span, 2), stride * 2
+    return spans
+
+
+def _around(span: Span, factor: int) -> Span:
+    """The span of a grid that is `factor` times coarser and holds this one."""
+    return span[0] // factor, -(-span[1] // factor)
+
+
+def _clipped(span: Span, stride: int, length: int) -> Span:
+    """Within the positions of a side of `length` px, which is filled up to whole cells."""
+    return max(0, span[0]), min(span[1], -(-length // CELL) * (CELL // stride))
