@@ -30,7 +30,7 @@ demo: .venv-demo/ready
 	.venv-demo/bin/python examples/demo.py
 
 test: lint
-	.venv/bin/python -m pytest -q
+	.venv/bin/python -m pytest -q -n auto --dist loadfile
 
 lint: .venv/ready
 	.venv/bin/python -m ruff check .

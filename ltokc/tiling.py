@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ltokc.prior import LevelShape
-from ltokc.reach import Reach, Span, Spans, decoder_spans, encoder_cells, tokenizer_spans
+from ltokc.reach import STRIDES, Reach, Span, Spans, decoder_spans, encoder_cells, tokenizer_spans
 from ltokc.runtime import Cuts, Runtime, feature_cut, state_cut
 
 CELL = 64
@@ -110,6 +110,8 @@ def parts_of(
     box = box or (0, 0, width, height)
     parts = decoder_windows(reach, height, width, box)
     whole = len(parts) == 1 and box == (0, 0, width, height)
+    if whole:  # nothing is cut, so that every stride has all of its cells
+        parts = [(_uncut(height), _uncut(width))]
     for i, (y, x) in enumerate(parts):
         window_digits, window_masks = [], []
         for k, level in enumerate(levels):
@@ -121,6 +123,12 @@ def parts_of(
         yield x.core[0], y.core[0], _part(picture, y.core, x.core, y.spans[4][0] * 4, x.spans[4][0] * 4)
         if progress:
             progress(i + 1, len(parts))
+
+
+def _uncut(length: int) -> Axis:
+    """One side of a picture in a single piece."""
+    cells = -(-length // CELL)
+    return Axis((0, length), {stride: (0, cells * CELL // stride) for stride in STRIDES}, (0, cells))
 
 
 def needed_cells(reach: Reach, height: int, width: int, box: Box, stride: int = CELL) -> tuple[Span, Span]:

@@ -6,9 +6,9 @@ that job fails by name, the rest goes on in a new process.
 
 from __future__ import annotations
 
+import copy
 import multiprocessing
 import os
-import pickle
 import signal
 import traceback
 import warnings
@@ -220,7 +220,7 @@ def _portable(error: Exception) -> Exception:
     """The exception as it can cross to the parent, with its traceback as a note."""
     error.add_note("in a worker:\n" + "".join(traceback.format_exception(error)))
     try:
-        pickle.loads(pickle.dumps(error))
+        copy.copy(error)  # goes the way that the pipe will: made again of its arguments
     except Exception:  # noqa: BLE001 (exceptions with arguments of their own)
         return RuntimeError(f"{type(error).__name__}: {error}")
     return error

@@ -42,7 +42,7 @@ class ShardOf(click.ParamType):
 
 
 @click.command()
-@click.argument("inputs", nargs=-1, required=True, type=click.Path(), metavar="SRC...")
+@click.argument("inputs", nargs=-1, required=True, type=click.Path(readable=False), metavar="SRC...")
 @click.option("-d", "--directory", type=click.Path(), metavar="DIR", required=True,
               help="Folder of the outputs; the inputs' tree is kept.")  # fmt: skip
 @options.recursive

@@ -66,7 +66,7 @@ def decode_one(job: Job, format: str, how: dict[str, Any], bars: bool = False) -
 
 
 @click.command()
-@click.argument("inputs", nargs=-1, required=True, type=click.Path(), metavar="INPUT...")
+@click.argument("inputs", nargs=-1, required=True, type=click.Path(readable=False), metavar="INPUT...")
 @options.outputs
 @click.option("-f", "--format", type=click.Choice(FORMATS), help="Format of the picture.  [default: as -o, else png]")
 @click.option("--decoder", type=click.Choice(["faithful", "generative"]), default="faithful", show_default=True,

@@ -65,7 +65,7 @@ def encode_one(job: Job, load: dict[str, Any], how: dict[str, Any], bars: bool =
 
 
 @click.command()
-@click.argument("inputs", nargs=-1, required=True, type=click.Path(), metavar="INPUT...")
+@click.argument("inputs", nargs=-1, required=True, type=click.Path(readable=False), metavar="INPUT...")
 @options.outputs
 @click.option("-q", "--quality", type=options.Quality(), metavar="0..1", help="0 smallest to 1 best.  [default: 0.6]")
 @click.option("--tokens", type=click.IntRange(min=1), metavar="N", help="Keep this many tokens.")

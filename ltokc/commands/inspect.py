@@ -19,7 +19,7 @@ from ltokc.files import STDIO
 if TYPE_CHECKING:
     from ltokc.codec import Info, TokenArrays
 
-names = click.argument("inputs", nargs=-1, required=True, type=click.Path(), metavar="FILE...")
+names = click.argument("inputs", nargs=-1, required=True, type=click.Path(readable=False), metavar="FILE...")
 
 
 def _describe(name: str, about: Info) -> str:
@@ -150,7 +150,7 @@ def verify(report: Report, inputs: tuple[str, ...], recursive: bool, limit_pixel
 
 
 @click.command()
-@click.argument("source", type=click.Path(), metavar="IN")
+@click.argument("source", type=click.Path(readable=False), metavar="IN")
 @click.option("--tokens", type=click.IntRange(min=1), metavar="N", help="Keep the first N tokens.")
 @click.option("--target-size", type=options.Size(), help="Cut to at most this size: 800, 2k, 2kB, 1.5M.")
 @click.option("-o", "--output", type=click.Path(), metavar="OUT", required=True, help="Output file; - for stdout.")
@@ -193,7 +193,7 @@ def trim(
 
 
 @click.command()
-@click.argument("source", type=click.Path(), metavar="FILE")
+@click.argument("source", type=click.Path(readable=False), metavar="FILE")
 @click.option("--npz", "as_npz", is_flag=True, help="The token arrays as a NumPy .npz file.")
 @click.option("-o", "--output", type=click.Path(), metavar="OUT", default=STDIO, help="Output file instead of stdout.")
 @click.option("--allow-truncated", is_flag=True, help="Show what there is of a file that was cut.")
