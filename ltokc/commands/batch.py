@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import click
 
@@ -20,6 +20,7 @@ from ltokc.commands import decode as decoding
 from ltokc.commands import encode as encoding
 from ltokc.commands import options
 from ltokc.commands.batching import Recipe, Task
+from ltokc.commands.compare import Versus
 from ltokc.commands.progress import Progress, human
 from ltokc.commands.report import Report, complain, reason, reporting
 from ltokc.files import Job
@@ -56,7 +57,10 @@ class ShardOf(click.ParamType):
               "instead, under its own name: so DIR is complete and no picture grows.")  # fmt: skip
 @click.option("--report", "tables", multiple=True, type=click.Path(), metavar="FILE",
               help="Write a row for each picture to FILE, by its suffix "
-              f"{' or '.join(report_rows.WRITERS)}; may be repeated.")  # fmt: skip
+              f"{' or '.join(report_rows.WRITERS)}, with --versus also .html; may be repeated.")  # fmt: skip
+@click.option("--versus", type=Versus(), metavar="CODECS", default=(),
+              help="Compare each .ltk file with what some of jpeg,webp,avif,jxl make of the picture in the same bytes; "
+              "goes with --report. Takes much longer than encoding.")  # fmt: skip
 @options.limit_pixels
 @options.backend
 @options.device
@@ -75,6 +79,7 @@ def batch(
     shard: Shard | None,
     keep_smaller: bool,
     tables: tuple[str, ...],
+    versus: tuple[str, ...],
     limit_pixels: int | None,
     jobs: int,
     **chosen: Any,
@@ -95,9 +100,20 @@ def batch(
       ltokc batch -r pictures -d small -q 0.8 --keep-smaller
       ltokc batch 'holiday/**/*.jpg' -d small --target-bpp 0.1 --shard 1/4
       ltokc batch --decode -r small -d pictures -f webp
+      ltokc batch -r pictures -d small --versus jpeg,webp,avif --report small.html
     """
+    if versus and (decode_ or not tables):
+        raise click.UsageError("--versus is for encoding and goes with --report")
     for table in tables:
-        report_rows.check(table)
+        _check_comparison(table) if versus else report_rows.check(table)
+    write: Tables = partial(_write, tables)
+    if versus:
+        from ltokc.codec import DEFAULT_QUALITY
+
+        rate = chosen.get("quality")
+        others = any(chosen.get(name) is not None for name in ("tokens", "target_size", "target_bpp"))
+        quality = None if others else DEFAULT_QUALITY if rate is None else rate
+        write = partial(_write_comparison, tables, report, versus, quality, directory, limit_pixels, jobs)
     if decode_ and keep_smaller:
         raise click.UsageError("--keep-smaller is for encoding, not for --decode")
     convert, suffix, shaping = _decoder(chosen, limit_pixels) if decode_ else _encoder(chosen, limit_pixels)
@@ -116,12 +132,12 @@ def batch(
         _rehearse(report, Recipe(convert, options_, directory, "", "", keep_smaller), tasks)
         return
     if all(job.error or job.skip for job in plan):
-        _finish(report, _settled(report, tasks)[1], tables, Progress(0, False))
+        _finish(report, _settled(report, tasks)[1], write, Progress(0, False))
         return
     with journal.Journal(directory, shard) as book:
         book.clean({os.path.dirname(job.target) for job in plan})
         recipe = Recipe(convert, options_, directory, book.path, book.mark, keep_smaller)
-        _run(report, recipe, tasks, jobs, tables)
+        _run(report, recipe, tasks, jobs, write)
 
 
 def _only(names: Sequence[str], verb: str) -> None:
@@ -205,7 +221,7 @@ def _rehearse(report: Report, recipe: Recipe, tasks: Sequence[Task]) -> None:
     report.finish()
 
 
-def _run(report: Report, recipe: Recipe, tasks: Sequence[Task], processes: int, tables: Sequence[str]) -> None:
+def _run(report: Report, recipe: Recipe, tasks: Sequence[Task], processes: int, write: Tables) -> None:
     todo, rows = _settled(report, tasks)
     bar = not report.quiet and not report.as_json and sys.stderr.isatty()
     progress = Progress(len(todo), bar)
@@ -219,10 +235,10 @@ def _run(report: Report, recipe: Recipe, tasks: Sequence[Task], processes: int, 
                 progress.add(row)
     except BaseException:  # interrupted: the report says what was done so far
         progress.close()
-        _write(rows, tables)
+        write(rows, interrupted=True)
         raise
     progress.close()
-    _finish(report, rows, tables, progress)
+    _finish(report, rows, write, progress)
 
 
 def _told(report: Report, outcome: workers.Outcome[Task, Row], loud: bool) -> Row:
@@ -244,15 +260,42 @@ def _told(report: Report, outcome: workers.Outcome[Task, Row], loud: bool) -> Ro
     return row
 
 
-def _write(rows: dict[int, Row], tables: Sequence[str]) -> None:
+class Tables(Protocol):
+    """Writes what --report asks for; after an interruption, if that is quickly done."""
+
+    def __call__(self, rows: dict[int, Row], interrupted: bool = False) -> None: ...
+
+
+def _write(tables: Sequence[str], rows: dict[int, Row], interrupted: bool = False) -> None:
     ordered = [rows[place] for place in sorted(rows)]
     for table in tables:
         files.write(table, report_rows.render(table, ordered))
 
 
-def _finish(report: Report, rows: dict[int, Row], tables: Sequence[str], progress: Progress) -> None:
+def _check_comparison(table: str) -> None:
+    from ltokc.compare.report import suffix_of
+
+    suffix_of(table)
+
+
+def _write_comparison(
+    tables: Sequence[str], report: Report, versus: Sequence[str], quality: float | None, directory: str,
+    limit_pixels: int | None, processes: int, rows: dict[int, Row], interrupted: bool = False,
+) -> None:  # fmt: skip
+    from ltokc.commands.versus import compared
+    from ltokc.compare import write
+
+    if interrupted:
+        return
+    ordered = [rows[place] for place in sorted(rows)]
+    records = compared(report, ordered, versus, quality, directory, limit_pixels, processes)
+    for table in tables if records else ():
+        write(table, records)
+
+
+def _finish(report: Report, rows: dict[int, Row], write: Tables, progress: Progress) -> None:
     """Reports, the names of what failed, sums, exit status (raises click's Exit)."""
-    _write(rows, tables)
+    write(rows)
     failed = [rows[place].input for place in sorted(rows) if rows[place].status == FAILED]
     if failed and len(rows) > 1:
         more = len(failed) - NAMED_AT_THE_END
