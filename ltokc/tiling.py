@@ -41,11 +41,17 @@ def pieces(start: int, length: int, whole: bool) -> list[Span]:
     return [(i, min(i + step, start + length)) for i in range(start, start + length, step)]
 
 
+def _fits(height: int, width: int) -> bool:
+    """Whether a picture or region goes through in one piece: its pixels count filled up to whole cells, as they are
+    worked on."""
+    return -(-height // CELL) * -(-width // CELL) * CELL * CELL <= WHOLE
+
+
 def decoder_windows(reach: Reach, height: int, width: int, box: Box) -> list[tuple[Axis, Axis]]:
     """(y, x) of the windows that make the region `box` of a picture of this size."""
     left, top, w, h = box
     rows, columns = (
-        [Axis(core, decoder_spans(reach, core, side)) for core in pieces(start, length, w * h <= WHOLE)]
+        [Axis(core, decoder_spans(reach, core, side)) for core in pieces(start, length, _fits(h, w))]
         for start, length, side in ((top, h, height), (left, w, width))
     )
     return [(y, x) for y in rows for x in columns]
@@ -56,7 +62,7 @@ def tokenizer_windows(reach: Reach, height: int, width: int) -> list[tuple[Axis,
     sides = []
     for length in (height, width):
         padded, axes = -(-length // CELL) * CELL, []
-        for core in pieces(0, padded, height * width <= WHOLE):
+        for core in pieces(0, padded, _fits(height, width)):
             spans = tokenizer_spans(reach, (core[0] // CELL, core[1] // CELL), length, TOKENIZER_SHARE)
             axes.append(Axis(core, spans, encoder_cells(reach, spans, length, TOKENIZER_SHARE)))
         sides.append(axes)
