@@ -5,7 +5,7 @@ const state = { picture: -1, left: "file0", right: "", sides: false, split: 0.5,
 let sources = [], views = null;
 const viewable = data.pictures.map((picture, i) => (known(picture.view) ? i : -1)).filter((i) => i >= 0);
 const current = () => data.pictures[state.picture];
-const sourceOf = (key) => sources.find((source) => source.key === key) || sources[0];
+const sourceWith = (key) => sources.find((source) => source.key === key) || sources[0];
 
 function viewOf(source) {
   if (source.key === "original") return views.original;
@@ -43,7 +43,7 @@ function fill() {
   $("right").value = state.right;
   const chosen = { left: state.left, right: state.right, original: "original" };
   for (const [name, key] of Object.entries(chosen)) {
-    const source = sourceOf(key), view = panes[name].querySelector(".view"), shown = viewOf(source);
+    const source = sourceWith(key), view = panes[name].querySelector(".view"), shown = viewOf(source);
     const image = make("img", { alt: `${source.label}: ${current().name}`, src: shown.src, draggable: false });
     view.replaceChildren(image);
     view.dataset.scale = source.record ? source.record.scale : 1;
@@ -111,7 +111,7 @@ function place() {
   panes.left.style.clipPath = state.sides ? "" : `inset(0 ${100 - place}% 0 0)`;
   handle.style.left = `${place}%`;
   handle.setAttribute("aria-valuenow", String(Math.round(place)));
-  handle.setAttribute("aria-valuetext", `${sourceOf(state.left).label} on the left ${Math.round(place)} %, then ${sourceOf(state.right).label}`);
+  handle.setAttribute("aria-valuetext", `${sourceWith(state.left).label} on the left ${Math.round(place)} %, then ${sourceWith(state.right).label}`);
   $("zoom").textContent = `${Math.round(scale * 100)} %`;
 }
 

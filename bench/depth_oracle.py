@@ -1,0 +1,176 @@
+"""What choosing a depth for each cell could gain: an oracle that knows how every cell looks at every depth.
+
+    python -m bench.depth_oracle --images KODAK --out depth-oracle.json
+
+SSIMULACRA2 is a sum of norms of maps.  Near one depth that all cells share it is taken as linear in each cell's part of
+these norms, so that every cell and depth has a price in quality and, from the prior, one in bits.  The oracle keeps the
+bits and takes the best depths within `span` levels of the shared one.  What it encodes is then decoded and measured: the
+gain is in bytes of the streams, depth map included, against the same look with one depth for all, between whole levels
+interpolated.  An encoder that has to guess can hardly do better than this.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from ssimulacra2 import ssimulacra2 as package
+
+from bench.environment import environment
+from bench.run import load_rgb, pictures
+from ltokc import tiling
+from ltokc.bitstream import SegmentWriter, full_masks
+from ltokc.compare import ssimulacra2
+from ltokc.metrics import ms_ssim
+from ltokc.model import Model, open_model
+
+CELL = 64
+Array = np.ndarray[Any, Any]
+
+
+def weights() -> Array:
+    """The metric's weights, (6 scales, 3 channels, 3 maps: structure, new edges, lost edges, 2 norms)."""
+    return np.asarray(package.weights).reshape(3, 6, 2, 3).transpose(1, 0, 3, 2)
+
+
+def maps(a: Any, b: Any) -> list[Array]:
+    """Structural difference, new edges, lost edges of two `_Scale`s, each (H, W, 3)."""
+    covariance = ssimulacra2._blur(a.xyb * b.xyb) - a.mean * b.mean
+    variances = (a.square - a.mean * a.mean) + (b.square - b.mean * b.mean)
+    likeness = (1 - (a.mean - b.mean) ** 2) * (2 * covariance + package.kC2) / (variances + package.kC2)
+    edges = (1 + np.abs(b.xyb - b.mean)) / (1 + np.abs(a.xyb - a.mean)) - 1
+    found = (np.maximum(1 - likeness, 0), np.maximum(edges, 0), np.maximum(-edges, 0))
+    return [each.transpose(1, 0, 2) for each in found]  # the scales lie on their side (ltokc.compare.ssimulacra2)
+
+
+def cell_norms(reference: ssimulacra2.Reference, rgb: Array) -> Array:
+    """Means of every map and its fourth power in each cell: (rows, columns, scales, 3 channels, 3 maps, 2).
+
+    Sides of the picture must be multiples of 64.
+    """
+    rows, columns = (side // CELL for side in rgb.shape[:2])
+    out = np.zeros((rows, columns, len(reference.scales), 3, 3, 2))
+    for i, (a, b) in enumerate(zip(reference.scales, ssimulacra2._scales(rgb), strict=True)):
+        side = CELL >> i
+        for j, each in enumerate(maps(a, b)):
+            for n, values in enumerate((each, each**4)):
+                out[:, :, i, :, j, n] = values.reshape(rows, side, columns, side, 3).mean((1, 3))
+    return out
+
+
+def prices(norms: Array, shared: int) -> Array:
+    """What each cell adds to the metric's sum, linearised where all have depth `shared`: (depths, rows, columns)."""
+    mean = norms[shared].mean((0, 1))
+    slope = weights()[: mean.shape[0]].copy()
+    slope[..., 1] *= 0.25 * np.maximum(mean[..., 1], 1e-9) ** -0.75
+    cells = norms.shape[1] * norms.shape[2]
+    return (norms * slope).sum((3, 4, 5, 6)) / cells
+
+
+def best_depths(price: Array, bits: Array, budget: float, low: int, high: int) -> Array:
+    """Depths from `low` to `high` of least price for at most `budget` bits; price, bits: (depths, rows, columns)."""
+    allowed = np.arange(low, high + 1)
+    least, most = -60.0, 20.0  # logarithm of the multiplier
+    for _ in range(60):
+        middle = (least + most) / 2
+        depths = allowed[(price[allowed] + 2.0**middle * bits[allowed]).argmin(0)]
+        spent = np.take_along_axis(bits, depths[None], 0).sum()
+        least, most = (middle, most) if spent > budget else (least, middle)
+    return np.asarray(allowed[(price[allowed] + 2.0**most * bits[allowed]).argmin(0)])
+
+
+def bits_of_cells(model: Model, digits: list[Array], rows: int, columns: int) -> Array:
+    """Bits of every cell when it keeps 0, 1, ... levels and so do all others: (levels + 1, rows, columns)."""
+    out = np.zeros((len(model.levels) + 1, rows, columns))
+    state = model.prior.state(rows, columns)
+    for k, (level, grid) in enumerate(zip(model.levels, digits, strict=True)):
+        state.enter()
+        scale = CELL // level.stride
+        sent = np.ones(grid.shape[:2], bool)
+        costs = np.zeros(sent.size)
+        flat = grid.reshape(-1, level.digits).astype(np.int32) + (level.size - 1) // 2
+        for positions, counts in state.passes(grid, sent):
+            chosen = counts[np.arange(len(counts)), flat[positions].ravel()]
+            costs[positions] = (16 - np.log2(chosen)).reshape(len(positions), level.digits).sum(1)
+        state.absorb(grid, sent)
+        out[k + 1] = out[k] + costs.reshape(rows, scale, columns, scale).sum((1, 3))
+    return out
+
+
+def measure(model: Model, rgb: Array, shared: Sequence[int], span: int) -> list[dict[str, Any]]:
+    """A record for each shared depth: what all cells alike need and show, what the oracle does, and the gain."""
+    height, width = rgb.shape[:2]
+    rows, columns = height // CELL, width // CELL
+    runtime, networks = model.runtime(), (model.levels, model.reach)
+    digits = tiling.tokenize(runtime, *networks, rgb, full_masks(model.levels, rows, columns))
+    reference = ssimulacra2.Reference(rgb)
+
+    def show(depths: Array) -> tuple[int, Array]:
+        masks = full_masks(model.levels, rows, columns, depths)
+        kept = [grid * mask[..., None] for grid, mask in zip(digits, masks, strict=True)]
+        alike = None if depths.min() == depths.max() else depths
+        if alike is None:
+            writer = SegmentWriter(model.prior, digits)
+            size = len(writer.stream(sum(writer.level_counts[: int(depths.flat[0])])))
+        else:
+            writer = SegmentWriter(model.prior, kept, depths)
+            size = len(writer.stream(writer.total))
+        return size, tiling.detokenize(runtime, *networks, kept, masks, height, width)
+
+    sizes, norms, scores, likeness = [], [], [], []
+    for depth in range(len(model.levels) + 1):
+        size, decoded = show(np.full((rows, columns), depth))
+        sizes.append(size)
+        norms.append(cell_norms(reference, decoded))
+        scores.append(reference.score(decoded))
+        likeness.append(ms_ssim(rgb, decoded))
+    bits, out = bits_of_cells(model, digits, rows, columns), []
+    for depth in shared:
+        low, high = max(0, depth - span), min(len(model.levels), depth + span)
+        depths = best_depths(prices(np.stack(norms), depth), bits, bits[depth].sum(), low, high)
+        size, decoded = show(depths)
+        record: dict[str, Any] = {"depth": depth, "bytes_alike": sizes[depth], "bytes": size}
+        for name, curve, value in (
+            ("ssimulacra2", scores, reference.score(decoded)), ("ms_ssim", likeness, ms_ssim(rgb, decoded)),
+        ):  # fmt: skip
+            rising = np.maximum.accumulate(curve)
+            equal = float(np.exp(np.interp(value, rising, np.log(np.maximum(sizes, 1)))))
+            record |= {f"{name}_alike": curve[depth], name: value, f"bytes_at_equal_{name}": size / equal - 1}
+        record["cells_by_depth"] = np.bincount(depths.ravel(), minlength=len(model.levels) + 1).tolist()
+        out.append(record)
+    return out
+
+
+@click.command()
+@click.option("--images", type=click.Path(exists=True, path_type=Path), required=True, help="Folder of pictures.")
+@click.option("--depths", default="6,7,8,10", show_default=True, help="Depths that all cells would share.")
+@click.option("--span", default=2, show_default=True, help="How far a cell may be from it.")
+@click.option("--model", default=None, help="Model by name or id.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="JSON.")
+def main(images: Path, depths: str, span: int, model: str | None, out: Path) -> None:
+    """Measure what an oracle gains with depths per cell."""
+    opened, shared, found = open_model(model), [int(v) for v in depths.split(",")], {}
+    for path in pictures(images):
+        rgb = np.asarray(load_rgb(path))
+        height, width = (side // CELL * CELL for side in rgb.shape[:2])
+        found[path.stem] = measure(opened, np.ascontiguousarray(rgb[:height, :width]), shared, span)
+        gains = [round(100 * r["bytes_at_equal_ssimulacra2"], 1) for r in found[path.stem]]
+        click.echo(f"{path.stem}: {gains} % of the bytes at equal SSIMULACRA2", err=True)
+    means = {
+        str(depth): {
+            name: float(np.mean([records[i][f"bytes_at_equal_{name}"] for records in found.values()]))
+            for name in ("ssimulacra2", "ms_ssim")
+        }
+        for i, depth in enumerate(shared)
+    }
+    report = environment() | {"model": opened.entry.name, "span": span, "means": means, "pictures": found}
+    out.write_text(json.dumps(report, indent=1, allow_nan=False) + "\n")
+    click.echo(json.dumps(means, indent=1))
+
+
+if __name__ == "__main__":
+    main()
