@@ -27,7 +27,7 @@ from typing import Any
 
 import click
 
-from bench.environment import environment
+from bench.environment import environment, write_report
 from ltokc import files, journal
 
 SAMPLE = 0.25  # seconds between looks at the memory
@@ -211,11 +211,7 @@ def main(
             record = {"killed": killed(source, quality, jobs, folder, kills, seed)}
         else:
             record = there_and_back(source, quality, jobs, folder)
-    text = json.dumps(environment() | {"quality": quality, "jobs": jobs} | record, indent=1) + "\n"
-    if out:
-        out.write_text(text)
-    else:
-        click.echo(text, nl=False)
+    write_report(environment() | {"quality": quality, "jobs": jobs} | record, out)
 
 
 if __name__ == "__main__":

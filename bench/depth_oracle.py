@@ -2,16 +2,16 @@
 
     python -m bench.depth_oracle --images KODAK --out depth-oracle.json
 
-SSIMULACRA2 is a sum of norms of maps.  Near one depth that all cells share it is taken as linear in each cell's part of
-these norms, so that every cell and depth has a price in quality and, from the prior, one in bits.  The oracle keeps the
-bits and takes the best depths within `span` levels of the shared one.  What it encodes is then decoded and measured: the
-gain is in bytes of the streams, depth map included, against the same look with one depth for all, between whole levels
-interpolated.  An encoder that has to guess can hardly do better than this.
+SSIMULACRA2 is a sum of norms of maps.  Near one depth that all cells share it is taken as linear in each cell's part
+of these norms, so that every cell and depth has a price in quality and, from the prior, one in bits.  The oracle keeps
+the bits and takes the best depths within `span` levels of the shared one.  What it encodes is then decoded and measured:
+the gain is in bytes of the streams, depth map included, against the same look with one depth for all, between whole
+levels interpolated.  It is optimised for SSIMULACRA2, so MS-SSIM is the one that judges; and since it knows the original's
+errors it is a hope for an encoder that has to guess them, though no bound.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ import click
 import numpy as np
 from ssimulacra2 import ssimulacra2 as package
 
-from bench.environment import environment
+from bench.environment import environment, write_report
 from bench.run import load_rgb, pictures
 from ltokc import tiling
 from ltokc.bitstream import SegmentWriter, full_masks
@@ -150,8 +150,8 @@ def measure(model: Model, rgb: Array, shared: Sequence[int], span: int) -> list[
 @click.option("--depths", default="6,7,8,10", show_default=True, help="Depths that all cells would share.")
 @click.option("--span", default=2, show_default=True, help="How far a cell may be from it.")
 @click.option("--model", default=None, help="Model by name or id.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="JSON.")
-def main(images: Path, depths: str, span: int, model: str | None, out: Path) -> None:
+@click.option("--out", type=click.Path(path_type=Path), help="JSON, instead of stdout.")
+def main(images: Path, depths: str, span: int, model: str | None, out: Path | None) -> None:
     """Measure what an oracle gains with depths per cell."""
     opened, shared, found = open_model(model), [int(v) for v in depths.split(",")], {}
     for path in pictures(images):
@@ -168,8 +168,7 @@ def main(images: Path, depths: str, span: int, model: str | None, out: Path) -> 
         for i, depth in enumerate(shared)
     }
     report = environment() | {"model": opened.entry.name, "span": span, "means": means, "pictures": found}
-    out.write_text(json.dumps(report, indent=1, allow_nan=False) + "\n")
-    click.echo(json.dumps(means, indent=1))
+    write_report(report, out)
 
 
 if __name__ == "__main__":

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
 from importlib import metadata
 from pathlib import Path
+
+import click
 
 from ltokc.compare.codecs import library_versions
 
@@ -65,3 +68,12 @@ def commit() -> str | None:
         return head + ("+changes" if git("status", "--porcelain", "--untracked-files=no") else "")
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def write_report(report: dict[str, object], out: Path | None) -> None:
+    """A benchmark's result as JSON, into a file or to stdout.  Raises ValueError for a number that JSON lacks."""
+    text = json.dumps(report, indent=1, allow_nan=False) + "\n"
+    if out:
+        out.write_text(text)
+    else:
+        click.echo(text, nl=False)

@@ -7,7 +7,6 @@ spectrum of photographs.  Peak memory is that of a command's own process (wait4)
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import tempfile
 import time
@@ -18,8 +17,8 @@ import click
 import numpy as np
 from PIL import Image
 
-from bench.environment import environment
-from bench.speed import LAUNCHER, synthetic_picture
+from bench.environment import environment, write_report
+from bench.speed import launch, synthetic_picture
 from ltokc.errors import UsageError
 
 Image.MAX_IMAGE_PIXELS = None  # the pictures are our own
@@ -59,14 +58,8 @@ def mosaic(images: list[Image.Image], width: int, height: int, seed: int = 0) ->
 
 def measured(words: list[str]) -> dict[str, float]:
     """Runs a command in a process of its own: seconds from start to end, peak in MB."""
-    done = subprocess.run([sys.executable, "-I", "-S", "-c", LAUNCHER, *words], capture_output=True, text=True)
-    if done.returncode:
-        raise UsageError(f"{words[0]} could not be started: {done.stderr.strip()[-200:]}")
-    code, seconds, peak = json.loads(done.stdout.splitlines()[-1])
-    if code:
-        raise UsageError(f"'{' '.join(words[1:4])} ...' ended with {code}: {done.stderr.strip()[-300:]}")
-    per_megabyte = 1e6 if sys.platform == "darwin" else 1e6 / 1024
-    return {"seconds": round(seconds, 2), "peak_megabytes": round(peak / per_megabyte, 1)}
+    seconds, peak = launch(words)
+    return {"seconds": round(seconds, 2), "peak_megabytes": round(peak, 1)}
 
 
 def command_line(verb: str, work: Path, quality: float | None) -> dict[str, Any]:
@@ -196,11 +189,7 @@ def main(
                 report[part]["note"] = note
     except UsageError as error:
         raise click.ClickException(str(error)) from error
-    text = json.dumps(report, indent=1, allow_nan=False) + "\n"
-    if out:
-        out.write_text(text)
-    else:
-        click.echo(text, nl=False)
+    write_report(report, out)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ import click
 import numpy as np
 from PIL import Image
 
-from bench.environment import environment
+from bench.environment import environment, write_report
 from bench.run import finite, load_rgb
 from ltokc.compare.codecs import Codec, make_codec
 from ltokc.errors import LtokcError, UsageError
@@ -85,22 +85,23 @@ def in_process(image: Image.Image, codec: Codec, quality: float, repeats: int) -
 
 def command(words: list[str], repeats: int) -> dict[str, float]:
     """Median seconds from start to end of a command, after a run that warms the disk's cache, and its peak in MB."""
-    runs = [_launch(words) for _ in range(repeats + 1)][1:]
-    per_megabyte = 1e6 if sys.platform == "darwin" else 1e6 / 1024  # ru_maxrss: bytes on macOS, kibibytes elsewhere
+    runs = [launch(words) for _ in range(repeats + 1)][1:]
     return {
         "seconds": statistics.median(seconds for seconds, _ in runs),
-        "peak_megabytes": max(peak for _, peak in runs) / per_megabyte,
+        "peak_megabytes": max(peak for _, peak in runs),
     }
 
 
-def _launch(words: list[str]) -> tuple[float, float]:
+def launch(words: list[str]) -> tuple[float, float]:
+    """Seconds from start to end of a command in a process of its own, and its peak in megabytes."""
     done = subprocess.run([sys.executable, "-I", "-S", "-c", LAUNCHER, *words], capture_output=True, text=True)
     if done.returncode:
         raise UsageError(f"{words[0]} could not be started: {done.stderr.strip()[-200:]}")
     code, seconds, peak = json.loads(done.stdout.splitlines()[-1])
     if code:
         raise UsageError(f"'{' '.join(words[1:4])} ...' ended with {code}: {done.stderr.strip()[-300:]}")
-    return seconds, peak
+    per_megabyte = 1e6 if sys.platform == "darwin" else 1e6 / 1024  # ru_maxrss: bytes on macOS, kibibytes elsewhere
+    return seconds, peak / per_megabyte
 
 
 def commands(image: Image.Image, qualities: dict[str, float], repeats: int) -> dict[str, dict[str, Any]]:
@@ -191,11 +192,7 @@ def main(image: Path | None, quality: float, repeats: int, codecs: str, out: Pat
         report = benchmark(picture, quality, repeats, names)
     except LtokcError as error:
         raise click.ClickException(str(error)) from error
-    text = json.dumps(finite(report), indent=1, allow_nan=False) + "\n"
-    if out:
-        out.write_text(text)
-    else:
-        click.echo(text, nl=False)
+    write_report(finite(report), out)
 
 
 if __name__ == "__main__":

@@ -65,11 +65,17 @@ class Model:
         return float(np.interp(quality, table[:, 0], table[:, 1]))
 
 
-@lru_cache(maxsize=4)
 def open_model(name: str | int | None = None) -> Model:
-    """Opens a model by name or id; None: the default one.
+    """Opens a model by name or id; None: the default one.  However it is named, it is opened once a process.
 
-    Its files are compared with the registry's SHA-256, once a process: about 1 ms a megabyte.  Raises ModelError.
+    Its files are compared with the registry's SHA-256 then: about 1 ms a megabyte.  Raises ModelError.
     """
     entry = zoo.find(name)
-    return Model(entry, zoo.check(entry))
+    return opened(entry, zoo.folder(entry))
+
+
+@lru_cache(maxsize=4)
+def opened(entry: zoo.ModelEntry, folder: Path) -> Model:
+    """The model of an entry, whose files are in `folder`.  Raises ModelError."""
+    zoo.check(entry)
+    return Model(entry, folder)

@@ -131,12 +131,12 @@ def test_a_packed_model_encodes_and_decodes(pictures, lpips, tmp_path, monkeypat
     for name, value in trainer.ema.state_dict().items():
         assert torch.equal(again.net.state_dict()[name], value.half().float()), name
     monkeypatch.setenv("LTOKC_MODELS", str(tmp_path / "models"))
-    model.open_model.cache_clear()
+    model.opened.cache_clear()
     data = ltokc.encode(pictures[0], quality=0.8, model="tiny")
     assert ltokc.info(data).model == "tiny" and ltokc.info(data).model_id == entry["id"] == 77
     onnx, torch_ = (np.asarray(ltokc.decode(data, backend=b)).astype(int) for b in ("onnx", "torch"))
     assert onnx.shape == pictures[0].shape and np.abs(onnx - torch_).max() <= 2
-    model.open_model.cache_clear()
+    model.opened.cache_clear()
 
 
 def test_two_processes_train_one_network(shard, lpips, tmp_path):

@@ -171,3 +171,11 @@ def test_doubles_in_one_registry_are_refused(places: tuple[Path, Path, Path]) ->
 def test_the_module_is_light() -> None:
     code = "import sys, ltokc.zoo; sys.exit(not {'torch', 'onnxruntime', 'numpy', 'PIL'}.isdisjoint(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_model_is_opened_once_however_it_is_named() -> None:
+    """Encoding asks for the default, decoding for the id of the file: the networks are loaded once."""
+    from ltokc.model import open_model
+
+    default = open_model()
+    assert open_model(default.entry.id) is default and open_model(default.entry.name) is default
