@@ -4,10 +4,10 @@
 
 SSIMULACRA2 is a sum of norms of maps.  Near one depth that all cells share it is taken as linear in each cell's part
 of these norms, so that every cell and depth has a price in quality and, from the prior, one in bits.  The oracle keeps
-the bits and takes the best depths within `span` levels of the shared one.  What it encodes is then decoded and measured:
-the gain is in bytes of the streams, depth map included, against the same look with one depth for all, between whole
-levels interpolated.  It is optimised for SSIMULACRA2, so MS-SSIM is the one that judges; and since it knows the original's
-errors it is a hope for an encoder that has to guess them, though no bound.
+the bits and takes the best depths within `span` levels of the shared one.  What it encodes is then decoded and
+measured: the gain is in bytes of the streams, depth map included, against the same look with one depth for all,
+between whole levels interpolated.  It is optimised for SSIMULACRA2, so MS-SSIM is the one that judges; and since it
+knows the original's errors it is a hope for an encoder that has to guess them, though no bound.
 """
 
 from __future__ import annotations
