@@ -110,7 +110,8 @@ class _Crew:
     def outcomes(self) -> Generator[Outcome, None, None]:
         while True:
             while len(self.hands) < self.workers and len(self.waiting) > 0:
-                self.hands.append(self._hire())
+                with _deaf():
+                    self.hands.append(self._hire())
             for hand in self.hands:
                 self._give(hand)
             busy = {hand.pipe: hand for hand in self.hands if hand.given}
@@ -123,8 +124,7 @@ class _Crew:
         here, there = self.context.Pipe()
         threads = max(1, cores() // self.workers)
         process = self.context.Process(target=_serve, args=(there, self.work, threads), daemon=True)
-        with _deaf():
-            process.start()
+        process.start()
         there.close()  # so that the end of the process is the end of the pipe
         return _Hand(process, here)
 
@@ -176,11 +176,18 @@ class _Crew:
 
 @contextmanager
 def _deaf() -> Iterator[None]:
-    """What is started in here never hears Ctrl-C, which reaches the whole group: the parent ends its workers."""
+    """Ctrl-C and SIGTERM wait: a process is started wholly, and known to the crew, or not at all.
+
+    What is started in here inherits that: Ctrl-C, which reaches the whole group, it never hears, since the parent ends
+    its workers; SIGTERM it hears once it is ready to leave in order (`_serve`).
+    """
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    from multiprocessing import resource_tracker
+
+    resource_tracker.ensure_running()  # the first start would start it, and unblock both signals after that
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield
     finally:
@@ -192,6 +199,8 @@ def _serve(pipe: connection.Connection, work: Callable[[Any], Any], threads: int
     try:
         signal.signal(signal.SIGTERM, _leave)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        if hasattr(signal, "pthread_sigmask"):
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         for name in THREADS:
             os.environ.setdefault(name, str(threads))  # numpy and the runtimes are not loaded yet
         warnings.showwarning = _warn

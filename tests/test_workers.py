@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from contextlib import closing
 from pathlib import Path
@@ -86,3 +88,20 @@ def test_processes_that_are_stopped_clean_up(tmp_path: Path) -> None:
 
 def test_no_jobs() -> None:
     assert list(workers.run([], work, 2)) == []
+
+
+def mask_of(_: int) -> list[int]:
+    return sorted(int(number) for number in signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="signals cannot be held back here")
+def test_no_process_hears_ctrl_c_and_all_hear_sigterm(tmp_path: Path) -> None:
+    """Also the first, whose start starts a helper that unblocks both: in a program of its own, where none runs yet."""
+    code = ("from ltokc import workers\nfrom tests.test_workers import mask_of\nif __name__ == '__main__':\n"
+            "    print(sorted(o.get() for o in workers.run([0, 1], mask_of, 2)))")  # fmt: skip
+    path = tmp_path / "masks.py"
+    path.write_text(code)
+    root = str(Path(__file__).resolve().parent.parent)
+    done = subprocess.run([sys.executable, str(path)], env={**os.environ, "PYTHONPATH": root}, capture_output=True,
+                          text=True, timeout=60)  # fmt: skip
+    assert done.stdout == f"[[{int(signal.SIGINT)}], [{int(signal.SIGINT)}]]\n", done.stderr
