@@ -62,6 +62,13 @@ def token_capacity(levels: Sequence[LevelShape], rows: int, columns: int) -> int
     return sum(rows * columns * (CELL // level.stride) ** 2 for level in levels)
 
 
+def tokens_of_keep(keep: float, level_counts: Sequence[int]) -> int:
+    """Tokens in the first `keep` levels, which have so many each (a fraction of a level: that share, rounded)."""
+    whole = max(0, min(int(keep), len(level_counts)))
+    part = round(level_counts[whole] * (keep - whole)) if whole < len(level_counts) else 0
+    return sum(level_counts[:whole]) + part
+
+
 class SegmentWriter:
     """Codes the tokens of one grid, as far as asked: `bits(n)` and `stream(n)` for the first n tokens.
 
@@ -101,9 +108,7 @@ class SegmentWriter:
 
     def tokens_at(self, keep: float) -> int:
         """Number of tokens in the first `keep` levels (a fraction of a level: that share of its tokens, rounded)."""
-        whole = max(0, min(int(keep), len(self.level_counts)))
-        part = round(self.level_counts[whole] * (keep - whole)) if whole < len(self.level_counts) else 0
-        return min(sum(self.level_counts[:whole]) + part, self.total)
+        return min(tokens_of_keep(keep, self.level_counts), self.total)
 
     def _reach(self, tokens: int) -> None:
         while self._reached < tokens and (found := next(self._walk, None)) is not None:
@@ -139,6 +144,25 @@ class SegmentWriter:
                 encoder.encode(symbols[:n].ravel(), counts[: n * symbols.shape[1]].astype(np.int64))
             left -= n
         return encoder.finish()
+
+
+def bits_of_cells(prior: Prior, digits: Digits) -> npt.NDArray[np.float64]:
+    """Bits of each level's tokens in each cell when all cells keep everything: (levels, rows, columns)."""
+    scale = CELL // prior.levels[0].stride
+    rows, columns = digits[0].shape[0] // scale, digits[0].shape[1] // scale
+    out = np.zeros((len(prior.levels), rows, columns))
+    state = prior.state(rows, columns)
+    for bits, level, grid in zip(out, prior.levels, digits, strict=True):
+        state.enter()
+        sent, costs = np.ones(grid.shape[:2], bool), np.zeros(grid.shape[0] * grid.shape[1])
+        symbols = grid.reshape(-1, level.digits).astype(np.int32) + (level.size - 1) // 2
+        for positions, counts in state.passes(grid, sent):
+            chosen = counts[np.arange(len(counts)), symbols[positions].ravel()]
+            costs[positions] = (16 - np.log2(chosen)).reshape(len(positions), level.digits).sum(1)
+        state.absorb(grid, sent)
+        scale = CELL // level.stride
+        bits += costs.reshape(rows, scale, columns, scale).sum((1, 3))
+    return out
 
 
 def first_tokens(sent: np.ndarray, tokens: int) -> np.ndarray:

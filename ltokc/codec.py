@@ -18,14 +18,19 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from ltokc.bitstream import SegmentWriter, TokenArrays
+    from ltokc.effort import Studio
     from ltokc.imageio import Picture
     from ltokc.model import Model
+    from ltokc.ratecontrol import Plan
     from ltokc.regions import Needed
 
 Box = tuple[int, int, int, int]
 DEFAULT_QUALITY = 0.6
+DEFAULT_EFFORT = 0
 ONE_SEGMENT_CELLS = 1024  # pictures of up to so many cells (2048x2048 px) are one segment; larger ones are cut up
 SEGMENT_CELLS = 16  # side of a segment then
+SIZE_ROUNDS = 4  # plans tried for a wanted size
+SPARE = 0.03  # of its bits, that a plan may have too many: they are cut off
 METADATA_CHUNKS = {"exif": container.EXIF, "icc": container.ICC, "xmp": container.XMP}
 
 
@@ -54,7 +59,7 @@ class Info:
 def encode(
     image: Any, quality: float | None = None, *, tokens: int | None = None, target_size: int | None = None,
     target_bpp: float | None = None, strict: bool = False, model: str | int | None = None, metadata: Iterable[str] = (),
-    alpha: str = "keep", backend: str = "auto", device: str = "auto", effort: int | None = None,
+    alpha: str = "keep", backend: str = "auto", device: str = "auto", effort: int = DEFAULT_EFFORT,
     limit_pixels: int | None = DEFAULT_LIMIT_PIXELS, progress: Progress | None = None,
 ) -> bytes:  # fmt: skip
     """Encodes a picture as the bytes of an .ltk file.
@@ -64,10 +69,11 @@ def encode(
     of the whole file; a target is met from below.  Where even the smallest file is larger than the target, that file is
     returned, or with `strict` UsageError raised.
     metadata: which of "exif", "icc", "xmp" to keep; alpha: "keep", "drop" or "blend" (with white).
-    `effort` is accepted and has one level so far.  progress: called with (steps done, steps in all) on the way; what it
+    effort: 0 to 9, see `ltokc.effort`.  progress: called with (steps done, steps in all) on the way; what it
     raises ends the work.  Raises FormatError, LimitError, ModelError, UsageError.
     """
-    from ltokc import imageio, tiling
+    from ltokc import imageio
+    from ltokc.allocation import Wish, allocate, foresee
     from ltokc.model import open_model
 
     rates = {"quality": quality, "tokens": tokens, "target_size": target_size, "target_bpp": target_bpp}
@@ -83,17 +89,18 @@ def encode(
     height, width = rgb.shape[:2]
     segment_cells = 0 if _cells(height) * _cells(width) <= ONE_SEGMENT_CELLS else SEGMENT_CELLS
     boxes = segment_boxes(width, height, segment_cells)
-    steps = Steps(progress, len(tiling.tokenizer_windows(opened.reach, height, width)) + len(boxes))
-    writers = _tokenized(opened, rgb, boxes, backend, device, steps)
     ltk = Ltk(opened.entry.id, opened.entry.bitstream_hash, width, height, (), segment_cells, chunks)
     if target_bpp is not None:
         target_size = int(target_bpp * width * height / 8)
+    if not given:
+        quality = DEFAULT_QUALITY
+    studio, steps = _tokenized(opened, rgb, len(boxes), backend, device, effort, progress)
     if target_size is not None:
-        return _fitted(ltk, writers, target_size, strict)
-    if tokens is not None:
-        return _written(ltk, writers, _share(writers, max(0, tokens)), steps)
-    keep = opened.keep_of_quality(DEFAULT_QUALITY if quality is None else quality)
-    return _written(ltk, writers, _at_keep(writers, keep), steps)
+        return _sized(ltk, studio, boxes, target_size, strict, effort)
+    wish = Wish(quality=quality, tokens=tokens)
+    plan = allocate(studio, wish, effort, foresee(studio, wish, effort))
+    writers = _writers(studio, plan, boxes)
+    return _written(ltk, writers, _counts(writers, plan, tokens), steps)
 
 
 def decode(
@@ -260,17 +267,48 @@ def _cells(length: int) -> int:
 
 
 def _tokenized(
-    model: Model, rgb: Any, boxes: list[Box], backend: str, device: str, steps: Steps
-) -> list[SegmentWriter]:
-    """Writers of all segments with every token of the picture."""
+    model: Model, rgb: Any, segments: int, backend: str, device: str, effort: int, progress: Progress | None
+) -> tuple[Studio, Steps]:
+    """Every token of the picture; the steps still to come are the segments' and the decodes that the effort takes."""
     from ltokc import tiling
-    from ltokc.bitstream import SegmentWriter, full_masks
+    from ltokc.allocation import decodes
+    from ltokc.bitstream import full_masks
+    from ltokc.effort import Studio
 
-    masks = full_masks(model.levels, _cells(rgb.shape[0]), _cells(rgb.shape[1]))
+    height, width = rgb.shape[:2]
+    windows = len(tiling.tokenizer_windows(model.reach, height, width))
+    steps = Steps(progress, windows + segments + decodes(effort))
+    masks = full_masks(model.levels, _cells(height), _cells(width))
     runtime = model.runtime(backend, device)
     digits = tiling.tokenize(runtime, model.levels, model.reach, rgb, masks, lambda *_: steps.advance())
+    return Studio(model, runtime, rgb, digits, steps.advance), steps
+
+
+def _writers(studio: Studio, plan: Plan, boxes: list[Box]) -> list[SegmentWriter]:
+    """One writer per segment, of the tokens that the plan's depths keep."""
+    from ltokc.bitstream import SegmentWriter, full_masks
+
     lean = len(boxes) > 1  # one segment is small enough to keep its counts
-    return [SegmentWriter(model.prior, _cut_out(model, digits, box), lean=lean) for box in boxes]
+    if plan.keep is not None:
+        return [SegmentWriter(studio.model.prior, _cut_out(studio.model, studio.digits, box), lean=lean) for box in boxes]
+    masks = full_masks(studio.model.levels, *plan.depths.shape, plan.depths)
+    digits = [grid * mask[..., None] for grid, mask in zip(studio.digits, masks, strict=True)]
+    out = []
+    for x, y, columns, rows in boxes:
+        depths = plan.depths[y : y + rows, x : x + columns]
+        parts = _cut_out(studio.model, digits, (x, y, columns, rows))
+        out.append(SegmentWriter(studio.model.prior, parts, depths, lean=lean))
+    return out
+
+
+def _counts(writers: list[SegmentWriter], plan: Plan, tokens: int | None) -> list[int]:
+    """Tokens of every segment that a plan, and at most so many tokens, leave."""
+    if tokens is not None:
+        return _share(writers, max(0, tokens))
+    if plan.keep is not None:
+        return _at_keep(writers, plan.keep)
+    left_out = plan.left_out if len(writers) == 1 else 0
+    return [max(0, writer.total - left_out) for writer in writers]
 
 
 def _cut_out(model: Model, grids: list, box: tuple[int, int, int, int]) -> list:
@@ -307,6 +345,30 @@ def _written(ltk: Ltk, writers: list[SegmentWriter], counts: list[int], steps: S
         for writer, count, stream in zip(writers, counts, streams, strict=True)
     ]
     return container.write(replace(ltk, segments=tuple(segments)))
+
+
+def _sized(ltk: Ltk, studio: Studio, boxes: list[Box], size: int, strict: bool, effort: int) -> bytes:
+    """The file of at most `size` bytes that is expected to look best: a plan for a little more, cut to fit."""
+    from ltokc.allocation import Wish, allocate, foresee
+    from ltokc.ratecontrol import alike
+
+    fixed = 24 + 8 * len(boxes) + sum(len(chunk.data) + 12 for chunk in ltk.chunks)
+    budget = bits = 8.0 * max(size - fixed, 1)
+    outlook = foresee(studio, Wish(bits=bits), effort)
+    for _ in range(SIZE_ROUNDS):
+        plan = allocate(studio, Wish(bits=bits), effort, outlook)
+        writers = _writers(studio, plan, boxes)
+        if len(_written(ltk, writers, [0] * len(writers))) > size and plan.keep is None:  # no room for a depth map
+            writers = _writers(studio, alike(int(plan.depths.max()), plan.depths.shape), boxes)
+        if plan.keep == len(studio.model.levels):
+            break
+        excess = sum(writer.bits(writer.total) for writer in writers) / budget
+        if plan.keep is None and 1 <= excess <= 1 + SPARE:
+            break
+        if plan.keep is not None and excess >= 1:
+            break
+        bits *= (1 + SPARE / 2) / excess
+    return _fitted(ltk, writers, size, strict)
 
 
 def _fitted(ltk: Ltk, writers: list[SegmentWriter], size: int, strict: bool) -> bytes:

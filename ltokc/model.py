@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ltokc import zoo
+from ltokc import halting, zoo
 from ltokc.errors import ModelError
+from ltokc.halting import Head
 from ltokc.prior import LevelShape, Prior
 from ltokc.reach import Reach, reach_of
 from ltokc.runtime import Runtime, open_runtime
@@ -59,8 +60,15 @@ class Model:
             self.runtimes[key] = open_runtime(self.folder, backend, device, threads)
         return self.runtimes[key]
 
+    @cached_property
+    def halting(self) -> Head | None:
+        """The halting head, if the model has one."""
+        if not self.entry.looks or not any(file.name == halting.FILE for file in self.entry.files):
+            return None
+        return halting.Head.load(self.folder / halting.FILE, self.levels)
+
     def keep_of_quality(self, quality: float) -> float:
-        """Levels kept at a quality 0..1, by the model's table (piecewise linear)."""
+        """Levels that every picture keeps at a quality 0..1 where there is no halting head (piecewise linear)."""
         table = np.asarray(self.entry.quality, float)
         return float(np.interp(quality, table[:, 0], table[:, 1]))
 

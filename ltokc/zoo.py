@@ -40,7 +40,10 @@ class ModelFile:
 
 @dataclass(frozen=True, slots=True)
 class ModelEntry:
-    """One model.  `bitstream_hash` (u16) is in every file's header; `quality` maps -q (0..1, rising) to levels."""
+    """One model.  `bitstream_hash` (u16) is in every file's header; `quality` maps -q (0..1, rising) to levels.
+
+    `looks` maps -q, rising, to errors (`ltokc.looks`), falling: for models with a halting head, in place of `quality`.
+    """
 
     id: int
     name: str
@@ -51,6 +54,7 @@ class ModelEntry:
     quality: tuple[tuple[float, float], ...]
     license: str
     description: str
+    looks: tuple[tuple[float, float], ...] = ()
 
 
 def search_path() -> list[Path]:
@@ -118,11 +122,17 @@ def _entry(item: dict[str, Any]) -> ModelEntry:
         quality=tuple((float(quality), float(levels)) for quality, levels in item["quality"]),
         license=str(item.get("license", "")),
         description=str(item.get("description", "")),
+        looks=tuple((float(quality), float(error)) for quality, error in item.get("looks", ())),
     )
     if not 0 <= entry.id <= MAX_ID or not 0 <= entry.bitstream_hash < 65536:
         raise ValueError(f"id or bitstream_hash of {entry.name!r} is out of range")
     if list(entry.quality) != sorted(entry.quality):
         raise ValueError(f"quality of {entry.name!r} must rise")
+    errors = [error for _, error in entry.looks]
+    if list(entry.looks) != sorted(entry.looks) or errors != sorted(errors, reverse=True) or min(errors, default=1) <= 0:
+        raise ValueError(f"looks of {entry.name!r} must rise in quality and fall in error")
+    if any(not 0 < quality < 1 for quality, _ in entry.looks):
+        raise ValueError(f"looks of {entry.name!r} must lie between 0 and 1")
     return entry
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from safetensors.numpy import save_file
 from safetensors.torch import load_file
 
+from ltokc import halting
 from ltokc.nn.config import LadderConfig
 from ltokc.nn.ladder import PICTURE_ONLY, Ladder
 from ltokc.train.export import FLOAT_PRIOR, network_tensors, prior_tensors
@@ -74,3 +76,19 @@ def package(
     registry["models"] = [m for m in registry["models"] if m["id"] != model_id] + [entry]
     path.write_text(json.dumps(registry, indent=1) + "\n")
     return entry
+
+
+def add_halting(head: Path, models: Path, *, name: str, looks: list[list[float]]) -> None:
+    """Copies a fitted halting head into models/<name>/ and enters it and its table of looks in the registry.
+
+    looks: (quality, error) pairs, see `ltokc.ratecontrol`.
+    """
+    place = models / name / halting.FILE
+    shutil.copyfile(head, place)
+    place.chmod(0o644)
+    path = models / "registry.json"
+    registry = json.loads(path.read_text())
+    entry = next(m for m in registry["models"] if m["name"] == name)
+    entry["files"][halting.FILE] = {"sha256": sha256(place), "bytes": place.stat().st_size}
+    entry["looks"] = looks
+    path.write_text(json.dumps(registry, indent=1) + "\n")
