@@ -1,0 +1,83 @@
+"""What is wanted to a plan: the halting head's outlook, rate control, and what the effort adds, in this order."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from ltokc import effort as efforts
+from ltokc import ratecontrol
+from ltokc.effort import Studio
+from ltokc.halting import Outlook
+from ltokc.model import Model
+from ltokc.prior import LevelShape
+from ltokc.ratecontrol import Plan
+
+CELL = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """One of: quality 0..1, tokens, bits of the streams."""
+
+    quality: float | None = None
+    tokens: int | None = None
+    bits: float | None = None
+
+
+def decodes(effort: int) -> int:
+    """The most decodes that an effort takes."""
+    return (0, 1, len(efforts.STEPS) + efforts.ROUNDS)[min(effort, 2)]
+
+
+def foresee(studio: Studio, wish: Wish, effort: int) -> Outlook | None:
+    """What is expected of the picture about the depth that the wish will take; None: the model has no halting head."""
+    model = studio.model
+    if model.halting is None:
+        return None
+    outlook = model.halting.outlook(studio.digits, studio.rgb)
+    if effort < 1 or not efforts.visible(studio.rgb):
+        return outlook
+    return efforts.measured(studio, outlook, _keep(wish, outlook, model), effort)
+
+
+def allocate(studio: Studio, wish: Wish, effort: int, outlook: Outlook | None) -> Plan:
+    """The plan for a wish.  Without a halting head, all cells keep what the model's table says, or everything."""
+    model, see = studio.model, efforts.visible(studio.rgb)
+    shape = tuple(-(-side // CELL) for side in studio.rgb.shape[:2])
+    if outlook is None:
+        keep = float(len(model.levels)) if wish.quality is None else model.keep_of_quality(wish.quality)
+        return ratecontrol.alike(keep, shape)
+    if effort < 1 or not see:
+        keep = _keep(wish, outlook, model)
+        return ratecontrol.alike(keep if wish.quality is not None else math.ceil(keep), shape)
+    tokens = tokens_of_cell(model.levels)
+    if wish.tokens is not None:
+        return ratecontrol.plan_for_tokens(wish.tokens, outlook, tokens)
+    if wish.bits is not None:
+        return ratecontrol.plan_for_bits(wish.bits, outlook)
+    assert wish.quality is not None
+    looks = model.entry.looks
+    price = ratecontrol.target_price(wish.quality, looks, outlook)
+    if effort < 2 or not looks[0][0] <= wish.quality <= looks[-1][0]:
+        return ratecontrol.plan_for_price(price, outlook, tokens)
+    error = ratecontrol.error_of_quality(wish.quality, looks)
+    return efforts.mended(studio, outlook, error, lambda price: ratecontrol.plan_for_price(price, outlook, tokens))
+
+
+def _keep(wish: Wish, outlook: Outlook, model: Model) -> float:
+    """Levels, if all cells had the same."""
+    if wish.tokens is not None:
+        each = wish.tokens / outlook.prices[0].size
+        return float(np.interp(each, tokens_of_cell(model.levels), np.arange(1, len(model.levels) + 1)))
+    if wish.bits is not None:
+        return ratecontrol.keep_for_bits(wish.bits, outlook)
+    assert wish.quality is not None
+    return ratecontrol.keep_for_price(ratecontrol.target_price(wish.quality, model.entry.looks, outlook), outlook)
+
+
+def tokens_of_cell(levels: tuple[LevelShape, ...]) -> list[int]:
+    """Tokens of one cell after 1, 2, ... levels."""
+    return [int(n) for n in np.cumsum([(CELL // level.stride) ** 2 for level in levels])]

@@ -1,0 +1,74 @@
+"""`ltokc train-halting`: the halting head of a finished model; needs the `train` extra (torch)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ltokc.commands.report import LOUD
+from ltokc.errors import ModelError, UsageError
+
+folder = click.Path(exists=True, file_okay=False, path_type=Path)
+path = click.Path(file_okay=False, path_type=Path)
+
+
+@click.command("train-halting")
+@click.argument("model")
+@click.option("--shards", type=folder, required=True, help="Folder with .tar shards of pictures.")
+@click.option("--out", type=path, required=True, help="Folder of the run: labels, halting.safetensors.")
+@click.option("--cache", type=path, help="Folder for the decoded pictures, which runs can share.  [default: OUT/cache]")
+@click.option("--pictures", "count", type=click.IntRange(min=12), default=600, show_default=True, metavar="N",
+              help="Pictures to label.")  # fmt: skip
+@click.option("--held-out", type=click.IntRange(min=0), default=70, show_default=True, metavar="N",
+              help="Last pictures of the shards to leave aside.")  # fmt: skip
+@click.option("--steps", type=click.IntRange(min=1), default=3000, show_default=True, metavar="N", help="Steps of the fit.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the choice of pictures and of the fit.")
+@click.option("-v", "--verbose", count=True, help="-vv shows tracebacks.")
+def train_halting(
+    model: str,
+    shards: Path,
+    out: Path,
+    cache: Path | None,
+    count: int,
+    held_out: int,
+    steps: int,
+    seed: int,
+    verbose: int,
+) -> None:
+    """Fit the halting head of MODEL (name or id) to what its own decodes of training pictures measure.
+
+    Labels take a second or two per picture and are kept in OUT/labels: a run that was interrupted goes on where it
+    was. Copy OUT/halting.safetensors to the model's folder with `python -m ltokc.train.package`.
+
+    \b
+    Example:
+      ltokc train-halting ladder-1 --shards shards --out runs/halting
+    """
+    click.get_current_context().meta[LOUD] = verbose > 1
+    tars = sorted(shards.glob("*.tar"))
+    if not tars:
+        raise UsageError(f"--shards {shards}: no .tar files there")
+    try:
+        import torch  # noqa: F401
+    except ImportError as error:
+        raise ModelError(f'training needs {error.name}, which is not installed: pip install "ltokc[train]"') from error
+    from safetensors.numpy import save_file
+
+    from ltokc.model import open_model
+    from ltokc.train.data import Pictures
+    from ltokc.train.halting import calibrated, label, load_label, save_label
+    from ltokc.train.halting_data import variants
+
+    opened, labels = open_model(model), out / "labels"
+    labels.mkdir(parents=True, exist_ok=True)
+    pictures = Pictures(tars, cache or out / "cache", held_out)
+    for i, rgb in enumerate(variants(pictures, count, seed)):
+        if not (file := labels / f"{i:05d}.npz").exists():
+            save_label(label(opened, opened.runtime(), rgb), file)
+        if i % 50 == 49:
+            click.echo(f"{i + 1} of {count} labelled", err=True)
+    found = [load_label(file) for file in sorted(labels.glob("*.npz"))]
+    tensors, margin = calibrated(found, steps=steps, seed=seed)
+    save_file(tensors, out / "halting.safetensors", {"model": opened.entry.name, "pictures": str(len(found))})
+    click.echo(f"{out / 'halting.safetensors'}: fitted to {len(found)} pictures, errors raised by {margin:.3f}", err=True)

@@ -1,0 +1,108 @@
+"""What `--effort` buys: plans that were looked at before they are written.
+
+Level 0 believes the halting head and gives all cells the same depth.  Level 1 decodes the picture once at the depth that is
+expected and measures every cell, so that the look is hit and cells get levels by gain per bit.  Level 2 does so at several
+depths, counts bits instead of guessing them, and looks at the plan before it is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ltokc import looks, tiling
+from ltokc.bitstream import bits_of_cells
+from ltokc.halting import Outlook
+from ltokc.model import Model
+from ltokc.ratecontrol import Plan, alike, price_of_error
+from ltokc.runtime import Runtime
+from ltokc.ssimulacra2 import LEAST_SIDE, Reference
+
+TOLERANCE = 0.01  # of a look, as a ratio of errors
+ROUNDS = 2  # at most, of looking and mending
+STEPS = (-2, -1, 0, 1, 2)  # depths that level 2 decodes, from the expected one
+LEAST_PRICE = 1e-3
+Picture = np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Studio:
+    """A tokenized picture and what shows it: rgb (H, W, 3) uint8; digits of all levels; advance: called per decode."""
+
+    model: Model
+    runtime: Runtime
+    rgb: Picture
+    digits: list[np.ndarray]
+    advance: Callable[[], None]
+
+    def look(self, plan: Plan) -> looks.Moments:
+        """Decodes a plan's tokens and compares, window by window so that memory stays bounded."""
+        height, width = self.rgb.shape[:2]
+        masks = plan.masks(self.model.levels)
+        kept = [grid * mask[..., None] for grid, mask in zip(self.digits, masks, strict=True)]
+        shape = np.zeros((*plan.depths.shape, *looks.PARTS), np.float32)
+        seen = np.zeros(plan.depths.shape, bool)
+        parts = tiling.parts_of(self.runtime, self.model.levels, self.model.reach, kept, masks, height, width)
+        for left, top, part in parts:
+            h, w = part.shape[:2]
+            if min(h, w) < LEAST_SIDE:
+                continue
+            found = looks.moments(Reference(self.rgb[top : top + h, left : left + w]), part).cells
+            y, x = top // looks.CELL, left // looks.CELL
+            shape[y : y + found.shape[0], x : x + found.shape[1]] = found
+            seen[y : y + found.shape[0], x : x + found.shape[1]] = True
+        self.advance()
+        if not seen.all():
+            shape[~seen] = shape[seen].mean(0)
+        return looks.Moments(shape)
+
+
+def visible(rgb: Picture) -> bool:
+    """Whether a picture is large enough to be compared with."""
+    return min(rgb.shape[:2]) >= LEAST_SIDE
+
+
+def measured(studio: Studio, expected: Outlook, keep: float, effort: int) -> Outlook:
+    """The outlook corrected by what decodes at `keep` levels, and from effort 2 at some more and fewer, really show."""
+    count = len(expected.errors)
+    keeps = sorted({float(min(max(keep + step, 1), count)) for step in (STEPS if effort > 1 else (0,))})
+    head = studio.model.halting
+    assert head is not None
+    shape = expected.prices.shape[1:]
+    off_prices, off_errors = [], []
+    for each in keeps:
+        found = studio.look(alike(each, shape))
+        off_prices.append(np.log(np.maximum(found.prices(head.slopes), LEAST_PRICE) / expected.at(each)))
+        off_errors.append(np.log(max(found.error(), LEAST_PRICE) / expected.error_at(each)))
+    prices, errors = expected.prices.copy(), expected.errors.copy()
+    for k in range(count):
+        i = int(np.clip(np.searchsorted(keeps, k + 1) - 1, 0, max(len(keeps) - 2, 0)))
+        j = min(i + 1, len(keeps) - 1)
+        share = float(np.clip((k + 1 - keeps[i]) / (keeps[j] - keeps[i]), 0, 1)) if j > i else 0.0
+        prices[k] *= np.exp(off_prices[i] * (1 - share) + off_prices[j] * share)
+        errors[k] *= np.exp(off_errors[i] * (1 - share) + off_errors[j] * share)
+    bits = bits_of_cells(studio.model.prior, studio.digits).cumsum(0) if effort > 1 else expected.bits
+    return Outlook(np.minimum.accumulate(errors), np.minimum.accumulate(prices), bits)
+
+
+def mended(studio: Studio, outlook: Outlook, error: float, plan_for: Callable[[float], Plan]) -> Plan:
+    """The plan that shows nearest to this error.  plan_for(price) makes plans."""
+    price = price_of_error(error, outlook)
+    best, least, tried = None, np.inf, set()
+    for _ in range(ROUNDS):
+        plan = plan_for(price)
+        key = (plan.keep, plan.left_out, plan.depths.tobytes())
+        if key in tried:
+            break
+        tried.add(key)
+        found = studio.look(plan).error()
+        miss = np.log(found / error)
+        if abs(miss) < least:
+            best, least = plan, abs(miss)
+        if least < np.log1p(TOLERANCE):
+            break
+        price *= np.exp(-miss)
+    assert best is not None
+    return best
