@@ -16,6 +16,7 @@ from ltokc.prior import LevelShape
 from ltokc.ratecontrol import Plan
 
 CELL = 64
+MIXED_FROM = 5.0  # levels: at fewer, prices, which are slopes at a finer depth, say too little of the look
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,10 @@ def foresee(studio: Studio, wish: Wish, effort: int) -> Outlook | None:
     outlook = model.halting.outlook(studio.digits, studio.rgb)
     if effort < 1 or not efforts.visible(studio.rgb):
         return outlook
-    return efforts.measured(studio, outlook, _keep(wish, outlook, model), effort)
+    keep = _keep(wish, outlook, model)
+    if keep in (1.0, float(len(model.levels))):  # nothing to choose
+        return outlook
+    return efforts.measured(studio, outlook, keep, effort)
 
 
 def allocate(studio: Studio, wish: Wish, effort: int, outlook: Outlook | None) -> Plan:
@@ -50,8 +54,8 @@ def allocate(studio: Studio, wish: Wish, effort: int, outlook: Outlook | None) -
     if outlook is None:
         keep = float(len(model.levels)) if wish.quality is None else model.keep_of_quality(wish.quality)
         return ratecontrol.alike(keep, shape)
-    if effort < 1 or not see:
-        keep = _keep(wish, outlook, model)
+    keep = _keep(wish, outlook, model)
+    if effort < 1 or not see or keep < MIXED_FROM:
         return ratecontrol.alike(keep if wish.quality is not None else math.ceil(keep), shape)
     tokens = tokens_of_cell(model.levels)
     if wish.tokens is not None:

@@ -26,7 +26,6 @@ COMMANDS = {  # name -> module in ltokc.commands; the order of the help
     "encode": "encode", "decode": "decode", "info": "inspect", "verify": "inspect", "trim": "inspect",
     "tokens": "inspect", "batch": "batch", "compare": "compare", "thumbnail": "thumbnail", "models": "models",
     "train": "train", "train-halting": "train_halting",
-    "train-halting": "train_halting",
 }  # fmt: skip
 INTERRUPTED = 130
 

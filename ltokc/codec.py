@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Box = tuple[int, int, int, int]
 DEFAULT_QUALITY = 0.6
-DEFAULT_EFFORT = 0
+DEFAULT_EFFORT = 1
 ONE_SEGMENT_CELLS = 1024  # pictures of up to so many cells (2048x2048 px) are one segment; larger ones are cut up
 SEGMENT_CELLS = 16  # side of a segment then
 SIZE_ROUNDS = 4  # plans tried for a wanted size
