@@ -72,7 +72,8 @@ def measure(model: Model, rgb: Array, efforts: tuple[int, ...], steps: Array) ->
             plan = bench.plan(float(quality), effort)
             row = {"effort": effort, "q": float(quality)} | bench.show(plan)
             if quality in TARGETS:
-                row |= {"ms_ssim": _similarity(bench, plan), "mixed": plan.keep is None, "cells": _cells(bench, plan, effort)}
+                row |= {"ms_ssim": _similarity(bench, plan), "mixed": plan.keep is None}
+                row["cells"] = _cells(bench, plan, effort)
             rows.append(row)
     return {"pixels": rgb.shape[0] * rgb.shape[1], "curve": curve, "rows": rows}
 
@@ -111,6 +112,11 @@ def at_equal(curve: list[dict[str, Any]], name: str, value: float) -> float:
     return float(np.exp(np.interp(-np.log(value) if name == "error" else value, rising, np.log(_sizes(curve)))))
 
 
+def _between(curve: list[dict[str, Any]], place: float, name: str) -> float:
+    """`bytes` or `error` at a place of the curve, a fraction for a place between two."""
+    return float(np.exp(np.interp(place, range(len(curve)), np.log([row[name] for row in curve]))))
+
+
 def _sizes(curve: list[dict[str, Any]]) -> Array:
     return np.array([row["bytes"] for row in curve], float)
 
@@ -139,19 +145,16 @@ def _row(each: dict[str, Any], effort: int, quality: float) -> dict[str, Any]:
 
 
 def worth_of_pictures(found: dict[str, Any], effort: int) -> list[dict[str, float]]:
-    """A depth for each picture against the same for all, at the same bytes in all: spread and worst tenth, in points."""
+    """A depth for each picture against the same for all, at the same bytes in all: points, spread and worst tenth."""
     out = []
     for quality in TARGETS:
         rows = [_row(each, effort, quality) for each in found.values()]
         total, low, high = sum(r["bytes"] for r in rows), 0.0, float(len(next(iter(found.values()))["curve"]) - 1)
         for _ in range(40):
             middle = (low + high) / 2
-            size = sum(np.exp(np.interp(middle, range(len(e["curve"])), np.log(_sizes(e["curve"])))) for e in found.values())
+            size = sum(_between(e["curve"], middle, "bytes") for e in found.values())
             low, high = (middle, high) if size < total else (low, middle)
-        same = [
-            points(float(np.exp(np.interp(high, range(len(e["curve"])), [np.log(r["error"]) for r in e["curve"]]))))
-            for e in found.values()
-        ]
+        same = [points(_between(e["curve"], high, "error")) for e in found.values()]
         ours = [r["points"] for r in rows]
         tenth = max(1, len(rows) // 10)
         out.append(
@@ -174,15 +177,18 @@ def worth_of_cells(found: dict[str, Any], effort: int) -> list[dict[str, float]]
         record: dict[str, float] = {"q": quality, "mixed": float(np.mean([r["mixed"] for _, r in pairs]))}
         for name in ("error", "ms_ssim"):
             gains = np.array([r["bytes"] / at_equal(curve, name, r[name]) - 1 for curve, r in pairs])
-            record |= {name: float(gains.mean()), f"{name}_best": float(gains.min()), f"{name}_worst": float(gains.max())}
+            record |= {name: float(gains.mean()), f"{name}_best": float(gains.min())}
+            record[f"{name}_worst"] = float(gains.max())
         out.append(record)
     return out
 
 
 def monotone(found: dict[str, Any], effort: int) -> dict[str, Any]:
     """Falls of the bytes of any picture, and of the mean points, from one quality to the next."""
-    rows = {name: sorted((r for r in e["rows"] if r["effort"] == effort), key=lambda r: r["q"]) for name, e in found.items()}
-    rows = {name: [r for r in each if abs(r["q"] * 20 - round(r["q"] * 20)) < 1e-6] for name, each in rows.items()}
+    rows = {
+        name: [r for r in each["rows"] if r["effort"] == effort and abs(r["q"] * 20 - round(r["q"] * 20)) < 1e-6]
+        for name, each in found.items()
+    }
     falls = [
         f"{name} {a['q']:.2f} to {b['q']:.2f}: {a['bytes']} to {b['bytes']}"
         for name, each in rows.items()
@@ -216,7 +222,8 @@ def time_of(model: Model, rgb: Array, repeats: int) -> dict[str, float]:
             if i:
                 seconds[name].append(time.perf_counter() - start)
     base = float(np.median(seconds["without"]))
-    return {"seconds_without": base} | {f"ratio_effort_{e}": float(np.median(seconds[e])) / base for e in ("0", "1", "2")}
+    ratios = {f"ratio_effort_{effort}": float(np.median(seconds[effort])) / base for effort in ("0", "1", "2")}
+    return {"seconds_without": base} | ratios
 
 
 def ordered(model: Model, named: Iterator[tuple[str, Array]], efforts: tuple[int, ...]) -> dict[str, Any]:
@@ -245,7 +252,7 @@ def made_up() -> Iterator[tuple[str, Array]]:
     yield "slope", slope.astype(np.uint8)
     page = Image.new("RGB", (512, 512), "white")
     draw, font = ImageDraw.Draw(page), ImageFont.load_default(16)
-    words = "the quick brown fox jumps over a lazy dog while five boxing wizards watch it go by".split()
+    words = ("quick", "brown", "fox", "jumps", "over", "lazy", "dog", "while", "boxing", "wizards", "watch", "it")
     for y in range(8, 500, 22):
         draw.text((10, y), " ".join(rng.choice(words, 9)), fill="black", font=font)
     yield "page of text", np.asarray(page)
@@ -262,7 +269,9 @@ def held_out(shards: Path, cache: Path, kept: int, count: int) -> dict[str, Arra
 
 @click.command()
 @click.option("--images", type=click.Path(exists=True, path_type=Path), required=True, help="Folder of pictures.")
-@click.option("--shards", type=click.Path(exists=True, path_type=Path), help="Shards whose held-out pictures are used too.")
+@click.option(
+    "--shards", type=click.Path(exists=True, path_type=Path), help="Use held-out pictures of these shards too."
+)
 @click.option("--cache", type=click.Path(path_type=Path), help="Folder for their decoded pictures.")
 @click.option("--held-out", "kept", default=70, show_default=True, help="Pictures that training left aside.")
 @click.option("--count", default=50, show_default=True, help="How many of these to use.")

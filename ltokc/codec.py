@@ -5,6 +5,7 @@ numpy, Pillow and the runtimes are imported by the verbs that need them, so that
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -69,7 +70,7 @@ def encode(
     of the whole file; a target is met from below.  Where even the smallest file is larger than the target, that file is
     returned, or with `strict` UsageError raised.
     metadata: which of "exif", "icc", "xmp" to keep; alpha: "keep", "drop" or "blend" (with white).
-    effort: 0 to 9, see `ltokc.effort`.  progress: called with (steps done, steps in all) on the way; what it
+    effort: 0 to 2, see `ltokc.effort`.  progress: called with (steps done, steps in all) on the way; what it
     raises ends the work.  Raises FormatError, LimitError, ModelError, UsageError.
     """
     from ltokc import imageio
@@ -82,6 +83,8 @@ def encode(
         raise UsageError(f"one rate control at a time, not {' and '.join(given)}")
     if quality is not None and not 0 <= quality <= 1:
         raise UsageError(f"quality is 0 to 1, not {quality:g}")
+    if effort not in (0, 1, 2):
+        raise UsageError(f"effort is 0, 1 or 2, not {effort!r}")
     picture = image if isinstance(image, imageio.Picture) else imageio.load(image, limit_pixels=limit_pixels)
     opened = open_model(model)
     chunks = _side_chunks(picture, metadata, alpha)
@@ -288,16 +291,17 @@ def _writers(studio: Studio, plan: Plan, boxes: list[Box]) -> list[SegmentWriter
     """One writer per segment, of the tokens that the plan's depths keep."""
     from ltokc.bitstream import SegmentWriter, full_masks
 
-    lean = len(boxes) > 1  # one segment is small enough to keep its counts
+    model, lean = studio.model, len(boxes) > 1  # one segment is small enough to keep its counts
     if plan.keep is not None:
-        return [SegmentWriter(studio.model.prior, _cut_out(studio.model, studio.digits, box), lean=lean) for box in boxes]
-    masks = full_masks(studio.model.levels, *plan.depths.shape, plan.depths)
+        return [SegmentWriter(model.prior, _cut_out(model, studio.digits, box), lean=lean) for box in boxes]
+    rows, columns = plan.depths.shape
+    masks = full_masks(model.levels, rows, columns, plan.depths)
     digits = [grid * mask[..., None] for grid, mask in zip(studio.digits, masks, strict=True)]
     out = []
     for x, y, columns, rows in boxes:
         depths = plan.depths[y : y + rows, x : x + columns]
-        parts = _cut_out(studio.model, digits, (x, y, columns, rows))
-        out.append(SegmentWriter(studio.model.prior, parts, depths, lean=lean))
+        parts = _cut_out(model, digits, (x, y, columns, rows))
+        out.append(SegmentWriter(model.prior, parts, depths, lean=lean))
     return out
 
 
@@ -353,22 +357,23 @@ def _sized(ltk: Ltk, studio: Studio, boxes: list[Box], size: int, strict: bool, 
     from ltokc.ratecontrol import alike
 
     fixed = 24 + 8 * len(boxes) + sum(len(chunk.data) + 12 for chunk in ltk.chunks)
-    budget = bits = 8.0 * max(size - fixed, 1)
+    bits = 8.0 * max(size - fixed, 1)
     outlook = foresee(studio, Wish(bits=bits), effort)
+    deepest = alike(len(studio.model.levels), allocate(studio, Wish(bits=bits), effort, outlook).depths.shape)
+    best, least = deepest, math.inf  # of the plans that fill the size the one with the fewest bytes to cut off
     for _ in range(SIZE_ROUNDS):
         plan = allocate(studio, Wish(bits=bits), effort, outlook)
         writers = _writers(studio, plan, boxes)
-        if len(_written(ltk, writers, [0] * len(writers))) > size and plan.keep is None:  # no room for a depth map
-            writers = _writers(studio, alike(int(plan.depths.max()), plan.depths.shape), boxes)
-        if plan.keep == len(studio.model.levels):
+        empty = len(_written(ltk, writers, [0] * len(writers)))
+        if empty > size and plan.keep is None:  # no room for a depth map
             break
-        excess = sum(writer.bits(writer.total) for writer in writers) / budget
-        if plan.keep is None and 1 <= excess <= 1 + SPARE:
+        ratio = (empty + sum(writer.bits(writer.total) for writer in writers) / 8) / size
+        if 1 <= ratio < least:
+            best, least = plan, ratio
+        if 1 <= ratio <= 1 + SPARE or (plan.keep is not None and ratio >= 1) or plan.keep == len(studio.model.levels):
             break
-        if plan.keep is not None and excess >= 1:
-            break
-        bits *= (1 + SPARE / 2) / excess
-    return _fitted(ltk, writers, size, strict)
+        bits *= (1 + SPARE / 2) / ratio
+    return _fitted(ltk, _writers(studio, best, boxes), size, strict)
 
 
 def _fitted(ltk: Ltk, writers: list[SegmentWriter], size: int, strict: bool) -> bytes:
@@ -431,7 +436,11 @@ def _levels_for(reduce: int, levels: int) -> int:
 
 
 def _read_tokens(
-    model: Model, ltk: Ltk, limit: int | None, needed: Needed | None = None, steps: Steps | None = None,
+    model: Model,
+    ltk: Ltk,
+    limit: int | None,
+    needed: Needed | None = None,
+    steps: Steps | None = None,
     stop: int | None = None,
 ) -> TokenArrays:
     """The tokens of the segments that are needed, None for all; the grids begin at `needed.origin`.

@@ -1,8 +1,8 @@
 """What `--effort` buys: plans that were looked at before they are written.
 
-Level 0 believes the halting head and gives all cells the same depth.  Level 1 decodes the picture once at the depth that is
-expected and measures every cell, so that the look is hit and cells get levels by gain per bit.  Level 2 does so at several
-depths, counts bits instead of guessing them, and looks at the plan before it is written.
+Level 0 believes the halting head and gives all cells the same depth.  Level 1 decodes the picture once at the depth
+that is expected and measures every cell, so that the look is hit and cells get levels by gain per bit.  Level 2 does so
+at several depths, counts bits instead of guessing them, and looks at the plan before it is written.
 """
 
 from __future__ import annotations

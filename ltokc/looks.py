@@ -1,8 +1,8 @@
 """How a decoded picture looks, as a whole and cell by cell: SSIMULACRA2 taken apart into 64x64 cells.
 
 SSIMULACRA2's error is a weighted sum of norms of maps, means and fourth-power norms.  Near one point it is linear in
-what every cell adds to the means of the maps and of their fourth powers: those parts are a cell's *price*.  The point is
-one for all pictures (`slopes`), so that prices add up and mean the same everywhere; a picture's *error* is exact.
+what every cell adds to the means of the maps and of their fourth powers: those parts are a cell's *price*.  The point
+is one for all pictures (`slopes`), so that prices add up and mean the same everywhere; a picture's *error* is exact.
 """
 
 from __future__ import annotations

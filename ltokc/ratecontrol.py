@@ -4,14 +4,14 @@ Cells get levels by gain per bit: depths minimise the sum of prices plus a multi
 (Shoham and Gersho 1988).  Prices and bits are the halting head's (`ltokc.halting`) or measured ones.  A wanted look
 fixes the sum of prices, a wanted size the sum of bits; either way the depths of all cells rise together.
 
-`-q` is a look: a model's table has (quality, error) pairs, errors falling evenly on a logarithmic scale.  Below its first
-quality the target rises to what one level gives at q = 0, above the last it falls to what all levels give at q = 1.
+`-q` is a look: a model's table has (quality, error) pairs, between which logarithms of errors are interpolated.  Below
+its first quality the target rises to what one level gives at q = 0, above the last it falls to what all give at q = 1.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,7 +37,8 @@ class Plan:
 
     def masks(self, levels: Sequence[LevelShape]) -> Masks:
         """Positions whose tokens are sent, of the picture as one segment: per level bool (rows * s, columns * s)."""
-        masks = full_masks(levels, *self.depths.shape, self.depths)
+        rows, columns = self.depths.shape
+        masks = full_masks(levels, rows, columns, self.depths)
         if self.keep is not None:
             left = tokens_of_keep(self.keep, [int(mask.sum()) for mask in masks])
         else:
@@ -81,9 +82,9 @@ def price_of_error(error: float, outlook: Outlook) -> float:
 def keep_for_price(price: float, outlook: Outlook) -> float:
     """Levels that all cells need for a mean price of at most this, 1 to all, a fraction for a part of one."""
     means = outlook.prices.mean((1, 2))
-    if price >= means[0]:
+    if price >= means[0] * (1 - 1e-9):
         return 1.0
-    if price <= means[-1]:
+    if price <= means[-1] * (1 + 1e-9):
         return float(len(means))
     level = int(np.searchsorted(-means, -price))  # the first that reaches it
     return level + 1 - _share(means[level - 1], means[level], price)
@@ -126,7 +127,7 @@ def plan_for_tokens(tokens: int, outlook: Outlook, of_cell: Sequence[int]) -> Pl
     return Plan(fine) if fine.min() < fine.max() else alike(int(fine.max()), fine.shape)
 
 
-def _search(outlook: Outlook, enough) -> tuple[Depths, Depths]:  # noqa: ANN001
+def _search(outlook: Outlook, enough: Callable[[Depths], bool]) -> tuple[Depths, Depths]:
     """The two neighbouring choices of the multiplier's, the finer of which is `enough`."""
     low, high = -60.0, 60.0  # logarithm of the multiplier: everything, one level
     while high - low > 1e-6:

@@ -1,8 +1,9 @@
 """SSIMULACRA2 2.1 (Sneyers, Cloudinary 2022/2023) with numpy alone: how alike two pictures look, in points.
 
-100 is equal, 90 near lossless, 70 good, 50 medium, 30 low, under 0 bad.  Constants and weights are the published ones of
-the reference program (libjxl, tools/ssimulacra2.cc); so is the blur, the truncated-cosine approximation of a Gaussian
-of Charalampidis 2016 with zeros beyond every border.  Arithmetic is float32, blurs are products with banded matrices.
+100 is equal, 90 near lossless, 70 good, 50 medium, 30 low, under 0 bad.  Constants and weights are the published ones
+of the reference program (libjxl, tools/ssimulacra2.cc); so is the blur, the truncated-cosine approximation of a
+Gaussian of Charalampidis 2016 with zeros beyond every border.  Arithmetic is float32, blurs are products with banded
+matrices.
 """
 
 from __future__ import annotations
@@ -80,10 +81,15 @@ def to_linear(rgb: npt.NDArray[np.uint8]) -> Array:
 
 def to_xyb(linear: Array) -> Array:
     """Linear RGB (3, H, W) to the metric's positive XYB, same shape."""
-    mixed = np.tensordot(_OPSIN, linear, 1) + _BIAS
-    mixed = np.cbrt(np.maximum(mixed, 0, out=mixed)) - np.cbrt(_BIAS)
+    mixed: Array = np.tensordot(_OPSIN, linear, 1).astype(np.float32)
+    mixed += _BIAS
+    np.cbrt(np.maximum(mixed, 0, out=mixed), out=mixed)
+    mixed -= np.cbrt(_BIAS)
     y = 0.5 * (mixed[0] + mixed[1])
-    return np.stack([7 * (mixed[0] - mixed[1]) + np.float32(0.42), y + np.float32(0.01), mixed[2] - y + np.float32(0.55)])
+    out: Array = np.empty_like(mixed)
+    out[0], out[1], out[2] = 7 * (mixed[0] - mixed[1]) + np.float32(0.42), y + np.float32(0.01), mixed[2] - y
+    out[2] += np.float32(0.55)
+    return out
 
 
 def halve(linear: Array) -> Array:
@@ -91,7 +97,9 @@ def halve(linear: Array) -> Array:
     h, w = linear.shape[1:]
     if h % 2 or w % 2:
         linear = np.pad(linear, ((0, 0), (0, h % 2), (0, w % 2)), "edge")
-    return (linear[:, ::2, ::2] + linear[:, 1::2, ::2] + linear[:, ::2, 1::2] + linear[:, 1::2, 1::2]) / 4
+    quarters: Array = linear[:, ::2, ::2] + linear[:, 1::2, ::2] + linear[:, ::2, 1::2] + linear[:, 1::2, 1::2]
+    quarters *= np.float32(0.25)
+    return quarters
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +113,8 @@ class Scale:
 
 def scales(rgb: npt.NDArray[np.uint8]) -> list[Scale]:
     """A picture (H, W, 3) at scales 1, 1/2, ... 1/32, as far as its sides are 8 or more."""
-    linear, out = to_linear(rgb), []
+    linear = to_linear(rgb)
+    out: list[Scale] = []
     while len(out) < SCALES and min(linear.shape[1:]) >= LEAST_SIDE:
         xyb = to_xyb(linear)
         mean = blur(xyb)

@@ -129,7 +129,8 @@ def _entry(item: dict[str, Any]) -> ModelEntry:
     if list(entry.quality) != sorted(entry.quality):
         raise ValueError(f"quality of {entry.name!r} must rise")
     errors = [error for _, error in entry.looks]
-    if list(entry.looks) != sorted(entry.looks) or errors != sorted(errors, reverse=True) or min(errors, default=1) <= 0:
+    falling = errors == sorted(errors, reverse=True) and min(errors, default=1) > 0
+    if list(entry.looks) != sorted(entry.looks) or not falling:
         raise ValueError(f"looks of {entry.name!r} must rise in quality and fall in error")
     if any(not 0 < quality < 1 for quality, _ in entry.looks):
         raise ValueError(f"looks of {entry.name!r} must lie between 0 and 1")

@@ -43,21 +43,28 @@ def is_prefix(part: bytes, whole: bytes) -> bool:
     )
 
 
-def test_more_quality_is_more_bytes(picture: np.ndarray, best: bytes) -> None:
-    files = [ltokc.encode(picture, quality) for quality in np.linspace(0, 1, 9)]
+@pytest.mark.parametrize("effort", [0, 1])
+def test_more_quality_is_more_bytes(picture: np.ndarray, best: bytes, effort: int) -> None:
+    files = [ltokc.encode(picture, quality, effort=effort) for quality in np.linspace(0, 1, 9)]
     sizes = [len(data) for data in files]
     assert sizes == sorted(sizes) and sizes[0] < sizes[4] < sizes[-1]
     assert files[-1] == best and all(is_prefix(data, best) for data in files)
-    assert ltokc.encode(picture) == ltokc.encode(picture, codec.DEFAULT_QUALITY)
+
+
+def test_the_defaults(picture: np.ndarray) -> None:
+    assert ltokc.encode(picture) == ltokc.encode(picture, codec.DEFAULT_QUALITY, effort=codec.DEFAULT_EFFORT)
 
 
 @pytest.mark.parametrize("tokens", [0, 1, 11, 12, 13, 400, 1000, 10**9])
 def test_tokens(picture: np.ndarray, best: bytes, tokens: int) -> None:
-    data = ltokc.encode(picture, tokens=tokens)
     total = ltokc.info(best).tokens
-    assert ltokc.info(data).tokens == ltokc.tokens(data).count == min(tokens, total)
+    for effort in (0, 1):
+        data = ltokc.encode(picture, tokens=tokens, effort=effort)
+        assert ltokc.info(data).tokens == ltokc.tokens(data).count == min(tokens, total)
+        assert is_prefix(data, best)
+        ltokc.verify(data)
+    data = ltokc.encode(picture, tokens=tokens, effort=0)
     assert ltokc.trim(best, tokens=tokens) == data
-    ltokc.verify(data)
     wanted = np.asarray(ltokc.decode(data))
     assert (np.asarray(ltokc.decode(best, tokens=tokens)) == wanted).all()
 
@@ -65,11 +72,15 @@ def test_tokens(picture: np.ndarray, best: bytes, tokens: int) -> None:
 @pytest.mark.parametrize("size", SIZES)
 def test_a_target_is_met_from_below(picture: np.ndarray, best: bytes, size: int) -> None:
     assert max(SIZES) < len(best)
-    data = ltokc.encode(picture, target_size=size, strict=True)
-    assert len(data) <= size
-    assert size <= 500 or len(data) >= 0.98 * size
-    assert data == ltokc.encode(picture, target_size=size) == ltokc.trim(best, target_size=size)
-    ltokc.verify(data)
+    for effort in (0, 1, 2):
+        data = ltokc.encode(picture, target_size=size, strict=True, effort=effort)
+        assert len(data) <= size
+        assert size <= 500 or len(data) >= 0.98 * size
+        assert data == ltokc.encode(picture, target_size=size, effort=effort)
+        assert is_prefix(data, best)
+        ltokc.verify(data)
+    data = ltokc.encode(picture, target_size=size, effort=0)
+    assert data == ltokc.trim(best, target_size=size)
 
 
 def test_a_target_above_the_best_file_gives_the_best_file(picture: np.ndarray, best: bytes) -> None:
@@ -121,16 +132,17 @@ def test_segments_share_the_rate(in_segments: np.ndarray) -> None:
     assert ltokc.info(whole).segments == 4
     before = 0
     for tokens in (0, 1, 90, 777, 5000):
-        data = ltokc.encode(in_segments, tokens=tokens)
+        data = ltokc.encode(in_segments, tokens=tokens, effort=0)
         got = ltokc.info(data).tokens
         assert 0.95 * tokens - 4 <= got <= tokens and before <= got
         assert ltokc.trim(whole, tokens=tokens) == data
         before = got
     for size in (700, 2500, 9000):
-        data = ltokc.encode(in_segments, target_size=size)
-        assert 0.98 * size <= len(data) <= size
-        assert is_prefix(data, whole)
-        assert ltokc.trim(whole, target_size=size) == data
+        for effort in (0, 1):
+            data = ltokc.encode(in_segments, target_size=size, effort=effort)
+            assert 0.98 * size <= len(data) <= size
+            assert is_prefix(data, whole)
+        assert ltokc.trim(whole, target_size=size) == ltokc.encode(in_segments, target_size=size, effort=0)
 
 
 def test_decoding_some_tokens_of_segments_takes_no_more(

@@ -72,7 +72,7 @@ def encode_one(job: Job, load: dict[str, Any], how: dict[str, Any], bars: bool =
 @click.option("--target-size", type=options.Size(), help="File size to aim for: 800, 2k, 2kB, 1.5M.")
 @click.option("--target-bpp", type=options.Density(), help="Bits per pixel of the whole file to aim for.")
 @click.option("--strict", is_flag=True, help="Never exceed the target.")
-@click.option("-e", "--effort", type=click.IntRange(0, 9), metavar="0..9", help="Time spent on a better file.")
+@options.effort
 @click.option("-m", "--model", metavar="NAME", help="Model by name or id; see `ltokc models`.")
 @click.option("--metadata", type=Metadata(), metavar="KINDS", default="none", show_default=True,
               help="Metadata to keep: none, all, or some of exif,icc,xmp.")  # fmt: skip

@@ -22,7 +22,8 @@ path = click.Path(file_okay=False, path_type=Path)
               help="Pictures to label.")  # fmt: skip
 @click.option("--held-out", type=click.IntRange(min=0), default=70, show_default=True, metavar="N",
               help="Last pictures of the shards to leave aside.")  # fmt: skip
-@click.option("--steps", type=click.IntRange(min=1), default=3000, show_default=True, metavar="N", help="Steps of the fit.")
+@click.option("--steps", type=click.IntRange(min=1), default=3000, show_default=True, metavar="N",
+              help="Steps of the fit.")  # fmt: skip
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the choice of pictures and of the fit.")
 @click.option("-v", "--verbose", count=True, help="-vv shows tracebacks.")
 def train_halting(
@@ -39,10 +40,10 @@ def train_halting(
     """Fit the halting head of MODEL (name or id) to what its own decodes of training pictures measure.
 
     Labels take a second or two per picture and are kept in OUT/labels: a run that was interrupted goes on where it
-    was. Copy OUT/halting.safetensors to the model's folder with `python -m ltokc.train.package`.
+    was. `ltokc.train.package.add_halting` puts OUT/halting.safetensors into the model's folder.
 
     \b
-    Example:
+    Examples:
       ltokc train-halting ladder-1 --shards shards --out runs/halting
     """
     click.get_current_context().meta[LOUD] = verbose > 1
@@ -71,4 +72,5 @@ def train_halting(
     found = [load_label(file) for file in sorted(labels.glob("*.npz"))]
     tensors, margin = calibrated(found, steps=steps, seed=seed)
     save_file(tensors, out / "halting.safetensors", {"model": opened.entry.name, "pictures": str(len(found))})
-    click.echo(f"{out / 'halting.safetensors'}: fitted to {len(found)} pictures, errors raised by {margin:.3f}", err=True)
+    done = out / "halting.safetensors"
+    click.echo(f"{done}: fitted to {len(found)} pictures, errors raised by {margin:.3f}", err=True)

@@ -90,5 +90,3 @@ def _crop(picture: Picture, rng: np.random.Generator) -> Picture:
     h, w = (max(CELL, min(LARGEST, side) // CELL * CELL) for side in picture.shape[:2])
     y, x = (int(rng.integers(max(side - n, 0) + 1)) for side, n in zip(picture.shape[:2], (h, w), strict=True))
     return np.ascontiguousarray(picture[y : y + h, x : x + w])
-
-
