@@ -18,57 +18,23 @@ from typing import Any
 
 import click
 import numpy as np
-from ssimulacra2 import ssimulacra2 as package
 
 from bench.environment import environment, write_report
 from bench.run import load_rgb, pictures
-from ltokc import tiling
-from ltokc.bitstream import SegmentWriter, full_masks
-from ltokc.compare import ssimulacra2
+from ltokc import looks, tiling
+from ltokc.bitstream import SegmentWriter, bits_of_cells, full_masks
 from ltokc.metrics import ms_ssim
 from ltokc.model import Model, open_model
+from ltokc.ssimulacra2 import Reference
 
 CELL = 64
 Array = np.ndarray[Any, Any]
 
 
-def weights() -> Array:
-    """The metric's weights, (6 scales, 3 channels, 3 maps: structure, new edges, lost edges, 2 norms)."""
-    return np.asarray(package.weights).reshape(3, 6, 2, 3).transpose(1, 0, 3, 2)
-
-
-def maps(a: Any, b: Any) -> list[Array]:
-    """Structural difference, new edges, lost edges of two `_Scale`s, each (H, W, 3)."""
-    covariance = ssimulacra2._blur(a.xyb * b.xyb) - a.mean * b.mean
-    variances = (a.square - a.mean * a.mean) + (b.square - b.mean * b.mean)
-    likeness = (1 - (a.mean - b.mean) ** 2) * (2 * covariance + package.kC2) / (variances + package.kC2)
-    edges = (1 + np.abs(b.xyb - b.mean)) / (1 + np.abs(a.xyb - a.mean)) - 1
-    found = (np.maximum(1 - likeness, 0), np.maximum(edges, 0), np.maximum(-edges, 0))
-    return [each.transpose(1, 0, 2) for each in found]  # the scales lie on their side (ltokc.compare.ssimulacra2)
-
-
-def cell_norms(reference: ssimulacra2.Reference, rgb: Array) -> Array:
-    """Means of every map and its fourth power in each cell: (rows, columns, scales, 3 channels, 3 maps, 2).
-
-    Sides of the picture must be multiples of 64.
-    """
-    rows, columns = (side // CELL for side in rgb.shape[:2])
-    out = np.zeros((rows, columns, len(reference.scales), 3, 3, 2))
-    for i, (a, b) in enumerate(zip(reference.scales, ssimulacra2._scales(rgb), strict=True)):
-        side = CELL >> i
-        for j, each in enumerate(maps(a, b)):
-            for n, values in enumerate((each, each**4)):
-                out[:, :, i, :, j, n] = values.reshape(rows, side, columns, side, 3).mean((1, 3))
-    return out
-
-
-def prices(norms: Array, shared: int) -> Array:
+def prices(moments: Sequence[looks.Moments], shared: int) -> Array:
     """What each cell adds to the metric's sum, linearised where all have depth `shared`: (depths, rows, columns)."""
-    mean = norms[shared].mean((0, 1))
-    slope = weights()[: mean.shape[0]].copy()
-    slope[..., 1] *= 0.25 * np.maximum(mean[..., 1], 1e-9) ** -0.75
-    cells = norms.shape[1] * norms.shape[2]
-    return (norms * slope).sum((3, 4, 5, 6)) / cells
+    slopes = looks.slopes_at(moments[shared].norms())
+    return np.stack([each.prices(slopes) for each in moments])
 
 
 def best_depths(price: Array, bits: Array, budget: float, low: int, high: int) -> Array:
@@ -83,31 +49,13 @@ def best_depths(price: Array, bits: Array, budget: float, low: int, high: int) -
     return np.asarray(allowed[(price[allowed] + 2.0**most * bits[allowed]).argmin(0)])
 
 
-def bits_of_cells(model: Model, digits: list[Array], rows: int, columns: int) -> Array:
-    """Bits of every cell when it keeps 0, 1, ... levels and so do all others: (levels + 1, rows, columns)."""
-    out = np.zeros((len(model.levels) + 1, rows, columns))
-    state = model.prior.state(rows, columns)
-    for k, (level, grid) in enumerate(zip(model.levels, digits, strict=True)):
-        state.enter()
-        scale = CELL // level.stride
-        sent = np.ones(grid.shape[:2], bool)
-        costs = np.zeros(sent.size)
-        flat = grid.reshape(-1, level.digits).astype(np.int32) + (level.size - 1) // 2
-        for positions, counts in state.passes(grid, sent):
-            chosen = counts[np.arange(len(counts)), flat[positions].ravel()]
-            costs[positions] = (16 - np.log2(chosen)).reshape(len(positions), level.digits).sum(1)
-        state.absorb(grid, sent)
-        out[k + 1] = out[k] + costs.reshape(rows, scale, columns, scale).sum((1, 3))
-    return out
-
-
 def measure(model: Model, rgb: Array, shared: Sequence[int], span: int) -> list[dict[str, Any]]:
     """A record for each shared depth: what all cells alike need and show, what the oracle does, and the gain."""
     height, width = rgb.shape[:2]
     rows, columns = height // CELL, width // CELL
     runtime, networks = model.runtime(), (model.levels, model.reach)
     digits = tiling.tokenize(runtime, *networks, rgb, full_masks(model.levels, rows, columns))
-    reference = ssimulacra2.Reference(rgb)
+    reference = Reference(rgb)
 
     def show(depths: Array) -> tuple[int, Array]:
         masks = full_masks(model.levels, rows, columns, depths)
@@ -121,17 +69,18 @@ def measure(model: Model, rgb: Array, shared: Sequence[int], span: int) -> list[
             size = len(writer.stream(writer.total))
         return size, tiling.detokenize(runtime, *networks, kept, masks, height, width)
 
-    sizes, norms, scores, likeness = [], [], [], []
+    sizes, moments, scores, likeness = [], [], [], []
     for depth in range(len(model.levels) + 1):
         size, decoded = show(np.full((rows, columns), depth))
         sizes.append(size)
-        norms.append(cell_norms(reference, decoded))
+        moments.append(looks.moments(reference, decoded))
         scores.append(reference.score(decoded))
         likeness.append(ms_ssim(rgb, decoded))
-    bits, out = bits_of_cells(model, digits, rows, columns), []
+    each_level = bits_of_cells(model.prior, digits)
+    bits, out = np.concatenate([np.zeros_like(each_level[:1]), each_level.cumsum(0)]), []
     for depth in shared:
         low, high = max(0, depth - span), min(len(model.levels), depth + span)
-        depths = best_depths(prices(np.stack(norms), depth), bits, bits[depth].sum(), low, high)
+        depths = best_depths(prices(moments, depth), bits, bits[depth].sum(), low, high)
         size, decoded = show(depths)
         record: dict[str, Any] = {"depth": depth, "bytes_alike": sizes[depth], "bytes": size}
         for name, curve, value in (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -81,28 +80,6 @@ def test_a_codec_that_does_not_go_so_low_is_downscaled(picture: Image.Image) -> 
     codec, found = fit("webp", picture, 20)
     assert codec.name == "webp_quarter" and len(found.data) > 20
     assert codec.decode(found.data).size == picture.size
-
-
-def test_ssimulacra2_is_near_the_package_and_falls_with_quality(picture: Image.Image) -> None:
-    package = pytest.importorskip("ssimulacra2")
-    from io import BytesIO
-
-    from ltokc.compare.ssimulacra2 import Reference as Ssimulacra2Reference
-    from ltokc.compare.ssimulacra2 import kernel
-
-    assert kernel().sum() == pytest.approx(1) and np.array_equal(np.round(kernel(), 9), np.round(kernel()[::-1], 9))
-    original = np.asarray(picture)
-    reference = Ssimulacra2Reference(original)
-    assert reference.score(original) == pytest.approx(100)
-    scores = []
-    for quality in (20, 50, 90):
-        data = make_codec("jpeg").encode(picture, quality)
-        decoded, (a, b) = make_codec("jpeg").decode(data), (BytesIO(), BytesIO())
-        picture.save(a, format="PNG")
-        decoded.save(b, format="PNG")
-        scores.append(reference.score(np.asarray(decoded)))
-        assert abs(scores[-1] - package.compute_ssimulacra2(a, b)) < 6
-    assert scores == sorted(scores)
 
 
 def test_metrics_that_cannot_be_had_are_none() -> None:

@@ -43,7 +43,7 @@ class Versus(click.ParamType):
 @click.option("--versus", type=Versus(), metavar="CODECS", default=(),
               help="Rivals searched to the bytes of the first FILE: some of jpeg,webp,avif,jxl.")  # fmt: skip
 @click.option("--metric", type=click.Choice(list(METRICS)),
-              help="What rivals are made equal by.  [default: ssimulacra2 where its package is]")  # fmt: skip
+              help="What rivals are made equal by.  [default: ssimulacra2]")  # fmt: skip
 @click.option("--lpips", metavar="WEIGHTS", help="Also LPIPS, with these weights of SqueezeNet (needs torch).")
 @click.option("--html", metavar="OUT", help="Also write a page to look at them; with --versus it takes longer.")
 @options.limit_pixels
@@ -57,7 +57,7 @@ def compare(
     """Compare files of a picture with the original.
 
     FILEs are .ltk files and pictures of any format that Pillow reads, of the original's size. Bytes, bits per pixel,
-    SSIMULACRA2 (with the extra: pip install "ltokc[compare]"), MS-SSIM and PSNR. --versus adds the best file of each
+    SSIMULACRA2, MS-SSIM and PSNR. --versus adds the best file of each
     rival that is not larger than the first FILE, and says how many bytes it needs to be as good.
 
     \b

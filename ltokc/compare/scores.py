@@ -1,12 +1,10 @@
 """Every metric of a decoded picture against its original: bytes, PSNR, MS-SSIM, LPIPS (SqueezeNet), SSIMULACRA2.
 
-Higher is better for all but LPIPS.  A metric that cannot be had (no weights given, a package that is not installed,
-a picture too small) is None.
+Higher is better for all but LPIPS.  A metric that cannot be had (no weights given, a picture too small) is None.
 """
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -18,13 +16,14 @@ from PIL import Image
 from ltokc.compare.records import Scores
 from ltokc.errors import UsageError
 from ltokc.metrics import MS_SSIM_LEAST_SIDE, bits_per_pixel, ms_ssim, psnr
+from ltokc.ssimulacra2 import LEAST_SIDE
+from ltokc.ssimulacra2 import Reference as Ssimulacra2Reference
 
 METRICS = ("ssimulacra2", "ms_ssim", "psnr", "lpips_squeeze")
 LABELS = {"ssimulacra2": "SSIMULACRA2", "ms_ssim": "MS-SSIM", "psnr": "PSNR", "lpips_squeeze": "LPIPS-SqueezeNet"}
 IN_THE_LOSS = frozenset({"psnr", "ms_ssim", "lpips_squeeze"})  # our networks were trained on these or forms of them
 LOWER_IS_BETTER = frozenset({"lpips_squeeze"})
 LPIPS_LEAST_SIDE = 32
-SSIMULACRA2_LEAST_SIDE = 8
 
 
 class Lpips:
@@ -67,7 +66,7 @@ class Reference:
         self.lpips = lpips if least >= LPIPS_LEAST_SIDE else None
         self.features = self.lpips.features(self.rgb) if self.lpips else []
         self.structural = least >= MS_SSIM_LEAST_SIDE
-        self.ssimulacra2 = _ssimulacra2_reference(self.rgb) if least >= SSIMULACRA2_LEAST_SIDE else None
+        self.ssimulacra2 = Ssimulacra2Reference(self.rgb) if least >= LEAST_SIDE else None
 
     def score_one(self, metric: str, decoded: Image.Image) -> float | None:
         """One metric (a name in METRICS) of a picture of the same size; None where it cannot be had."""
@@ -77,7 +76,7 @@ class Reference:
         if metric == "ms_ssim":
             return ms_ssim(self.rgb, rgb) if self.structural else None
         if metric == "ssimulacra2":
-            return float(self.ssimulacra2.score(rgb)) if self.ssimulacra2 else None
+            return self.ssimulacra2.score(rgb) if self.ssimulacra2 else None
         if metric == "lpips_squeeze":
             return self.lpips.distance(self.lpips.features(rgb), self.features) if self.lpips else None
         raise UsageError(f"no metric '{metric}': there are {', '.join(METRICS)}")
@@ -96,11 +95,3 @@ class Reference:
     def best_metric(self) -> str:
         """The metric that quality is made equal by: SSIMULACRA2 where it can be had, else MS-SSIM, else PSNR."""
         return "ssimulacra2" if self.ssimulacra2 else "ms_ssim" if self.structural else "psnr"
-
-
-def _ssimulacra2_reference(rgb: np.ndarray) -> Any:
-    if any(importlib.util.find_spec(package) is None for package in ("ssimulacra2", "scipy")):
-        return None
-    from ltokc.compare.ssimulacra2 import Reference as Ssimulacra2Reference
-
-    return Ssimulacra2Reference(rgb)
