@@ -20,6 +20,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from bench.environment import environment, write_report
+from bench.held_out import held_out
 from bench.run import load_rgb, pictures
 from ltokc import codec, looks
 from ltokc.allocation import Wish, allocate, foresee
@@ -257,14 +258,6 @@ def made_up() -> Iterator[tuple[str, Array]]:
         draw.text((10, y), " ".join(rng.choice(words, 9)), fill="black", font=font)
     yield "page of text", np.asarray(page)
     yield "noise", rng.integers(0, 256, (512, 512, 3), dtype=np.uint8)
-
-
-def held_out(shards: Path, cache: Path, kept: int, count: int) -> dict[str, Array]:
-    """The first `count` of the last `kept` pictures of the shards, which no training saw."""
-    from ltokc.train.data import Pictures
-
-    found = Pictures(sorted(shards.glob("*.tar")), cache, kept)
-    return {f"held-out {i:02d}": np.ascontiguousarray(found.read(found.held_out[i])) for i in range(count)}
 
 
 @click.command()

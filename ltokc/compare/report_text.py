@@ -186,6 +186,7 @@ def _metrics_text(pictures: Sequence[PictureComparison]) -> str:
     if _has_ours(pictures):
         text += (
             " † marks metrics in the training of ltokc's networks: they minimised squared error (PSNR), a form of "
-            "SSIM, and LPIPS, so these flatter it. SSIMULACRA2 was not in the training."
+            "SSIM, and LPIPS, so these flatter it. SSIMULACRA2 was not in the training, but the encoder decides by it "
+            "how many tokens each place gets, so it may flatter a little too."
         )
     return text
