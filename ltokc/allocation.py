@@ -16,7 +16,7 @@ from ltokc.prior import LevelShape
 from ltokc.ratecontrol import Plan
 
 CELL = 64
-MIXED_FROM = 5.0  # levels: at fewer, prices, which are slopes at a finer depth, say too little of the look
+MIXED = (4.0, 6.0)  # levels between which cells go from all alike to what prices, slopes at a finer depth, say
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Wish:
 
 def decodes(effort: int) -> int:
     """The most decodes that an effort takes."""
-    return (0, 1, len(efforts.STEPS) + efforts.ROUNDS)[min(effort, 2)]
+    return (0, efforts.LOOKS, efforts.LOOKS + len(efforts.STEPS) + efforts.ROUNDS)[min(effort, 2)]
 
 
 def foresee(studio: Studio, wish: Wish, effort: int) -> Outlook | None:
@@ -44,7 +44,7 @@ def foresee(studio: Studio, wish: Wish, effort: int) -> Outlook | None:
     keep = _keep(wish, outlook, model)
     if keep in (1.0, float(len(model.levels))):  # nothing to choose
         return outlook
-    return efforts.measured(studio, outlook, keep, effort)
+    return efforts.measured(studio, outlook, lambda outlook: _keep(wish, outlook, model), effort)
 
 
 def allocate(studio: Studio, wish: Wish, effort: int, outlook: Outlook | None) -> Plan:
@@ -55,8 +55,9 @@ def allocate(studio: Studio, wish: Wish, effort: int, outlook: Outlook | None) -
         keep = float(len(model.levels)) if wish.quality is None else model.keep_of_quality(wish.quality)
         return ratecontrol.alike(keep, shape)
     keep = _keep(wish, outlook, model)
-    if effort < 1 or not see or keep < MIXED_FROM:
+    if effort < 1 or not see:
         return ratecontrol.alike(keep if wish.quality is not None else math.ceil(keep), shape)
+    outlook = outlook.tempered(float(np.clip((keep - MIXED[0]) / (MIXED[1] - MIXED[0]), 0, 1)))
     tokens = tokens_of_cell(model.levels)
     if wish.tokens is not None:
         return ratecontrol.plan_for_tokens(wish.tokens, outlook, tokens)

@@ -1,14 +1,15 @@
 """What `--effort` buys: plans that were looked at before they are written.
 
-Level 0 believes the halting head and gives all cells the same depth.  Level 1 decodes the picture once at the depth
-that is expected and measures every cell, so that the look is hit and cells get levels by gain per bit.  Level 2 does so
-at several depths, counts bits instead of guessing them, and looks at the plan before it is written.
+Level 0 believes the halting head and gives all cells the same depth.  Level 1 decodes the picture at the depth that is
+expected (once, if that was about right) and measures every cell, so that the look is hit and cells get levels by gain
+per bit.  Level 2 does so at several depths, counts bits instead of guessing them, and looks at the plan before it is
+written.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,6 +23,8 @@ from ltokc.ssimulacra2 import LEAST_SIDE, Reference
 
 TOLERANCE = 0.01  # of a look, as a ratio of errors
 ROUNDS = 2  # at most, of looking and mending
+LOOKS = 3  # at most, at the depth that is expected
+FAR = 0.75  # levels between that and the last, for another look
 STEPS = (-2, -1, 0, 1, 2)  # depths that level 2 decodes, from the expected one
 LEAST_PRICE = 1e-3
 Picture = np.ndarray
@@ -64,27 +67,51 @@ def visible(rgb: Picture) -> bool:
     return min(rgb.shape[:2]) >= LEAST_SIDE
 
 
-def measured(studio: Studio, expected: Outlook, keep: float, effort: int) -> Outlook:
-    """The outlook corrected by what decodes at `keep` levels, and from effort 2 at some more and fewer, really show."""
-    count = len(expected.errors)
-    keeps = sorted({float(min(max(keep + step, 1), count)) for step in (STEPS if effort > 1 else (0,))})
+def measured(studio: Studio, expected: Outlook, keep_for: Callable[[Outlook], float], effort: int) -> Outlook:
+    """The outlook corrected by what decodes really show: at the depth that is expected, again where the corrected
+    outlook expects quite another one, and from effort 2 on at some more and fewer levels.
+
+    keep_for(outlook): levels that all cells would take, a fraction for a part of one.
+    """
+    seen: dict[float, tuple[np.ndarray, float]] = {}
+    outlook = expected
+    for _ in range(LOOKS):
+        keep = keep_for(outlook)
+        if any(abs(keep - each) < FAR for each in seen):
+            break
+        _add(studio, expected, keep, seen)
+        outlook = _corrected(expected, seen)
+    if effort < 2:
+        return outlook
+    keep = keep_for(outlook)
+    for step in STEPS:
+        each = min(max(keep + step, 1.0), float(len(expected.errors)))
+        if each not in seen:
+            _add(studio, expected, each, seen)
+    bits = bits_of_cells(studio.model.prior, studio.digits).cumsum(0)
+    return replace(_corrected(expected, seen), bits=bits)
+
+
+def _add(studio: Studio, expected: Outlook, keep: float, seen: dict[float, tuple[np.ndarray, float]]) -> None:
+    """By how much prices and error at `keep` levels differ from the expected ones, as logarithms."""
     head = studio.model.halting
     assert head is not None
-    shape = expected.prices.shape[1:]
-    off_prices, off_errors = [], []
-    for each in keeps:
-        found = studio.look(alike(each, shape))
-        off_prices.append(np.log(np.maximum(found.prices(head.slopes), LEAST_PRICE) / expected.at(each)))
-        off_errors.append(np.log(max(found.error(), LEAST_PRICE) / expected.error_at(each)))
+    found = studio.look(alike(keep, expected.prices.shape[1:]))
+    prices = np.log(np.maximum(found.prices(head.slopes), LEAST_PRICE) / expected.at(keep))
+    seen[keep] = prices, float(np.log(max(found.error(), LEAST_PRICE) / expected.error_at(keep)))
+
+
+def _corrected(expected: Outlook, seen: dict[float, tuple[np.ndarray, float]]) -> Outlook:
+    """The differences, interpolated between the depths that were seen, and as at the nearest one beyond them."""
+    keeps = sorted(seen)
     prices, errors = expected.prices.copy(), expected.errors.copy()
-    for k in range(count):
+    for k in range(len(errors)):
         i = int(np.clip(np.searchsorted(keeps, k + 1) - 1, 0, max(len(keeps) - 2, 0)))
         j = min(i + 1, len(keeps) - 1)
         share = float(np.clip((k + 1 - keeps[i]) / (keeps[j] - keeps[i]), 0, 1)) if j > i else 0.0
-        prices[k] *= np.exp(off_prices[i] * (1 - share) + off_prices[j] * share)
-        errors[k] *= np.exp(off_errors[i] * (1 - share) + off_errors[j] * share)
-    bits = bits_of_cells(studio.model.prior, studio.digits).cumsum(0) if effort > 1 else expected.bits
-    return Outlook(np.minimum.accumulate(errors), np.minimum.accumulate(prices), bits)
+        prices[k] *= np.exp(seen[keeps[i]][0] * (1 - share) + seen[keeps[j]][0] * share)
+        errors[k] *= np.exp(seen[keeps[i]][1] * (1 - share) + seen[keeps[j]][1] * share)
+    return replace(expected, prices=np.minimum.accumulate(prices), errors=np.minimum.accumulate(errors))
 
 
 def mended(studio: Studio, outlook: Outlook, error: float, plan_for: Callable[[float], Plan]) -> Plan:

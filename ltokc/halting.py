@@ -10,7 +10,7 @@ of training pictures really measured.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -142,6 +142,14 @@ class Outlook:
         """The picture's error after `keep` levels."""
         low, share = self._between(keep)
         return float(np.exp(np.log(self.errors[low]) * (1 - share) + np.log(self.errors[low + 1]) * share))
+
+    def tempered(self, power: float) -> Outlook:
+        """Prices relative to the picture's mean taken to this power: 0, all cells alike, to 1, as they are."""
+        means = self.prices.mean((1, 2), keepdims=True)
+        prices = means * (self.prices / means) ** power
+        prices *= means / prices.mean((1, 2), keepdims=True)
+        bits = self.bits.mean((1, 2), keepdims=True) * np.ones_like(self.bits) if power == 0 else self.bits
+        return replace(self, prices=np.minimum.accumulate(prices), bits=bits)
 
     def _between(self, keep: float) -> tuple[int, float]:
         low = min(int(keep) - 1, len(self.errors) - 2)
