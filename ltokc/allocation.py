@@ -16,6 +16,7 @@ from ltokc.prior import LevelShape
 from ltokc.ratecontrol import Plan
 
 CELL = 64
+LEAST = 0.65  # of the levels that all would have: no cell gets fewer, since errors of colour in flat places cost little
 MIXED = (4.0, 6.0)  # levels between which cells go from all alike to what prices, slopes at a finer depth, say
 
 
@@ -60,16 +61,19 @@ def allocate(studio: Studio, wish: Wish, effort: int, outlook: Outlook | None) -
     outlook = outlook.tempered(float(np.clip((keep - MIXED[0]) / (MIXED[1] - MIXED[0]), 0, 1)))
     tokens = tokens_of_cell(model.levels)
     if wish.tokens is not None:
-        return ratecontrol.plan_for_tokens(wish.tokens, outlook, tokens)
+        return ratecontrol.plan_for_tokens(wish.tokens, outlook, tokens, max(1.0, LEAST * keep))
     if wish.bits is not None:
-        return ratecontrol.plan_for_bits(wish.bits, outlook)
+        return ratecontrol.plan_for_bits(wish.bits, outlook, max(1.0, LEAST * keep))
     assert wish.quality is not None
     looks = model.entry.looks
     price = ratecontrol.target_price(wish.quality, looks, outlook)
+    least = _least(wish.quality, model)
     if effort < 2 or not looks[0][0] <= wish.quality <= looks[-1][0]:
-        return ratecontrol.plan_for_price(price, outlook, tokens)
+        return ratecontrol.plan_for_price(price, outlook, tokens, least)
     error = ratecontrol.error_of_quality(wish.quality, looks)
-    return efforts.mended(studio, outlook, error, lambda price: ratecontrol.plan_for_price(price, outlook, tokens))
+    return efforts.mended(
+        studio, outlook, error, lambda price: ratecontrol.plan_for_price(price, outlook, tokens, least)
+    )
 
 
 def _keep(wish: Wish, outlook: Outlook, model: Model) -> float:
@@ -80,7 +84,13 @@ def _keep(wish: Wish, outlook: Outlook, model: Model) -> float:
     if wish.bits is not None:
         return ratecontrol.keep_for_bits(wish.bits, outlook)
     assert wish.quality is not None
-    return ratecontrol.keep_for_price(ratecontrol.target_price(wish.quality, model.entry.looks, outlook), outlook)
+    price = ratecontrol.target_price(wish.quality, model.entry.looks, outlook)
+    return ratecontrol.keep_for_price(price, outlook, _least(wish.quality, model))
+
+
+def _least(quality: float, model: Model) -> float:
+    """Levels that every cell gets at a quality."""
+    return max(1.0, LEAST * model.keep_of_quality(quality))
 
 
 def tokens_of_cell(levels: tuple[LevelShape, ...]) -> list[int]:

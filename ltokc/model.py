@@ -68,7 +68,7 @@ class Model:
         return halting.Head.load(self.folder / halting.FILE, self.levels)
 
     def keep_of_quality(self, quality: float) -> float:
-        """Levels that every picture keeps at a quality 0..1 where there is no halting head (piecewise linear)."""
+        """Levels of an ordinary picture at a quality 0..1 (piecewise linear); of every one without a halting head."""
         table = np.asarray(self.entry.quality, float)
         return float(np.interp(quality, table[:, 0], table[:, 1]))
 

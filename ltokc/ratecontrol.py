@@ -79,23 +79,26 @@ def price_of_error(error: float, outlook: Outlook) -> float:
     return float(np.exp(np.interp(-np.log(error), -np.log(outlook.errors), means)))
 
 
-def keep_for_price(price: float, outlook: Outlook) -> float:
-    """Levels that all cells need for a mean price of at most this, 1 to all, a fraction for a part of one."""
+def keep_for_price(price: float, outlook: Outlook, least: float = 1.0) -> float:
+    """Levels that all cells need for a mean price of at most this, `least` to all, a fraction for a part of one."""
     means = outlook.prices.mean((1, 2))
     if price >= means[0] * (1 - 1e-9):
-        return 1.0
+        return least
     if price <= means[-1] * (1 + 1e-9):
         return float(len(means))
     level = int(np.searchsorted(-means, -price))  # the first that reaches it
-    return level + 1 - _share(means[level - 1], means[level], price)
+    return max(least, level + 1 - _share(means[level - 1], means[level], price))
 
 
-def plan_for_price(price: float, outlook: Outlook, tokens: Sequence[int]) -> Plan:
-    """The fewest bits for a mean price of at most this.  tokens: of one cell after 1, 2, ... levels."""
-    keep, shape = keep_for_price(price, outlook), outlook.prices.shape[1:]
-    if keep in (1.0, float(len(outlook.prices))):
+def plan_for_price(price: float, outlook: Outlook, tokens: Sequence[int], least: float = 1.0) -> Plan:
+    """The fewest bits for a mean price of at most this, every cell with `least` levels or more (rounded).
+
+    tokens: of one cell after 1, 2, ... levels.
+    """
+    keep, shape = keep_for_price(price, outlook, least), outlook.prices.shape[1:]
+    if keep in (least, float(len(outlook.prices))):
         return alike(keep, shape)
-    coarse, fine = _search(outlook, lambda depths: _mean(outlook.prices, depths) <= price)
+    coarse, fine = _search(outlook, lambda depths: _mean(outlook.prices, depths) <= price, round(least))
     if _bits(outlook, fine) >= np.interp(keep, np.arange(1, len(tokens) + 1), outlook.bits.sum((1, 2))):
         return alike(keep, shape)
     share = _share(_mean(outlook.prices, coarse), _mean(outlook.prices, fine), price)
@@ -108,36 +111,43 @@ def keep_for_bits(bits: float, outlook: Outlook) -> float:
     return float(np.interp(bits, outlook.bits.sum((1, 2)), np.arange(1, len(outlook.bits) + 1)))
 
 
-def plan_for_bits(bits: float, outlook: Outlook) -> Plan:
-    """The best look for about so many bits, depth map included; the least plan that is expected to take more."""
+def plan_for_bits(bits: float, outlook: Outlook, least: float = 1.0) -> Plan:
+    """The best look for about so many bits, depth map included; the least plan that is expected to take more.
+
+    least: levels of every cell (rounded).
+    """
     keep, shape = keep_for_bits(bits, outlook), outlook.bits.shape[1:]
     if keep in (1.0, float(len(outlook.bits))):
         return alike(keep, shape)
-    _, fine = _search(outlook, lambda depths: _bits(outlook, depths) >= bits)
+    _, fine = _search(outlook, lambda depths: _bits(outlook, depths) >= bits, round(least))
     means = np.interp(keep, np.arange(1, len(outlook.bits) + 1), outlook.prices.mean((1, 2)))
     return Plan(fine) if _mean(outlook.prices, fine) < means else alike(math.ceil(keep), shape)
 
 
-def plan_for_tokens(tokens: int, outlook: Outlook, of_cell: Sequence[int]) -> Plan:
-    """The best look for the least number of tokens that is at least `tokens`.  of_cell: after 1, 2, ... levels."""
+def plan_for_tokens(tokens: int, outlook: Outlook, of_cell: Sequence[int], least: float = 1.0) -> Plan:
+    """The best look for the least number of tokens that is at least `tokens`, every cell with `least` levels (rounded).
+
+    of_cell: tokens after 1, 2, ... levels.
+    """
     count = np.asarray(of_cell)
     if tokens >= count[-1] * outlook.bits[0].size:
         return alike(len(count), outlook.bits.shape[1:])
-    _, fine = _search(outlook, lambda depths: int(count[depths - 1].sum()) >= tokens)
+    _, fine = _search(outlook, lambda depths: int(count[depths - 1].sum()) >= tokens, round(least))
     return Plan(fine) if fine.min() < fine.max() else alike(int(fine.max()), fine.shape)
 
 
-def _search(outlook: Outlook, enough: Callable[[Depths], bool]) -> tuple[Depths, Depths]:
+def _search(outlook: Outlook, enough: Callable[[Depths], bool], least: int) -> tuple[Depths, Depths]:
     """The two neighbouring choices of the multiplier's, the finer of which is `enough`."""
     low, high = -60.0, 60.0  # logarithm of the multiplier: everything, one level
     while high - low > 1e-6:
         middle = (low + high) / 2
-        low, high = (middle, high) if enough(_chosen(outlook, middle)) else (low, middle)
-    return _chosen(outlook, high), _chosen(outlook, low)
+        low, high = (middle, high) if enough(_chosen(outlook, middle, least)) else (low, middle)
+    return _chosen(outlook, high, least), _chosen(outlook, low, least)
 
 
-def _chosen(outlook: Outlook, log_multiplier: float) -> Depths:
-    return (outlook.prices + 2.0**log_multiplier * outlook.bits).argmin(0) + 1
+def _chosen(outlook: Outlook, log_multiplier: float, least: int) -> Depths:
+    prices, bits = outlook.prices[least - 1 :], outlook.bits[least - 1 :]
+    return (prices + 2.0**log_multiplier * bits).argmin(0) + least
 
 
 def _mean(values: np.ndarray, depths: Depths) -> float:

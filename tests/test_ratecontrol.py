@@ -57,6 +57,18 @@ def test_a_plan_keeps_its_price_with_no_more_bits_than_all_alike(outlook: Outloo
 
 
 @settings(max_examples=60, deadline=None)
+@given(outlooks(), st.floats(0.05, 0.95), st.floats(1, 5))
+def test_every_cell_gets_the_least(outlook: Outlook, share: float, least: float) -> None:
+    means = outlook.prices.mean((1, 2))
+    price = float(np.exp(np.interp(share, [0, 1], np.log([means[-1], means[0]]))))
+    plans = [
+        ratecontrol.plan_for_price(price, outlook, TOKENS, least),
+        ratecontrol.plan_for_tokens(int(share * TOKENS[-1] * means.size), outlook, TOKENS, least),
+    ]
+    assert all(plan.depths.min() >= round(least) for plan in plans)
+
+
+@settings(max_examples=60, deadline=None)
 @given(outlooks(), st.floats(0.01, 1.2))
 def test_plans_for_bits_and_tokens_take_at_least_so_many(outlook: Outlook, share: float) -> None:
     bits = share * outlook.bits[-1].sum()
