@@ -106,12 +106,13 @@ def measured(words: list[str]) -> dict[str, Any]:
 
 
 def there_and_back(pictures: str, quality: float, jobs: str, folder: Path) -> dict[str, Any]:
-    """Encodes a folder and decodes the outcome: the two measurements."""
-    small, back = str(folder / "small"), str(folder / "back")
+    """Encodes a folder, decodes the outcome, and encodes it with effort 0: three measurements."""
+    small, back, quick = (str(folder / name) for name in ("small", "back", "quick"))
     out = {}
     for name, words in (
         ("encode", ["-r", pictures, "-d", small, "-q", str(quality)]),
         ("decode", ["--decode", "-r", small, "-d", back]),
+        ("encode_effort_0", ["-r", pictures, "-d", quick, "-q", str(quality), "-e", "0"]),
     ):
         table = folder / f"{name}.json"
         record = measured([*words, "-j", jobs, "--report", str(table)])

@@ -115,6 +115,7 @@ def commands(image: Image.Image, qualities: dict[str, float], repeats: int) -> d
             if name == "ltokc":
                 cli = [sys.executable, "-m", "ltokc"]
                 words = {
+                    "encode_effort_0": [*cli, "encode", source, "-q", str(quality), "-e", "0", "-o", file],
                     "encode": [*cli, "encode", source, "-q", str(quality), "-o", file],
                     "decode": [*cli, "decode", file, "-o", back],
                     "info": [*cli, "info", file],
@@ -152,6 +153,8 @@ def benchmark(image: Image.Image, quality: float, repeats: int, names: tuple[str
         if name == "ltokc":
             inside[name] = in_process(image, make_codec(name), quality, repeats)
             limit = inside[name]["bytes"]
+            quick = make_codec(name, encode_options={"effort": 0})
+            inside[name]["encode_seconds_effort_0"] = in_process(image, quick, quality, repeats)["encode_seconds"]
     for name in names:
         if name != "ltokc":
             codec = make_codec(name)
