@@ -190,3 +190,20 @@ def test_report_of_a_folder(folder: Path, tmp_path: Path) -> None:
     assert [line.split(",")[3] for line in rows.read_text().splitlines()[1:]] == ["file", "same_bytes", "same_quality"]
     result = CliRunner().invoke(report_main, ["--images", str(tmp_path), "--out", str(page)])
     assert result.exit_code == 1 and "no pictures" in result.output
+
+
+def test_bd_rates_are_averaged_over_pictures(tmp_path: Path) -> None:
+    from bench.per_picture import main as per_picture_main
+
+    rows = []
+    for image, factor in (("a.png", 0.5), ("b.png", 0.8)):
+        rows += [row("webp", i, bpp, psnr, image) for i, (bpp, psnr) in enumerate(CURVE)]
+        rows += [row("ltokc", i, bpp * factor, psnr, image) for i, (bpp, psnr) in enumerate(CURVE)]
+    (tmp_path / "rows.json").write_text(json.dumps({"rows": rows}))
+    out = tmp_path / "out.json"
+    arguments = [str(tmp_path / "rows.json"), "--earlier", str(tmp_path / "rows.json"), "--out", str(out)]
+    done = CliRunner().invoke(per_picture_main, arguments, catch_exceptions=False)
+    found = {rate["rival"]: rate for rate in json.loads(out.read_text())["bd_rates"] if rate["metric"] == "psnr"}
+    assert found["webp"]["bd_rate"] == pytest.approx(-0.35, abs=1e-3) and found["webp"]["pictures"] == 2
+    assert found["webp"]["best"] == pytest.approx(-0.5, abs=1e-3) and "-35.0 %" in done.output
+    assert found["earlier"]["bd_rate"] == pytest.approx(0, abs=1e-6)

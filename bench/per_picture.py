@@ -1,0 +1,71 @@
+"""BD-rates picture by picture, then averaged: the fair way where a quality means the same look for every picture.
+
+    python -m bench.per_picture ours.json rivals.json [--earlier old.json] --out per-picture.json
+
+A codec whose quality is a look spends more on hard pictures and less on easy ones, so that the mean rate at a mean
+score (`bench.run`) is not what it needs for a picture.  Files are those of `bench.run` over the same pictures, and
+their rows count together.  `--earlier` is another such file, whose ltokc becomes a rival.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from bench.curves import OURS, Row, bd_rates
+from bench.environment import environment, write_report
+from ltokc.compare.scores import LABELS, METRICS
+
+EARLIER = "earlier"
+file = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+def rows_of(path: Path) -> list[Row]:
+    return [row for row in json.loads(path.read_text())["rows"] if "_" not in row["codec"]]
+
+
+def average(rows: list[Row]) -> list[dict[str, Any]]:
+    """For each rival and metric: mean, best and worst BD-rate over the pictures, and how many have one."""
+    found: dict[tuple[str, str], list[float]] = {}
+    for image in dict.fromkeys(row["image"] for row in rows):
+        for rate in bd_rates([row for row in rows if row["image"] == image]):
+            if rate["bd_rate"] is not None:
+                found.setdefault((rate["rival"], rate["metric"]), []).append(rate["bd_rate"])
+    return [
+        {
+            "rival": rival, "metric": metric, "bd_rate": float(np.mean(rates)), "best": min(rates),
+            "worst": max(rates), "pictures": len(rates),
+        }
+        for (rival, metric), rates in found.items()
+    ]  # fmt: skip
+
+
+def table(rates: list[dict[str, Any]]) -> str:
+    lines = ["| mean over pictures, against | " + " | ".join(LABELS[m] for m in METRICS) + " |", "|---" * 5 + "|"]
+    for rival in dict.fromkeys(rate["rival"] for rate in rates):
+        cells = {r["metric"]: f"{100 * r['bd_rate']:+.1f} %" for r in rates if r["rival"] == rival}
+        lines.append(f"| {rival} | " + " | ".join(cells.get(m, "") for m in METRICS) + " |")
+    return "\n".join(lines)
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=file)
+@click.option("--earlier", type=file, help="Rows of an earlier ltokc, as a rival.")
+@click.option("--out", type=click.Path(path_type=Path), help="JSON, beside the table on stdout.")
+def main(files: tuple[Path, ...], earlier: Path | None, out: Path | None) -> None:
+    """Average the BD-rates of ltokc over the pictures."""
+    rows = [row for path in files for row in rows_of(path)]
+    if earlier:
+        rows += [row | {"codec": EARLIER} for row in rows_of(earlier) if row["codec"] == OURS]
+    rates = average(rows)
+    click.echo(table(rates))
+    if out:
+        write_report(environment() | {"files": [path.name for path in files], "bd_rates": rates}, out)
+
+
+if __name__ == "__main__":
+    main()
