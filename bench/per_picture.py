@@ -24,8 +24,11 @@ EARLIER = "earlier"
 file = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-def rows_of(path: Path) -> list[Row]:
-    return [row for row in json.loads(path.read_text())["rows"] if "_" not in row["codec"]]
+def rows_of(path: Path, least: float = -np.inf) -> list[Row]:
+    """Rows of a file; SSIMULACRA2 below `least` points counts as not measured."""
+    rows = [row for row in json.loads(path.read_text())["rows"] if "_" not in row["codec"]]
+    low = [row["ssimulacra2"] is not None and row["ssimulacra2"] < least for row in rows]
+    return [row | {"ssimulacra2": None} if no else row for row, no in zip(rows, low, strict=True)]
 
 
 def average(rows: list[Row]) -> list[dict[str, Any]]:
@@ -55,16 +58,18 @@ def table(rates: list[dict[str, Any]]) -> str:
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=file)
 @click.option("--earlier", type=file, help="Rows of an earlier ltokc, as a rival.")
+@click.option("--least", default=-30.0, show_default=True,
+              help="SSIMULACRA2 from which on it counts: about -60 its scale is nearly flat.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), help="JSON, beside the table on stdout.")
-def main(files: tuple[Path, ...], earlier: Path | None, out: Path | None) -> None:
+def main(files: tuple[Path, ...], earlier: Path | None, least: float, out: Path | None) -> None:
     """Average the BD-rates of ltokc over the pictures."""
-    rows = [row for path in files for row in rows_of(path)]
+    rows = [row for path in files for row in rows_of(path, least)]
     if earlier:
-        rows += [row | {"codec": EARLIER} for row in rows_of(earlier) if row["codec"] == OURS]
+        rows += [row | {"codec": EARLIER} for row in rows_of(earlier, least) if row["codec"] == OURS]
     rates = average(rows)
     click.echo(table(rates))
     if out:
-        write_report(environment() | {"files": [path.name for path in files], "bd_rates": rates}, out)
+        write_report(environment() | {"least": least, "files": [path.name for path in files], "bd_rates": rates}, out)
 
 
 if __name__ == "__main__":

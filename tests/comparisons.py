@@ -24,6 +24,6 @@ def comparisons() -> tuple[PictureComparison, ...]:
     found = []
     for i, (name, size) in enumerate(zip(HOSTILE, SIZES, strict=True)):
         source = synthetic_picture(*size)
-        data = ltokc.encode(source, quality=0.6)
+        data = ltokc.encode(source, quality=0.6, effort=0)
         found.append(batch_rows(source, data, name=name, quality=0.6, curve=not i))
     return tuple(found)

@@ -17,7 +17,7 @@ SEAM = 2
 
 @pytest.fixture(scope="module")
 def large() -> bytes:
-    return ltokc.encode(np.tile(grainy(384, 384), (6, 6, 1)), 0.5)
+    return ltokc.encode(np.tile(grainy(384, 384), (6, 6, 1)), 0.5, effort=0)
 
 
 @pytest.fixture(scope="module")
