@@ -54,7 +54,7 @@ def test_man_pages_format_without_warnings() -> None:
         )
         assert done.stderr == b"", path.name
         text = done.stdout.decode()
-        assert path.stem.replace("-", " ") in text and "EXIT STATUS" in text
+        assert path.stem.replace("-", " ", 1) in text and "EXIT STATUS" in text
 
 
 # -- completion ----------------------------------------------------------------------------------------------------
