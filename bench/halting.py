@@ -105,6 +105,15 @@ def _cells(bench: Bench, plan: Plan, effort: int) -> dict[str, float]:
     return {"over_10": float((ratio > 1.1).mean()), "over_50": float((ratio > 1.5).mean())}
 
 
+def _short(each: dict[str, Any]) -> dict[str, Any]:
+    """A picture's rows as one line for each effort: q, bytes, points."""
+    out: dict[str, Any] = {}
+    for row in each["rows"]:
+        line = f"{row['q']:g}: {row['bytes']} bytes, {row['points']:.1f}"
+        out.setdefault(f"effort {row['effort']}", []).append(line)
+    return {effort: "; ".join(lines) for effort, lines in out.items()}
+
+
 # -- summaries -------------------------------------------------------------------------------------------------------
 def at_equal(curve: list[dict[str, Any]], name: str, value: float) -> float:
     """Bytes of the same depth for all at a value of `error` (falling) or `ms_ssim` (rising)."""
@@ -295,7 +304,7 @@ def main(
             } | ({} if i else {"monotone": monotone(found, effort)})
             for effort in levels
         }  # fmt: skip
-        report["sets"][title]["pictures"] = found
+        report["sets"][title]["pictures"] = {name: _short(each) for name, each in found.items()}
     first = sets[images.name]
     report["time"] = time_of(opened, next(iter(first.values())), repeats)
     report["order"] = ordered(opened, iter([*made_up(), *first.items()]), levels)

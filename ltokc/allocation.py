@@ -58,22 +58,23 @@ def allocate(studio: Studio, wish: Wish, effort: int, outlook: Outlook | None) -
     keep = _keep(wish, outlook, model)
     if effort < 1 or not see:
         return ratecontrol.alike(keep if wish.quality is not None else math.ceil(keep), shape)
-    outlook = outlook.tempered(float(np.clip((keep - MIXED[0]) / (MIXED[1] - MIXED[0]), 0, 1)))
+    tempered = outlook.tempered(float(np.clip((keep - MIXED[0]) / (MIXED[1] - MIXED[0]), 0, 1)))
     tokens = tokens_of_cell(model.levels)
     if wish.tokens is not None:
-        return ratecontrol.plan_for_tokens(wish.tokens, outlook, tokens, max(1.0, LEAST * keep))
+        return ratecontrol.plan_for_tokens(wish.tokens, tempered, tokens, max(1.0, LEAST * keep))
     if wish.bits is not None:
-        return ratecontrol.plan_for_bits(wish.bits, outlook, max(1.0, LEAST * keep))
+        return ratecontrol.plan_for_bits(wish.bits, tempered, max(1.0, LEAST * keep))
     assert wish.quality is not None
     looks = model.entry.looks
-    price = ratecontrol.target_price(wish.quality, looks, outlook)
+    price = ratecontrol.target_price(wish.quality, looks, tempered)
     least = _least(wish.quality, model)
+
+    def plan_for(price: float) -> Plan:
+        return ratecontrol.plan_for_price(price, tempered, tokens, least)
+
     if effort < 2 or not looks[0][0] <= wish.quality <= looks[-1][0]:
-        return ratecontrol.plan_for_price(price, outlook, tokens, least)
-    error = ratecontrol.error_of_quality(wish.quality, looks)
-    return efforts.mended(
-        studio, outlook, error, lambda price: ratecontrol.plan_for_price(price, outlook, tokens, least)
-    )
+        return efforts.balanced(outlook, keep, price, plan_for)
+    return efforts.mended(studio, tempered, ratecontrol.error_of_quality(wish.quality, looks), plan_for)
 
 
 def _keep(wish: Wish, outlook: Outlook, model: Model) -> float:

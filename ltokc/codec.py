@@ -359,8 +359,7 @@ def _sized(ltk: Ltk, studio: Studio, boxes: list[Box], size: int, strict: bool, 
     fixed = 24 + 8 * len(boxes) + sum(len(chunk.data) + 12 for chunk in ltk.chunks)
     bits = 8.0 * max(size - fixed, 1)
     outlook = foresee(studio, Wish(bits=bits), effort)
-    deepest = alike(len(studio.model.levels), allocate(studio, Wish(bits=bits), effort, outlook).depths.shape)
-    best, least = deepest, math.inf  # of the plans that fill the size the one with the fewest bytes to cut off
+    best, least = None, math.inf  # of the plans that fill the size the one with the fewest bytes to cut off
     for _ in range(SIZE_ROUNDS):
         plan = allocate(studio, Wish(bits=bits), effort, outlook)
         writers = _writers(studio, plan, boxes)
@@ -369,11 +368,14 @@ def _sized(ltk: Ltk, studio: Studio, boxes: list[Box], size: int, strict: bool, 
             break
         ratio = (empty + sum(writer.bits(writer.total) for writer in writers) / 8) / size
         if 1 <= ratio < least:
-            best, least = plan, ratio
+            best, least = writers, ratio
         if 1 <= ratio <= 1 + SPARE or (plan.keep is not None and ratio >= 1) or plan.keep == len(studio.model.levels):
             break
         bits *= (1 + SPARE / 2) / ratio
-    return _fitted(ltk, _writers(studio, best, boxes), size, strict)
+    if best is None:
+        everything = alike(len(studio.model.levels), plan.depths.shape)
+        best = _writers(studio, everything, boxes)
+    return _fitted(ltk, best, size, strict)
 
 
 def _fitted(ltk: Ltk, writers: list[SegmentWriter], size: int, strict: bool) -> bytes:

@@ -16,6 +16,7 @@ import numpy as np
 from ltokc import looks, tiling
 from ltokc.bitstream import bits_of_cells
 from ltokc.halting import Outlook
+from ltokc.looks import Moments
 from ltokc.model import Model
 from ltokc.ratecontrol import Plan, alike, price_of_error
 from ltokc.runtime import Runtime
@@ -24,7 +25,8 @@ from ltokc.ssimulacra2 import LEAST_SIDE, Reference
 TOLERANCE = 0.01  # of a look, as a ratio of errors
 ROUNDS = 2  # at most, of looking and mending
 LOOKS = 3  # at most, at the depth that is expected
-FAR = 0.75  # levels between that and the last, for another look
+BALANCE_ROUNDS = 4  # at most, of weighing a plan by what was seen at another depth
+APART = 0.75  # levels between that and the last, for another look
 STEPS = (-2, -1, 0, 1, 2)  # depths that level 2 decodes, from the expected one
 LEAST_PRICE = 1e-3
 Picture = np.ndarray
@@ -73,45 +75,57 @@ def measured(studio: Studio, expected: Outlook, keep_for: Callable[[Outlook], fl
 
     keep_for(outlook): levels that all cells would take, a fraction for a part of one.
     """
-    seen: dict[float, tuple[np.ndarray, float]] = {}
+    seen: dict[float, Moments] = {}
     outlook = expected
     for _ in range(LOOKS):
         keep = keep_for(outlook)
-        if any(abs(keep - each) < FAR for each in seen):
+        if any(abs(keep - each) < APART for each in seen):
             break
-        _add(studio, expected, keep, seen)
-        outlook = _corrected(expected, seen)
-    if effort < 2:
-        return outlook
+        seen[keep] = studio.look(alike(keep, expected.prices.shape[1:]))
+        outlook = _corrected(studio, expected, seen)
     keep = keep_for(outlook)
-    for step in STEPS:
-        each = min(max(keep + step, 1.0), float(len(expected.errors)))
-        if each not in seen:
-            _add(studio, expected, each, seen)
-    bits = bits_of_cells(studio.model.prior, studio.digits).cumsum(0)
-    return replace(_corrected(expected, seen), bits=bits)
+    if effort > 1:
+        for step in STEPS:
+            each = min(max(keep + step, 1.0), float(len(expected.errors)))
+            if each not in seen:
+                seen[each] = studio.look(alike(each, expected.prices.shape[1:]))
+        bits = bits_of_cells(studio.model.prior, studio.digits).cumsum(0)
+        outlook = replace(_corrected(studio, expected, seen), bits=bits)
+    nearest = min(seen, key=lambda each: abs(each - keep))
+    return replace(outlook, shown=(nearest, seen[nearest]))
 
 
-def _add(studio: Studio, expected: Outlook, keep: float, seen: dict[float, tuple[np.ndarray, float]]) -> None:
-    """By how much prices and error at `keep` levels differ from the expected ones, as logarithms."""
-    head = studio.model.halting
-    assert head is not None
-    found = studio.look(alike(keep, expected.prices.shape[1:]))
-    prices = np.log(np.maximum(found.prices(head.slopes), LEAST_PRICE) / expected.at(keep))
-    seen[keep] = prices, float(np.log(max(found.error(), LEAST_PRICE) / expected.error_at(keep)))
-
-
-def _corrected(expected: Outlook, seen: dict[float, tuple[np.ndarray, float]]) -> Outlook:
-    """The differences, interpolated between the depths that were seen, and as at the nearest one beyond them."""
-    keeps = sorted(seen)
+def _corrected(studio: Studio, expected: Outlook, seen: dict[float, Moments]) -> Outlook:
+    """What was seen differs by so much, interpolated between the depths seen, and as at the nearest one beyond them."""
+    assert studio.model.halting is not None
+    slopes, keeps = studio.model.halting.slopes, sorted(seen)
+    off_prices, off_errors = [], []
+    for keep in keeps:
+        off_prices.append(np.log(np.maximum(seen[keep].prices(slopes), LEAST_PRICE) / expected.at(keep)))
+        off_errors.append(np.log(max(seen[keep].error(), LEAST_PRICE) / expected.error_at(keep)))
     prices, errors = expected.prices.copy(), expected.errors.copy()
     for k in range(len(errors)):
         i = int(np.clip(np.searchsorted(keeps, k + 1) - 1, 0, max(len(keeps) - 2, 0)))
         j = min(i + 1, len(keeps) - 1)
         share = float(np.clip((k + 1 - keeps[i]) / (keeps[j] - keeps[i]), 0, 1)) if j > i else 0.0
-        prices[k] *= np.exp(seen[keeps[i]][0] * (1 - share) + seen[keeps[j]][0] * share)
-        errors[k] *= np.exp(seen[keeps[i]][1] * (1 - share) + seen[keeps[j]][1] * share)
+        prices[k] *= np.exp(off_prices[i] * (1 - share) + off_prices[j] * share)
+        errors[k] *= np.exp(off_errors[i] * (1 - share) + off_errors[j] * share)
     return replace(expected, prices=np.minimum.accumulate(prices), errors=np.minimum.accumulate(errors))
+
+
+def balanced(outlook: Outlook, keep: float, price: float, plan_for: Callable[[float], Plan]) -> Plan:
+    """The plan that is expected to show the error that all cells alike have at `keep` levels, without looking at it.
+
+    Prices are slopes: where depths differ much the error is more than they say.
+    """
+    plan = plan_for(price)
+    for _ in range(BALANCE_ROUNDS):
+        found = None if plan.keep is not None else outlook.error_of(plan.depths)
+        if found is None or abs(miss := np.log(found / outlook.error_at(keep))) < TOLERANCE / 2:
+            break
+        price *= np.exp(-1.2 * miss)
+        plan = plan_for(price)
+    return plan
 
 
 def mended(studio: Studio, outlook: Outlook, error: float, plan_for: Callable[[float], Plan]) -> Plan:

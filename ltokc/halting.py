@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ltokc.errors import ModelError
+from ltokc.looks import Moments
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -132,6 +133,7 @@ class Outlook:
     errors: npt.NDArray[np.float64]
     prices: npt.NDArray[np.float64]
     bits: npt.NDArray[np.float64]
+    shown: tuple[float, Moments] | None = None  # what a decode measured, and after how many levels
 
     def at(self, keep: float) -> npt.NDArray[np.float64]:
         """Prices (rows, columns) after `keep` levels, 1 to all, a fraction for a part of one."""
@@ -150,6 +152,17 @@ class Outlook:
         prices *= means / prices.mean((1, 2), keepdims=True)
         bits = self.bits.mean((1, 2), keepdims=True) * np.ones_like(self.bits) if power == 0 else self.bits
         return replace(self, prices=np.minimum.accumulate(prices), bits=bits)
+
+    def error_of(self, depths: np.ndarray) -> float | None:
+        """The picture's error at depths (rows, columns): what was shown, scaled in each cell as its price.
+
+        None if nothing was shown.
+        """
+        if self.shown is None:
+            return None
+        keep, moments = self.shown
+        ratio = np.take_along_axis(self.prices, depths[None] - 1, 0)[0] / self.at(keep)
+        return moments.scaled(ratio).error()
 
     def _between(self, keep: float) -> tuple[int, float]:
         low = min(int(keep) - 1, len(self.errors) - 2)

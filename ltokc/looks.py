@@ -36,6 +36,10 @@ class Moments:
         """SSIMULACRA2's weighted sum of norms: 0 is equal, about 8 is 40 points, 21 is 0 points."""
         return float((WEIGHTS * self.norms()).sum())
 
+    def scaled(self, ratio: np.ndarray) -> Moments:
+        """Every cell's moments times its ratio, (rows, columns)."""
+        return Moments(self.cells * ratio[:, :, None, None, None, None].astype(np.float32))
+
     def prices(self, slopes: np.ndarray) -> Floats:
         """What each cell adds to the error, (rows, columns), with `slopes` (3, 6, 2, 3) of its moments."""
         return np.einsum("yxcsnm,csnm->yx", self.cells, slopes, dtype=np.float64)

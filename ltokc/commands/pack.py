@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ltokc.errors import ModelError
+from ltokc.commands.training import need
 
 
 class QualityTable(click.ParamType):
@@ -54,11 +54,7 @@ def pack(
       ltokc models pack runs/a/ema.safetensors --models models --name ladder-2 --id 2 \\
             --quality 0:1,0.6:6.5,1:11
     """
-    try:
-        import onnx  # noqa: F401
-        import torch  # noqa: F401
-    except ImportError as error:
-        raise ModelError(f'packing needs {error.name}, which is not installed: pip install "ltokc[train]"') from error
+    need("packing", "onnx", "torch")
     from ltokc.train.package import package
 
     entry = package(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ltokc.commands.report import LOUD, one_line
+from ltokc.commands.training import need, tars_in
 from ltokc.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
@@ -65,14 +66,10 @@ def train(
             --device cuda --start runs/a/ema.safetensors
     """
     click.get_current_context().meta[LOUD] = verbose > 1
-    tars = sorted(shards.glob("*.tar"))
-    if not tars:
-        raise UsageError(f"--shards {shards}: no .tar files there")
-    try:
-        import safetensors  # noqa: F401
-        import torch
-    except ImportError as error:
-        raise ModelError(f'training needs {error.name}, which is not installed: pip install "ltokc[train]"') from error
+    tars = tars_in(shards)
+    need("training", "safetensors", "torch")
+    import torch
+
     from ltokc.train.data import Pictures
     from ltokc.train.lpips import LPIPS
     from ltokc.train.recipe import read_recipe

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ltokc.commands.report import LOUD
-from ltokc.errors import ModelError, UsageError
+from ltokc.commands.training import need, tars_in
 
 folder = click.Path(exists=True, file_okay=False, path_type=Path)
 path = click.Path(file_okay=False, path_type=Path)
@@ -47,13 +47,8 @@ def train_halting(
       ltokc train-halting ladder-1 --shards shards --out runs/halting
     """
     click.get_current_context().meta[LOUD] = verbose > 1
-    tars = sorted(shards.glob("*.tar"))
-    if not tars:
-        raise UsageError(f"--shards {shards}: no .tar files there")
-    try:
-        import torch  # noqa: F401
-    except ImportError as error:
-        raise ModelError(f'training needs {error.name}, which is not installed: pip install "ltokc[train]"') from error
+    tars = tars_in(shards)
+    need("training", "torch")
     from safetensors.numpy import save_file
 
     from ltokc.model import open_model
