@@ -30,8 +30,8 @@ class Wish:
 
 
 def decodes(effort: int) -> int:
-    """The most decodes that an effort takes."""
-    return (0, efforts.LOOKS, efforts.LOOKS + len(efforts.STEPS) + efforts.ROUNDS)[min(effort, 2)]
+    """The most decodes that an effort takes, those that choose digits left out."""
+    return {0: 0, 2: efforts.LOOKS + len(efforts.STEPS) + efforts.ROUNDS}.get(effort, efforts.LOOKS)
 
 
 def foresee(studio: Studio, wish: Wish, effort: int) -> Outlook | None:
@@ -42,10 +42,10 @@ def foresee(studio: Studio, wish: Wish, effort: int) -> Outlook | None:
     outlook = model.halting.outlook(studio.digits, studio.rgb)
     if effort < 1 or not efforts.visible(studio.rgb):
         return outlook
-    keep = _keep(wish, outlook, model)
+    keep = _keep(wish, outlook, model, effort)
     if keep in (1.0, float(len(model.levels))):  # nothing to choose
         return outlook
-    return efforts.measured(studio, outlook, lambda outlook: _keep(wish, outlook, model), effort)
+    return efforts.measured(studio, outlook, lambda outlook: _keep(wish, outlook, model, effort), effort)
 
 
 def allocate(studio: Studio, wish: Wish, effort: int, outlook: Outlook | None) -> Plan:
@@ -55,7 +55,7 @@ def allocate(studio: Studio, wish: Wish, effort: int, outlook: Outlook | None) -
     if outlook is None:
         keep = float(len(model.levels)) if wish.quality is None else model.keep_of_quality(wish.quality)
         return ratecontrol.alike(keep, shape)
-    keep = _keep(wish, outlook, model)
+    keep = _keep(wish, outlook, model, effort if see else 0)
     if effort < 1 or not see:
         return ratecontrol.alike(keep if wish.quality is not None else math.ceil(keep), shape)
     tempered = outlook.tempered(float(np.clip((keep - MIXED[0]) / (MIXED[1] - MIXED[0]), 0, 1)))
@@ -66,18 +66,18 @@ def allocate(studio: Studio, wish: Wish, effort: int, outlook: Outlook | None) -
         return ratecontrol.plan_for_bits(wish.bits, tempered, max(1.0, LEAST * keep))
     assert wish.quality is not None
     looks = model.entry.looks
-    price = ratecontrol.target_price(wish.quality, looks, tempered)
+    price = ratecontrol.target_price(wish.quality, looks, tempered, efforts.eased(effort))
     least = _least(wish.quality, model)
 
     def plan_for(price: float) -> Plan:
         return ratecontrol.plan_for_price(price, tempered, tokens, least)
 
-    if effort < 2 or not looks[0][0] <= wish.quality <= looks[-1][0]:
+    if effort != 2 or not looks[0][0] <= wish.quality <= looks[-1][0]:
         return efforts.balanced(outlook, keep, price, plan_for)
     return efforts.mended(studio, tempered, ratecontrol.error_of_quality(wish.quality, looks), plan_for)
 
 
-def _keep(wish: Wish, outlook: Outlook, model: Model) -> float:
+def _keep(wish: Wish, outlook: Outlook, model: Model, effort: int) -> float:
     """Levels, if all cells had the same."""
     if wish.tokens is not None:
         each = wish.tokens / outlook.prices[0].size
@@ -85,7 +85,7 @@ def _keep(wish: Wish, outlook: Outlook, model: Model) -> float:
     if wish.bits is not None:
         return ratecontrol.keep_for_bits(wish.bits, outlook)
     assert wish.quality is not None
-    price = ratecontrol.target_price(wish.quality, model.entry.looks, outlook)
+    price = ratecontrol.target_price(wish.quality, model.entry.looks, outlook, efforts.eased(effort))
     return ratecontrol.keep_for_price(price, outlook, _least(wish.quality, model))
 
 

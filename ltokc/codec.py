@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from ltokc.bitstream import SegmentWriter, TokenArrays
     from ltokc.effort import Studio
+    from ltokc.halting import Outlook
     from ltokc.imageio import Picture
     from ltokc.model import Model
     from ltokc.ratecontrol import Plan
@@ -28,9 +29,11 @@ if TYPE_CHECKING:
 Box = tuple[int, int, int, int]
 DEFAULT_QUALITY = 0.6
 DEFAULT_EFFORT = 1
+HIGHEST_EFFORT = 4
 ONE_SEGMENT_CELLS = 1024  # pictures of up to so many cells (2048x2048 px) are one segment; larger ones are cut up
 SEGMENT_CELLS = 16  # side of a segment then
 SIZE_ROUNDS = 4  # plans tried for a wanted size
+REFINED_ROUNDS = 2  # where digits are chosen anew, which changes what they take
 SPARE = 0.03  # of its bits, that a plan may have too many: they are cut off
 METADATA_CHUNKS = {"exif": container.EXIF, "icc": container.ICC, "xmp": container.XMP}
 
@@ -70,11 +73,12 @@ def encode(
     of the whole file; a target is met from below.  Where even the smallest file is larger than the target, that file is
     returned, or with `strict` UsageError raised.
     metadata: which of "exif", "icc", "xmp" to keep; alpha: "keep", "drop" or "blend" (with white).
-    effort: 0 to 2, see `ltokc.effort`.  progress: called with (steps done, steps in all) on the way; what it
-    raises ends the work.  Raises FormatError, LimitError, ModelError, UsageError.
+    effort: 0 to 4, see `ltokc.effort`; above 2 torch is needed.  progress: called with (steps done, steps in all) on
+    the way; what it raises ends the work.  Raises FormatError, LimitError, ModelError, UsageError.
     """
     from ltokc import imageio
     from ltokc.allocation import Wish, allocate, foresee
+    from ltokc.effort import refined
     from ltokc.model import open_model
 
     rates = {"quality": quality, "tokens": tokens, "target_size": target_size, "target_bpp": target_bpp}
@@ -83,8 +87,8 @@ def encode(
         raise UsageError(f"one rate control at a time, not {' and '.join(given)}")
     if quality is not None and not 0 <= quality <= 1:
         raise UsageError(f"quality is 0 to 1, not {quality:g}")
-    if effort not in (0, 1, 2):
-        raise UsageError(f"effort is 0, 1 or 2, not {effort!r}")
+    if effort not in range(HIGHEST_EFFORT + 1):
+        raise UsageError(f"effort is 0 to {HIGHEST_EFFORT}, not {effort!r}")
     picture = image if isinstance(image, imageio.Picture) else imageio.load(image, limit_pixels=limit_pixels)
     opened = open_model(model)
     chunks = _side_chunks(picture, metadata, alpha)
@@ -99,10 +103,11 @@ def encode(
         quality = DEFAULT_QUALITY
     studio, steps = _tokenized(opened, rgb, len(boxes), backend, device, effort, progress)
     if target_size is not None:
-        return _sized(ltk, studio, boxes, target_size, strict, effort)
+        return _sized(ltk, studio, boxes, target_size, strict, effort, device)
     wish = Wish(quality=quality, tokens=tokens)
-    plan = allocate(studio, wish, effort, foresee(studio, wish, effort))
-    writers = _writers(studio, plan, boxes)
+    outlook = foresee(studio, wish, effort)
+    plan = allocate(studio, wish, effort, outlook)
+    writers = _writers(refined(studio, plan, outlook, effort, device), plan, boxes)
     return _written(ltk, writers, _counts(writers, plan, tokens), steps)
 
 
@@ -351,14 +356,37 @@ def _written(ltk: Ltk, writers: list[SegmentWriter], counts: list[int], steps: S
     return container.write(replace(ltk, segments=tuple(segments)))
 
 
-def _sized(ltk: Ltk, studio: Studio, boxes: list[Box], size: int, strict: bool, effort: int) -> bytes:
+def _sized(
+    ltk: Ltk, studio: Studio, boxes: list[Box], size: int, strict: bool, effort: int, device: str
+) -> bytes:  # fmt: skip
     """The file of at most `size` bytes that is expected to look best: a plan for a little more, cut to fit."""
-    from ltokc.allocation import Wish, allocate, foresee
+    from ltokc.allocation import Wish, foresee
+    from ltokc.effort import leaner, refined
+
+    outlook = foresee(studio, Wish(bits=8.0 * max(size - _fixed(ltk, boxes), 1)), effort)
+    share, best = leaner(effort), b""
+    for _ in range(REFINED_ROUNDS if share < 1 else 1):
+        plan = _plan_for_size(ltk, studio, boxes, int(size / share), effort, outlook)
+        writers = _writers(refined(studio, plan, outlook, effort, device), plan, boxes)
+        data = _fitted(ltk, writers, size, strict)
+        best = max(best, data, key=len)
+        if len(data) >= size * (1 - SPARE / 2) or plan.keep == len(studio.model.levels):
+            break
+        share *= len(data) / size
+    return best
+
+
+def _fixed(ltk: Ltk, boxes: list[Box]) -> int:
+    """About the bytes of a file that are no tokens."""
+    return 24 + 8 * len(boxes) + sum(len(chunk.data) + 12 for chunk in ltk.chunks)
+
+
+def _plan_for_size(ltk: Ltk, studio: Studio, boxes: list[Box], size: int, effort: int, outlook: Outlook | None) -> Plan:
+    """The plan that takes at least, and hardly more than, `size` bytes."""
+    from ltokc.allocation import Wish, allocate
     from ltokc.ratecontrol import alike
 
-    fixed = 24 + 8 * len(boxes) + sum(len(chunk.data) + 12 for chunk in ltk.chunks)
-    bits = 8.0 * max(size - fixed, 1)
-    outlook = foresee(studio, Wish(bits=bits), effort)
+    bits = 8.0 * max(size - _fixed(ltk, boxes), 1)
     best, least = None, math.inf  # of the plans that fill the size the one with the fewest bytes to cut off
     for _ in range(SIZE_ROUNDS):
         plan = allocate(studio, Wish(bits=bits), effort, outlook)
@@ -368,14 +396,11 @@ def _sized(ltk: Ltk, studio: Studio, boxes: list[Box], size: int, strict: bool, 
             break
         ratio = (empty + sum(writer.bits(writer.total) for writer in writers) / 8) / size
         if 1 <= ratio < least:
-            best, least = writers, ratio
+            best, least = plan, ratio
         if 1 <= ratio <= 1 + SPARE or (plan.keep is not None and ratio >= 1) or plan.keep == len(studio.model.levels):
             break
         bits *= (1 + SPARE / 2) / ratio
-    if best is None:
-        everything = alike(len(studio.model.levels), plan.depths.shape)
-        best = _writers(studio, everything, boxes)
-    return _fitted(ltk, best, size, strict)
+    return best if best is not None else alike(len(studio.model.levels), plan.depths.shape)
 
 
 def _fitted(ltk: Ltk, writers: list[SegmentWriter], size: int, strict: bool) -> bytes:

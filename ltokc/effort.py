@@ -3,7 +3,7 @@
 Level 0 believes the halting head and gives all cells the same depth.  Level 1 decodes the picture at the depth that is
 expected (once, if that was about right) and measures every cell, so that the look is hit and cells get levels by gain
 per bit.  Level 2 does so at several depths, counts bits instead of guessing them, and looks at the plan before it is
-written.
+written.  Levels 3 and 4 make the plan as level 1 and choose its digits anew, by what they do (`ltokc.refine`).
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ltokc import looks, tiling
+from ltokc import looks, refine, tiling
 from ltokc.bitstream import bits_of_cells
 from ltokc.halting import Outlook
 from ltokc.looks import Moments
 from ltokc.model import Model
 from ltokc.ratecontrol import Plan, alike, price_of_error
 from ltokc.runtime import Runtime
-from ltokc.ssimulacra2 import LEAST_SIDE, Reference
+from ltokc.ssimulacra2 import LEAST_SIDE, Reference, points
 
 TOLERANCE = 0.01  # of a look, as a ratio of errors
 ROUNDS = 2  # at most, of looking and mending
@@ -29,6 +29,11 @@ BALANCE_ROUNDS = 4  # at most, of weighing a plan by what was seen at another de
 APART = 0.75  # levels between that and the last, for another look
 STEPS = (-2, -1, 0, 1, 2)  # depths that level 2 decodes, from the expected one
 LEAST_PRICE = 1e-3
+REFINING = {3: 24, 4: 96}  # steps that choose digits, by effort
+EASED = {3: 0.92, 4: 0.87}  # the error that is left by them, as a share: some more than the mean, so that few miss
+LEANER = 0.95  # the bits that they then take, as a share
+RATE = 2.5  # of the loss that chooses digits, where nothing is known of the picture's own curve
+RATES = (0.5, 20.0)
 Picture = np.ndarray
 
 
@@ -64,6 +69,38 @@ class Studio:
         return looks.Moments(shape)
 
 
+def eased(effort: int) -> float:
+    """The share of a plan's error that is expected to be left once its digits are chosen."""
+    return EASED.get(effort, 1.0)
+
+
+def leaner(effort: int) -> float:
+    """The share of a plan's bits that is expected to be left once its digits are chosen."""
+    return LEANER if effort in REFINING else 1.0
+
+
+def refined(studio: Studio, plan: Plan, outlook: Outlook | None, effort: int, device: str) -> Studio:
+    """The same picture with digits of the plan's tokens that cost and show less error, at efforts above 2."""
+    if effort not in REFINING or not visible(studio.rgb):
+        return studio
+    digits = refine.refined(
+        studio.model.folder, studio.rgb, studio.digits, plan.masks(studio.model.levels), steps=REFINING[effort],
+        rate=_worth_of_bits(outlook, plan), device=device, advance=studio.advance,
+    )  # fmt: skip
+    return replace(studio, digits=digits)
+
+
+def _worth_of_bits(outlook: Outlook | None, plan: Plan) -> float:
+    """What a bit per pixel weighs against hundredths of points: what levels about as many give for theirs."""
+    if outlook is None:
+        return RATE
+    keep = plan.keep if plan.keep is not None else float(plan.depths.mean())
+    low, high = max(1.0, keep - 1), min(float(len(outlook.errors)), keep + 1)
+    bits = np.interp([low, high], np.arange(1, len(outlook.bits) + 1), outlook.bits.mean((1, 2))) / looks.CELL**2
+    gained = points(outlook.error_at(high)) - points(outlook.error_at(low))
+    return float(np.clip(gained / 100 / (bits[1] - bits[0]), *RATES))
+
+
 def visible(rgb: Picture) -> bool:
     """Whether a picture is large enough to be compared with."""
     return min(rgb.shape[:2]) >= LEAST_SIDE
@@ -84,7 +121,7 @@ def measured(studio: Studio, expected: Outlook, keep_for: Callable[[Outlook], fl
         seen[keep] = studio.look(alike(keep, expected.prices.shape[1:]))
         outlook = _corrected(studio, expected, seen)
     keep = keep_for(outlook)
-    if effort > 1:
+    if effort == 2:
         for step in STEPS:
             each = min(max(keep + step, 1.0), float(len(expected.errors)))
             if each not in seen:

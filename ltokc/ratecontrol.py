@@ -61,10 +61,13 @@ def error_of_quality(quality: float, looks: Table) -> float:
     return float(np.exp(np.interp(quality, table[:, 0], np.log(table[:, 1]))))
 
 
-def target_price(quality: float, looks: Table, outlook: Outlook) -> float:
-    """Mean price of a cell wanted at a quality; never rises with the quality."""
+def target_price(quality: float, looks: Table, outlook: Outlook, eased: float = 1.0) -> float:
+    """Mean price of a cell wanted at a quality; never rises with the quality.
+
+    eased: the share of the error that will be left by what comes after the plan.
+    """
     first, last = looks[0][0], looks[-1][0]
-    price = price_of_error(error_of_quality(quality, looks), outlook)
+    price = price_of_error(error_of_quality(quality, looks) / eased, outlook)
     means = outlook.prices.mean((1, 2))
     if quality < first:
         return float(np.exp(np.interp(quality, [0, first], np.log([max(means[0], price), price]))))

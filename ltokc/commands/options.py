@@ -107,7 +107,7 @@ backend = click.option("--backend", type=click.Choice(["auto", "onnx", "torch"])
 device = click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True,
                       help="Where they run.")  # fmt: skip
 effort = click.option(
-    "-e", "--effort", type=click.IntRange(0, 2), metavar="0..2", default=1, show_default=True,
+    "-e", "--effort", type=click.IntRange(0, 4), metavar="0..4", default=1, show_default=True,
     help="0: one pass. 1: decodes once and measures, two to three times as long: the look is hit, and places get bytes "
          "by what they gain, a few per cent fewer. 2: measures more, 12 times as long.",
 )  # fmt: skip

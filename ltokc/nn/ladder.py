@@ -124,9 +124,13 @@ class Ladder(nn.Module):
     def bits(
         self, values: Sequence[torch.Tensor], logps: Sequence[torch.Tensor], masks: Sequence[torch.Tensor]
     ) -> torch.Tensor:
-        """Bits of the sent tokens, (B, levels); a value between two symbols costs their weighted mean."""
+        """Bits of the sent tokens, (B, levels), of the first levels or all.
+
+        A value between two symbols costs their weighted mean.
+        """
         out = []
-        for level, value, logp, sent in zip(self.config.levels, values, logps, masks, strict=True):
+        levels = self.config.levels[: len(values)]
+        for level, value, logp, sent in zip(levels, values, logps, masks, strict=True):
             at = (value + (level.size - 1) / 2).clamp(0, level.size - 1 - 1e-4)
             low = at.floor().long().unsqueeze(2)
             weight = at - low.squeeze(2)

@@ -142,12 +142,16 @@ class Prior(nn.Module):
                 module.quantised = quantised
 
     def forward(self, digits: Sequence[torch.Tensor], masks: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-        """digits: per level (B, d, h, w), integral floats; masks: (B, 1, h, w). Returns float32 (B, d, size, h, w)."""
+        """digits: per level (B, d, h, w), integral floats; masks: (B, 1, h, w), of the first levels or all.
+
+        Returns float32 (B, d, size, h, w) per level.
+        """
         batch, _, rows, columns = digits[0].shape
         start = _straight_through(self.start, torch.round(self.start * 16).clamp(-CLIP, CLIP) / 16)
         h = start.view(1, -1, 1, 1).expand(batch, -1, rows, columns)
         stride, out, step = self.levels_config[0].stride, [], 0
-        for level, net, z, sent in zip(self.levels_config, self.levels, digits, masks, strict=True):
+        count = len(digits)
+        for level, net, z, sent in zip(self.levels_config[:count], self.levels[:count], digits, masks, strict=True):
             while stride > level.stride:
                 h = self.mix[step](F.pixel_shuffle(self.up[step].signed(h), 2))
                 stride, step = stride // 2, step + 1

@@ -22,6 +22,7 @@ from safetensors.torch import load_file, save_file
 
 from ltokc.nn.config import STRIDES
 from ltokc.nn.ladder import PICTURE_ONLY, Ladder, sent_mask
+from ltokc.nn.look import Original, distance
 from ltokc.train.data import Crops, Pictures
 from ltokc.train.export import FLOAT_PRIOR
 from ltokc.train.lpips import LPIPS, texture_distance
@@ -140,9 +141,16 @@ class Trainer:
         bpp = bits.float().mean(0) / (x.shape[2] * x.shape[3])
         mse = F.mse_loss(y, x) * 127.5**2
         ssim = structural_loss(shown, x).mean()
+        look = torch.zeros((), device=x.device)
+        if weights.look:
+            with torch.no_grad():
+                original = Original.of(x)
+            look = distance(original.error(y)).mean()
         rate = (bpp * torch.tensor(weights.rate, device=x.device)).sum()
         total = weights.mse * mse + weights.lpips * lpips + weights.ssim * ssim + weights.texture * texture + rate
-        return {"loss": total, "mse": mse, "lpips": lpips, "ssim": ssim, "texture": texture, "bpp": bpp.sum()}
+        total = total + weights.look * look
+        parts = {"mse": mse, "lpips": lpips, "ssim": ssim, "look": look, "texture": texture, "bpp": bpp.sum()}
+        return {"loss": total, **parts}
 
     def prior_losses(self, x: torch.Tensor, keep: torch.Tensor) -> dict[str, torch.Tensor]:
         """Bits per pixel of the frozen tokenizer's tokens."""

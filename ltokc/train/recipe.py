@@ -12,11 +12,13 @@ from ltokc.nn.config import LadderConfig
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """Weights: `mse` on 8-bit values, `lpips`, `ssim` (1 - SSIM), `texture`, and `rate`, bits per pixel per level."""
+    """Weights: `mse` on 8-bit values, `lpips`, `ssim` (1 - SSIM), `look` (hundredths of SSIMULACRA2's points short of
+    100), `texture`, and `rate`, bits per pixel per level."""
 
     mse: float = 0.0018
     lpips: float = 1.0
     ssim: float = 1.0
+    look: float = 0.0
     texture: float = 0.05
     rate: tuple[float, ...] = (0.8, 0.8, 0.8, 0.8, 0.8, 0.8, 0.75, 0.7, 0.55, 0.35, 0.2)
 

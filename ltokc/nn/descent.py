@@ -1,0 +1,120 @@
+"""One window's digits by gradient descent (`ltokc.refine`): the torch side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ltokc.model import WEIGHTS
+from ltokc.nn.config import CELL, STRIDES
+from ltokc.nn.look import Original, distance
+from ltokc.nn.packed import load_packed
+from ltokc.refine import BETAS, FALL, LEARNING_RATE, MSE_WEIGHT
+
+Span = tuple[int, int]
+
+
+class Descent:
+    """A model's networks, frozen, on a device ("auto", "cpu", "cuda")."""
+
+    def __init__(self, folder: Path, device: str = "auto"):
+        self.device = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
+        self.net = load_packed(folder / WEIGHTS).to(self.device, memory_format=torch.channels_last)
+        self.levels = self.net.config.levels
+        self.strides = tuple(level.stride for level in self.levels)
+
+    def run(
+        self, rgb: np.ndarray, digits: Sequence[np.ndarray], masks: Sequence[np.ndarray], core: np.ndarray,
+        counted: tuple[Span, Span], *, steps: int, rate: float, advance: Callable[[], None],
+    ) -> list[np.ndarray]:  # fmt: skip
+        """Digits int8 of the window's shapes.
+
+        rgb: (h, w, 3) uint8, the window or, at the picture's border, what there is of it; digits (rows, columns, d),
+        masks (rows, columns): per level; core: bool (cells), where digits may change; counted: rows and columns of
+        cells whose pixels, and tokens, the loss counts.
+        """
+        symbols = [torch.from_numpy(d.astype(np.float32)).permute(2, 0, 1)[None].to(self.device) for d in digits]
+        sent = [torch.from_numpy(m.astype(np.float32))[None, None].to(self.device) for m in masks]
+        free = [(self._cells(core, k) * m > 0).expand_as(s) for k, (m, s) in enumerate(zip(sent, symbols, strict=True))]
+        rows, columns = (slice(a * CELL, b * CELL) for a, b in counted)
+        x = torch.from_numpy(np.ascontiguousarray(rgb)).to(self.device).permute(2, 0, 1)[None].float() / 127.5 - 1
+        used = np.zeros(core.shape, bool)
+        used[slice(*counted[0]), slice(*counted[1])] = True
+        bits_of = [self._cells(used, k) * m for k, m in enumerate(sent)]
+        values = self._values(x, symbols, sent)
+        active = [k for k in range(len(values)) if bool(free[k].any())]
+        if not active:
+            return [np.array(d) for d in digits]
+        depth = 1 + max(k for k, m in enumerate(sent) if bool(m.any()))
+        wanted = x[:, :, rows, columns]
+        original, pixels = Original.of(wanted), wanted.shape[2] * wanted.shape[3]
+        for k in active:
+            values[k].requires_grad_(True)
+        optimizer = torch.optim.Adam([values[k] for k in active], lr=LEARNING_RATE, betas=BETAS)
+        for step in range(steps):
+            for group in optimizer.param_groups:
+                group["lr"] = LEARNING_RATE / steps**0.5 * (1 - step / steps) ** FALL
+            held = [torch.where(f, v, s) for f, v, s in zip(free, values, symbols, strict=True)]
+            chosen = [h + (self._rounded(h, k) - h).detach() for k, h in enumerate(held)]
+            shown = self._decoded(chosen, sent)[:, :, : x.shape[2], : x.shape[3]][:, :, rows, columns]
+            told = self.net.prior([c * m for c, m in zip(chosen[:depth], sent[:depth], strict=True)], sent[:depth])
+            bits = self.net.bits(held[:depth], told, bits_of[:depth])
+            squared = ((shown - wanted) ** 2).mean() * 127.5**2
+            loss = distance(original.error(shown)).mean() + MSE_WEIGHT * squared + rate * bits.sum() / pixels
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            with torch.no_grad():
+                for k in active:
+                    bound = (self.levels[k].size - 1) / 2 + 0.49
+                    values[k].clamp_(-bound, bound)
+            advance()
+        with torch.no_grad():
+            kinds = enumerate(zip(free, values, symbols, strict=True))
+            found = [torch.where(f, self._rounded(v, k), s) for k, (f, v, s) in kinds]
+        return [f[0].permute(1, 2, 0).cpu().numpy().astype(np.int8) for f in found]
+
+    def _cells(self, cells: np.ndarray, k: int) -> torch.Tensor:
+        """A map of cells at the positions of level k: (1, 1, h, w) float."""
+        scale = CELL // self.strides[k]
+        grid = cells.repeat(scale, 0).repeat(scale, 1).astype(np.float32)
+        return torch.from_numpy(grid)[None, None].to(self.device)
+
+    def _rounded(self, values: torch.Tensor, k: int) -> torch.Tensor:
+        half = (self.levels[k].size - 1) / 2
+        return values.detach().round().clamp(-half, half)
+
+    @torch.no_grad()
+    def _values(
+        self, x: torch.Tensor, symbols: Sequence[torch.Tensor], sent: Sequence[torch.Tensor]
+    ) -> list[torch.Tensor]:
+        """What the tokenizer rounds, where that gives the digits at hand; elsewhere the digits themselves."""
+        height, width = (n * CELL for n in self._size(symbols))
+        x = torch.nn.functional.pad(x, (0, width - x.shape[3], 0, height - x.shape[2]), "replicate")
+        features, out, stride = self.net.features(x), [], len(STRIDES) - 1
+        state = self.net.start(1, *features[-1].shape[-2:])
+        for k, level in enumerate(self.levels):
+            s = STRIDES.index(level.stride)
+            state, stride = self.net.descend(state, stride, s), s
+            bounded, rounded = self.net.query(k, state, features)
+            out.append(torch.where(rounded == symbols[k], bounded, symbols[k]).contiguous())
+            state = self.net.absorb(k, state, symbols[k] / ((level.size - 1) / 2), sent[k])
+        return out
+
+    def _size(self, symbols: Sequence[torch.Tensor]) -> tuple[int, int]:
+        """Rows and columns of cells."""
+        scale = CELL // self.strides[0]
+        return symbols[0].shape[2] // scale, symbols[0].shape[3] // scale
+
+    def _decoded(self, chosen: Sequence[torch.Tensor], sent: Sequence[torch.Tensor]) -> torch.Tensor:
+        """The picture (1, 3, H, W), differentiable and not clamped."""
+        stride = len(STRIDES) - 1
+        state = self.net.start(1, *self._size(chosen))
+        for k, level in enumerate(self.levels):
+            s = STRIDES.index(level.stride)
+            state, stride = self.net.descend(state, stride, s), s
+            state = self.net.absorb(k, state, chosen[k] / ((level.size - 1) / 2), sent[k])
+        return self.net.pixels(state, stride)

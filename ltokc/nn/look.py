@@ -1,0 +1,95 @@
+"""SSIMULACRA2's error as a differentiable torch function, the same as `ltokc.ssimulacra2` up to float rounding.
+
+For training and for choosing digits by what they do to the look.  Pictures here are not rounded to 8 bits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+
+from ltokc.ssimulacra2 import C2, LEAST_SIDE, SCALES, kernel
+from ltokc.ssimulacra2_weights import WEIGHTS
+
+_OPSIN = ((0.3, 0.622, 0.078), (0.23, 0.692, 0.078), (0.24342268924547819, 0.20476744424496821, 0.5518098665095536))
+_BIAS = 0.0037930732552754493
+_LEAST = 1e-20  # below fourth powers and cube roots, so that gradients stay finite
+
+
+_TAPS = torch.from_numpy(kernel()).float()
+
+
+def blur(x: torch.Tensor) -> torch.Tensor:
+    """Gaussian of sigma 1.5 over the last two axes of (B, c, H, W), zeros beyond the borders."""
+    taps = _TAPS.to(x.device).expand(x.shape[1], 1, -1)
+    radius = len(_TAPS) // 2
+    x = F.conv2d(x, taps.unsqueeze(3), padding=(radius, 0), groups=len(taps))
+    return F.conv2d(x, taps.unsqueeze(2), padding=(0, radius), groups=len(taps))
+
+
+def to_linear(rgb: torch.Tensor) -> torch.Tensor:
+    """sRGB in [-1, 1], clamped, to linear light in [0, 1]."""
+    v = ((rgb.float() + 1) / 2).clamp(0, 1)
+    return torch.where(v <= 0.04045, v / 12.92, ((v.clamp_min(0.04045) + 0.055) / 1.055) ** 2.4)
+
+
+def to_xyb(linear: torch.Tensor) -> torch.Tensor:
+    """Linear RGB (B, 3, H, W) to the metric's positive XYB."""
+    mixed = torch.einsum("oc,bchw->bohw", linear.new_tensor(_OPSIN), linear) + _BIAS
+    first, second, third = (mixed.clamp_min(_LEAST) ** (1 / 3) - _BIAS ** (1 / 3)).unbind(1)
+    y = 0.5 * (first + second)
+    return torch.stack([7 * (first - second) + 0.42, y + 0.01, third - y + 0.55], 1)
+
+
+def halve(linear: torch.Tensor) -> torch.Tensor:
+    """Means of 2x2; the last row or column repeats where a side is odd."""
+    h, w = linear.shape[-2:]
+    if h % 2 or w % 2:
+        linear = F.pad(linear, (0, w % 2, 0, h % 2), "replicate")
+    return F.avg_pool2d(linear, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """What of an original (B, 3, H, W) is computed once: per scale XYB, blur, variance."""
+
+    scales: tuple[tuple[torch.Tensor, torch.Tensor, torch.Tensor], ...]
+
+    @classmethod
+    def of(cls, rgb: torch.Tensor) -> Original:
+        """rgb: (B, 3, H, W) in [-1, 1], sides of 8 and more."""
+        linear = to_linear(rgb)
+        out: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
+        while len(out) < SCALES and min(linear.shape[-2:]) >= LEAST_SIDE:
+            xyb = to_xyb(linear)
+            mean = blur(xyb)
+            out.append((xyb, mean, blur(xyb * xyb) - mean * mean))
+            linear = halve(linear)
+        return cls(tuple(out))
+
+    def error(self, rgb: torch.Tensor) -> torch.Tensor:
+        """Weighted sum of norms of a decoded batch of the same shape: (B,), 0 is equal (`ltokc.looks`)."""
+        linear = to_linear(rgb)
+        weights = torch.from_numpy(WEIGHTS).float().to(rgb.device)
+        total = torch.zeros(len(rgb), device=rgb.device)
+        for i, (a, a_mean, a_variance) in enumerate(self.scales):
+            if i:
+                linear = halve(linear)
+            b = to_xyb(linear)
+            b_mean, square, product = blur(torch.cat([b, b * b, a * b], 1)).chunk(3, 1)
+            likeness = (1 - (a_mean - b_mean) ** 2) * (2 * (product - a_mean * b_mean) + C2)
+            likeness = likeness / (a_variance + square - b_mean * b_mean + C2)
+            edges = (1 + (b - b_mean).abs()) / (1 + (a - a_mean).abs()) - 1
+            for j, each in enumerate(((1 - likeness).relu(), edges.relu(), (-edges).relu())):
+                total = total + each.mean((2, 3)) @ weights[:, i, 0, j]
+                total = total + ((each**4).mean((2, 3)) + _LEAST) ** 0.25 @ weights[:, i, 1, j]
+        return total
+
+
+def distance(error: torch.Tensor) -> torch.Tensor:
+    """Errors to the distance from 100 points, in hundreds: 0 is equal, 1 is 0 points."""
+    total = error * 0.9562382616834844
+    total = 2.326765642916932 * total - 0.020884521182843837 * total**2 + 6.248496625763138e-05 * total**3
+    return 0.1 * total.clamp_min(1e-3) ** 0.6276336467831387
