@@ -281,11 +281,11 @@ def _tokenized(
     from ltokc import tiling
     from ltokc.allocation import decodes
     from ltokc.bitstream import full_masks
-    from ltokc.effort import Studio
+    from ltokc.effort import Studio, descents
 
     height, width = rgb.shape[:2]
     windows = len(tiling.tokenizer_windows(model.reach, height, width))
-    steps = Steps(progress, windows + segments + decodes(effort))
+    steps = Steps(progress, windows + segments + decodes(effort) + descents(effort, _cells(height), _cells(width)))
     masks = full_masks(model.levels, _cells(height), _cells(width))
     runtime = model.runtime(backend, device)
     digits = tiling.tokenize(runtime, model.levels, model.reach, rgb, masks, lambda *_: steps.advance())

@@ -79,6 +79,11 @@ def leaner(effort: int) -> float:
     return LEANER if effort in REFINING else 1.0
 
 
+def descents(effort: int, rows: int, columns: int) -> int:
+    """Steps that choose the digits of a picture of so many cells, at most once for a quality, twice for a size."""
+    return refine.steps_of(rows, columns, REFINING[effort]) if effort in REFINING else 0
+
+
 def refined(studio: Studio, plan: Plan, outlook: Outlook | None, effort: int, device: str) -> Studio:
     """The same picture with digits of the plan's tokens that cost and show less error, at efforts above 2."""
     if effort not in REFINING or not visible(studio.rgb):

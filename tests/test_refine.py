@@ -1,4 +1,4 @@
-"""Digits chosen by what they do: the torch twins of prior and metric, the search itself, and the efforts that use it."""
+"""Digits chosen by what they do: the torch twins of prior and metric, the search, and the efforts that use it."""
 
 from __future__ import annotations
 
