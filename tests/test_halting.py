@@ -222,3 +222,17 @@ def test_a_flat_field_keeps_its_colour(effort: int) -> None:
         data = ltokc.encode(np.full((256, 256, 3), colour, np.uint8), effort=effort)
         assert np.abs(np.asarray(ltokc.decode(data), float).mean((0, 1)) - colour).max() < 6
         assert len(data) < 400
+
+
+def test_labels_are_kept_and_made_by_several_processes(tmp_path: Path) -> None:
+    from ltokc.train.halting import load_label
+    from ltokc.train.halting_labels import label_all
+
+    pictures = [grainy(64, 128, seed) for seed in range(3)]
+    assert list(label_all(1, pictures[:1], tmp_path)) == [1]
+    first = (tmp_path / "00000.npz").stat().st_mtime_ns
+    assert list(label_all(1, pictures, tmp_path, jobs=2)) == [1, 2]
+    assert (tmp_path / "00000.npz").stat().st_mtime_ns == first
+    found = [load_label(tmp_path / f"{i:05d}.npz") for i in range(3)]
+    assert all(len(each.moments) == 11 and each.bits.shape == (11, 2, 1) for each in found)
+    assert found[1].moments[0].error() > found[1].moments[10].error()

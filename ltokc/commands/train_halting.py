@@ -25,6 +25,8 @@ path = click.Path(file_okay=False, path_type=Path)
 @click.option("--steps", type=click.IntRange(min=1), default=3000, show_default=True, metavar="N",
               help="Steps of the fit.")  # fmt: skip
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the choice of pictures and of the fit.")
+@click.option("-j", "--jobs", type=click.IntRange(min=1), default=1, show_default=True, metavar="N",
+              help="Processes that label, one thread each if more than one.")  # fmt: skip
 @click.option("-v", "--verbose", count=True, help="-vv shows tracebacks.")
 def train_halting(
     model: str,
@@ -35,6 +37,7 @@ def train_halting(
     held_out: int,
     steps: int,
     seed: int,
+    jobs: int,
     verbose: int,
 ) -> None:
     """Fit the halting head of MODEL (name or id) to what its own decodes of training pictures measure.
@@ -44,7 +47,7 @@ def train_halting(
 
     \b
     Examples:
-      ltokc train-halting ladder-1 --shards shards --out runs/halting
+      ltokc train-halting ladder-1 --shards shards --out runs/halting -j 2
     """
     click.get_current_context().meta[LOUD] = verbose > 1
     tars = tars_in(shards)
@@ -53,19 +56,18 @@ def train_halting(
 
     from ltokc.model import open_model
     from ltokc.train.data import Pictures
-    from ltokc.train.halting import calibrated, label, load_label, save_label
+    from ltokc.train.halting import calibrated, load_label
     from ltokc.train.halting_data import variants
+    from ltokc.train.halting_labels import label_all
 
     opened, labels = open_model(model), out / "labels"
     labels.mkdir(parents=True, exist_ok=True)
     pictures = Pictures(tars, cache or out / "cache", held_out)
-    for i, rgb in enumerate(variants(pictures, count, seed)):
-        if not (file := labels / f"{i:05d}.npz").exists():
-            save_label(label(opened, opened.runtime(), rgb), file)
-        if i % 50 == 49:
-            click.echo(f"{i + 1} of {count} labelled", err=True)
+    for done in label_all(opened.entry.id, variants(pictures, count, seed), labels, jobs):
+        if done % 50 == 0:
+            click.echo(f"{done} labelled, {count} in all", err=True)
     found = [load_label(file) for file in sorted(labels.glob("*.npz"))]
     tensors, margin = calibrated(found, steps=steps, seed=seed)
-    save_file(tensors, out / "halting.safetensors", {"model": opened.entry.name, "pictures": str(len(found))})
-    done = out / "halting.safetensors"
-    click.echo(f"{done}: fitted to {len(found)} pictures, errors raised by {margin:.3f}", err=True)
+    head = out / "halting.safetensors"
+    save_file(tensors, head, {"model": opened.entry.name, "pictures": str(len(found))})
+    click.echo(f"{head}: fitted to {len(found)} pictures, errors raised by {margin:.3f}", err=True)
