@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from ltokc.nn.config import CELL, STRIDES
 from ltokc.nn.look import Original, distance
 from ltokc.nn.packed import load_packed
 from ltokc.refine import BETAS, FALL, LEARNING_RATE, MSE_WEIGHT
+from ltokc.steps import threads
 
 Span = tuple[int, int]
 
@@ -21,6 +23,8 @@ class Descent:
     """A model's networks, frozen, on a device ("auto", "cpu", "cuda")."""
 
     def __init__(self, folder: Path, device: str = "auto"):
+        if "LTOKC_THREADS" in os.environ:
+            torch.set_num_threads(threads())
         self.device = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
         self.net = load_packed(folder / WEIGHTS).to(self.device, memory_format=torch.channels_last)
         self.levels = self.net.config.levels
