@@ -60,16 +60,23 @@ def table(rates: list[dict[str, Any]]) -> str:
 @click.option("--earlier", type=file, help="Rows of an earlier ltokc, as a rival.")
 @click.option("--least", default=-30.0, show_default=True,
               help="SSIMULACRA2 from which on it counts: about -60 its scale is nearly flat.")  # fmt: skip
+@click.option("--qualities", help="Only these qualities of ltokc, for curves that can be compared.")
 @click.option("--out", type=click.Path(path_type=Path), help="JSON, beside the table on stdout.")
-def main(files: tuple[Path, ...], earlier: Path | None, least: float, out: Path | None) -> None:
+def main(
+    files: tuple[Path, ...], earlier: Path | None, least: float, qualities: str | None, out: Path | None
+) -> None:  # fmt: skip
     """Average the BD-rates of ltokc over the pictures."""
     rows = [row for path in files for row in rows_of(path, least)]
+    if qualities:
+        wanted = [float(v) for v in qualities.split(",")]
+        rows = [row for row in rows if row["codec"] != OURS or row["q"] in wanted]
     if earlier:
         rows += [row | {"codec": EARLIER} for row in rows_of(earlier, least) if row["codec"] == OURS]
     rates = average(rows)
     click.echo(table(rates))
     if out:
-        write_report(environment() | {"least": least, "files": [path.name for path in files], "bd_rates": rates}, out)
+        about = {"least": least, "qualities": qualities, "files": [path.name for path in files]}
+        write_report(environment() | about | {"bd_rates": rates}, out)
 
 
 if __name__ == "__main__":
