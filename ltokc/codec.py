@@ -78,7 +78,7 @@ def encode(
     """
     from ltokc import imageio
     from ltokc.allocation import Wish, allocate, foresee
-    from ltokc.effort import refined
+    from ltokc.effort import need, refined
     from ltokc.model import open_model
 
     rates = {"quality": quality, "tokens": tokens, "target_size": target_size, "target_bpp": target_bpp}
@@ -89,6 +89,7 @@ def encode(
         raise UsageError(f"quality is 0 to 1, not {quality:g}")
     if effort not in range(HIGHEST_EFFORT + 1):
         raise UsageError(f"effort is 0 to {HIGHEST_EFFORT}, not {effort!r}")
+    need(effort)
     picture = image if isinstance(image, imageio.Picture) else imageio.load(image, limit_pixels=limit_pixels)
     opened = open_model(model)
     chunks = _side_chunks(picture, metadata, alpha)
@@ -366,8 +367,10 @@ def _sized(
     outlook = foresee(studio, Wish(bits=8.0 * max(size - _fixed(ltk, boxes), 1)), effort)
     share, best = leaner(effort), b""
     for _ in range(REFINED_ROUNDS if share < 1 else 1):
-        plan = _plan_for_size(ltk, studio, boxes, int(size / share), effort, outlook)
-        writers = _writers(refined(studio, plan, outlook, effort, device), plan, boxes)
+        plan, writers = _plan_for_size(ltk, studio, boxes, int(size / share), effort, outlook)
+        better = refined(studio, plan, outlook, effort, device)
+        if better is not studio:
+            writers = _writers(better, plan, boxes)
         data = _fitted(ltk, writers, size, strict)
         best = max(best, data, key=len)
         if len(data) >= size * (1 - SPARE / 2) or plan.keep == len(studio.model.levels):
@@ -381,8 +384,10 @@ def _fixed(ltk: Ltk, boxes: list[Box]) -> int:
     return 24 + 8 * len(boxes) + sum(len(chunk.data) + 12 for chunk in ltk.chunks)
 
 
-def _plan_for_size(ltk: Ltk, studio: Studio, boxes: list[Box], size: int, effort: int, outlook: Outlook | None) -> Plan:
-    """The plan that takes at least, and hardly more than, `size` bytes."""
+def _plan_for_size(
+    ltk: Ltk, studio: Studio, boxes: list[Box], size: int, effort: int, outlook: Outlook | None
+) -> tuple[Plan, list[SegmentWriter]]:  # fmt: skip
+    """The plan that takes at least, and hardly more than, `size` bytes, and the writers of its tokens."""
     from ltokc.allocation import Wish, allocate
     from ltokc.ratecontrol import alike
 
@@ -396,11 +401,14 @@ def _plan_for_size(ltk: Ltk, studio: Studio, boxes: list[Box], size: int, effort
             break
         ratio = (empty + sum(writer.bits(writer.total) for writer in writers) / 8) / size
         if 1 <= ratio < least:
-            best, least = plan, ratio
+            best, least = (plan, writers), ratio
         if 1 <= ratio <= 1 + SPARE or (plan.keep is not None and ratio >= 1) or plan.keep == len(studio.model.levels):
             break
         bits *= (1 + SPARE / 2) / ratio
-    return best if best is not None else alike(len(studio.model.levels), plan.depths.shape)
+    if best is None:
+        plan = alike(len(studio.model.levels), plan.depths.shape)
+        best = plan, _writers(studio, plan, boxes)
+    return best
 
 
 def _fitted(ltk: Ltk, writers: list[SegmentWriter], size: int, strict: bool) -> bytes:

@@ -69,6 +69,12 @@ class Studio:
         return looks.Moments(shape)
 
 
+def need(effort: int) -> None:
+    """Raises ModelError if this effort needs what is not installed."""
+    if effort in REFINING:
+        refine.need_torch()
+
+
 def eased(effort: int) -> float:
     """The share of a plan's error that is expected to be left once its digits are chosen."""
     return EASED.get(effort, 1.0)

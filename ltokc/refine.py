@@ -11,7 +11,7 @@ decoders need to know nothing of it.  Needs torch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
@@ -50,7 +50,13 @@ class Window:
 
 def steps_of(rows: int, columns: int, steps: int) -> int:
     """Steps in all for a picture of so many cells."""
-    return steps * len(_sides(rows, columns)[0]) * len(_sides(rows, columns)[1])
+    return steps * len(_windows(rows, columns))
+
+
+def need_torch() -> None:
+    """Raises ModelError if torch is not installed."""
+    if not find_spec("torch"):
+        raise ModelError("efforts above 2 choose digits with torch, which is not installed: pip install torch")
 
 
 def refined(
@@ -60,10 +66,8 @@ def refined(
     """Digits of the same shapes, other values where `masks` are set; the rest as it was.
 
     folder: of the model; rgb: (H, W, 3) uint8, sides of 8 and more; digits: per level int8 (rows, columns, d); masks:
-    per level bool (rows, columns), the tokens that will be sent; rate: what a bit per pixel weighs.  Raises ModelError.
+    per level bool (rows, columns), the tokens that will be sent; rate: what a bit per pixel weighs.
     """
-    if not find_spec("torch"):
-        raise ModelError("efforts above 2 choose digits with torch, which is not installed: pip install torch")
     descent = _descent(folder, device)
     out = [np.array(grid) for grid in digits]
     rows, columns = (-(-side // CELL) for side in rgb.shape[:2])
@@ -88,10 +92,11 @@ def _descent(folder: Path, device: str) -> Descent:
     return Descent(folder, device)
 
 
-def _sides(rows: int, columns: int) -> tuple[list[Window], list[Window]]:
+def _windows(rows: int, columns: int) -> list[tuple[Window, Window]]:
+    """(y, x) of all windows of a picture of so many cells."""
     if rows * columns <= WHOLE:
-        return [Window((0, rows), (0, rows))], [Window((0, columns), (0, columns))]
-    return _side(rows), _side(columns)
+        return [(Window((0, rows), (0, rows)), Window((0, columns), (0, columns)))]
+    return [(y, x) for y in _side(rows) for x in _side(columns)]
 
 
 def _side(cells: int) -> list[Window]:
@@ -100,11 +105,6 @@ def _side(cells: int) -> list[Window]:
     return [
         Window((a, b), (max(0, a - MARGIN), min(cells, b + MARGIN))) for a, b in zip(edges, edges[1:], strict=False)
     ]
-
-
-def _windows(rows: int, columns: int) -> Iterator[tuple[Window, Window]]:
-    vertical, horizontal = _sides(rows, columns)
-    yield from ((y, x) for y in vertical for x in horizontal)
 
 
 def _part(grid: np.ndarray, box: tuple[int, int, int, int], stride: int) -> np.ndarray:

@@ -9,6 +9,7 @@ matrices.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,11 +21,12 @@ SCALES = 6
 LEAST_SIDE = 8  # a scale with a smaller side is left out
 C2 = 0.0009
 SIGMA = 1.5
+POWER = 0.6276336467831387  # of the last step
 _STRIP = 128
 # linear RGB to mixed cone responses, and their bias
-_OPSIN = np.array([[0.3, 0.622, 0.078], [0.23, 0.692, 0.078],
+OPSIN = np.array([[0.3, 0.622, 0.078], [0.23, 0.692, 0.078],
                    [0.24342268924547819, 0.20476744424496821, 0.55180986650955360]], np.float32)  # fmt: skip
-_BIAS = np.float32(0.0037930732552754493)
+BIAS = np.float32(0.0037930732552754493)
 
 
 def kernel(sigma: float = SIGMA) -> npt.NDArray[np.float64]:
@@ -81,10 +83,10 @@ def to_linear(rgb: npt.NDArray[np.uint8]) -> Array:
 
 def to_xyb(linear: Array) -> Array:
     """Linear RGB (3, H, W) to the metric's positive XYB, same shape."""
-    mixed: Array = np.tensordot(_OPSIN, linear, 1).astype(np.float32)
-    mixed += _BIAS
+    mixed: Array = np.tensordot(OPSIN, linear, 1).astype(np.float32)
+    mixed += BIAS
     np.cbrt(np.maximum(mixed, 0, out=mixed), out=mixed)
-    mixed -= np.cbrt(_BIAS)
+    mixed -= np.cbrt(BIAS)
     y = 0.5 * (mixed[0] + mixed[1])
     out: Array = np.empty_like(mixed)
     out[0], out[1], out[2] = 7 * (mixed[0] - mixed[1]) + np.float32(0.42), y + np.float32(0.01), mixed[2] - y
@@ -138,9 +140,14 @@ def score_of(norms: npt.NDArray[np.float64]) -> float:
 
 def points(error: float) -> float:
     """The last step: weighted sum of norms to points."""
+    total = stretched(error)
+    return 100.0 - 10.0 * total**POWER if total > 0 else 100.0
+
+
+def stretched(error: Any) -> Any:
+    """The cubic of the last step, of a number, an array or a tensor; its power follows."""
     total = error * 0.9562382616834844
-    total = 2.326765642916932 * total - 0.020884521182843837 * total**2 + 6.248496625763138e-05 * total**3
-    return 100.0 - 10.0 * total**0.6276336467831387 if total > 0 else 100.0
+    return 2.326765642916932 * total - 0.020884521182843837 * total**2 + 6.248496625763138e-05 * total**3
 
 
 class Reference:

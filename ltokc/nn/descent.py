@@ -63,7 +63,7 @@ class Descent:
                 group["lr"] = LEARNING_RATE / steps**0.5 * (1 - step / steps) ** FALL
             held = [torch.where(f, v, s) for f, v, s in zip(free, values, symbols, strict=True)]
             chosen = [h + (self._rounded(h, k) - h).detach() for k, h in enumerate(held)]
-            shown = self._decoded(chosen, sent)[:, :, : x.shape[2], : x.shape[3]][:, :, rows, columns]
+            shown = self.net.picture(chosen, sent)[:, :, : x.shape[2], : x.shape[3]][:, :, rows, columns]
             told = self.net.prior([c * m for c, m in zip(chosen[:depth], sent[:depth], strict=True)], sent[:depth])
             bits = self.net.bits(held[:depth], told, bits_of[:depth])
             squared = ((shown - wanted) ** 2).mean() * 127.5**2
@@ -96,7 +96,7 @@ class Descent:
         self, x: torch.Tensor, symbols: Sequence[torch.Tensor], sent: Sequence[torch.Tensor]
     ) -> list[torch.Tensor]:
         """What the tokenizer rounds, where that gives the digits at hand; elsewhere the digits themselves."""
-        height, width = (n * CELL for n in self._size(symbols))
+        height, width = (n * self.strides[0] for n in symbols[0].shape[-2:])
         x = torch.nn.functional.pad(x, (0, width - x.shape[3], 0, height - x.shape[2]), "replicate")
         features, out, stride = self.net.features(x), [], len(STRIDES) - 1
         state = self.net.start(1, *features[-1].shape[-2:])
@@ -107,18 +107,3 @@ class Descent:
             out.append(torch.where(rounded == symbols[k], bounded, symbols[k]).contiguous())
             state = self.net.absorb(k, state, symbols[k] / ((level.size - 1) / 2), sent[k])
         return out
-
-    def _size(self, symbols: Sequence[torch.Tensor]) -> tuple[int, int]:
-        """Rows and columns of cells."""
-        scale = CELL // self.strides[0]
-        return symbols[0].shape[2] // scale, symbols[0].shape[3] // scale
-
-    def _decoded(self, chosen: Sequence[torch.Tensor], sent: Sequence[torch.Tensor]) -> torch.Tensor:
-        """The picture (1, 3, H, W), differentiable and not clamped."""
-        stride = len(STRIDES) - 1
-        state = self.net.start(1, *self._size(chosen))
-        for k, level in enumerate(self.levels):
-            s = STRIDES.index(level.stride)
-            state, stride = self.net.descend(state, stride, s), s
-            state = self.net.absorb(k, state, chosen[k] / ((level.size - 1) / 2), sent[k])
-        return self.net.pixels(state, stride)

@@ -160,13 +160,17 @@ class Ladder(nn.Module):
 
     def detokenize(self, digits: Sequence[torch.Tensor], masks: Sequence[torch.Tensor]) -> torch.Tensor:
         """Digits and sent-masks (B, 1, h, w) of every level to a picture (B, 3, H, W) float32 clamped to [-1, 1]."""
+        return self.picture(digits, masks).clamp(-1, 1)
+
+    def picture(self, digits: Sequence[torch.Tensor], masks: Sequence[torch.Tensor]) -> torch.Tensor:
+        """The same before it is clamped."""
         stride = len(STRIDES) - 1
         state = self.start(len(digits[0]), *digits[0].shape[-2:])
         for k, level in enumerate(self.config.levels):
             s = STRIDES.index(level.stride)
             state, stride = self.descend(state, stride, s), s
             state = self.absorb(k, state, digits[k] / ((level.size - 1) / 2), masks[k])
-        return self.pixels(state, stride).clamp(-1, 1)
+        return self.pixels(state, stride)
 
 
 def sent_mask(keep: torch.Tensor, k: int, stride: int) -> torch.Tensor:

@@ -10,11 +10,9 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
-from ltokc.ssimulacra2 import C2, LEAST_SIDE, SCALES, kernel
+from ltokc.ssimulacra2 import BIAS, C2, LEAST_SIDE, OPSIN, POWER, SCALES, kernel, stretched
 from ltokc.ssimulacra2_weights import WEIGHTS
 
-_OPSIN = ((0.3, 0.622, 0.078), (0.23, 0.692, 0.078), (0.24342268924547819, 0.20476744424496821, 0.5518098665095536))
-_BIAS = 0.0037930732552754493
 _LEAST = 1e-20  # below fourth powers and cube roots, so that gradients stay finite
 
 
@@ -37,8 +35,9 @@ def to_linear(rgb: torch.Tensor) -> torch.Tensor:
 
 def to_xyb(linear: torch.Tensor) -> torch.Tensor:
     """Linear RGB (B, 3, H, W) to the metric's positive XYB."""
-    mixed = torch.einsum("oc,bchw->bohw", linear.new_tensor(_OPSIN), linear) + _BIAS
-    first, second, third = (mixed.clamp_min(_LEAST) ** (1 / 3) - _BIAS ** (1 / 3)).unbind(1)
+    bias = float(BIAS)
+    mixed = torch.einsum("oc,bchw->bohw", torch.from_numpy(OPSIN).to(linear.device), linear) + bias
+    first, second, third = (mixed.clamp_min(_LEAST) ** (1 / 3) - bias ** (1 / 3)).unbind(1)
     y = 0.5 * (first + second)
     return torch.stack([7 * (first - second) + 0.42, y + 0.01, third - y + 0.55], 1)
 
@@ -90,6 +89,4 @@ class Original:
 
 def distance(error: torch.Tensor) -> torch.Tensor:
     """Errors to the distance from 100 points, in hundreds: 0 is equal, 1 is 0 points."""
-    total = error * 0.9562382616834844
-    total = 2.326765642916932 * total - 0.020884521182843837 * total**2 + 6.248496625763138e-05 * total**3
-    return 0.1 * total.clamp_min(1e-3) ** 0.6276336467831387
+    return 0.1 * stretched(error).clamp_min(1e-3) ** POWER
