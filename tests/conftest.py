@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,9 @@ from click.testing import CliRunner
 from PIL import Image
 
 from ltokc.cli import cli
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores: torch, not imported yet, takes one thread in each
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")

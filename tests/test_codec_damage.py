@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 import ltokc
 from ltokc import codec, container, zoo
-from ltokc.bitstream import SegmentWriter, TokenArrays, token_capacity
+from ltokc.bitstream import SegmentWriter, TokenArrays, read_depths, token_capacity
 from ltokc.container import DEFAULT_LIMIT_PIXELS, Ltk, Segment, segment_boxes
 from ltokc.errors import FormatError, LimitError, LtokcError, ModelError
 from ltokc.model import Model, open_model
+from ltokc.rangecoder import RangeDecoder
 from tests.pictures import grainy, smooth
 
 KILOBYTE = range(900, 1101)
@@ -140,7 +141,9 @@ def test_a_flipped_bit_under_a_good_checksum(kilobyte: bytes, data: st.DataObjec
         ltokc.verify(flipped)
     except FormatError:
         return
-    writer = SegmentWriter(open_model().prior, ltokc.tokens(flipped).digits)
+    model = open_model()
+    depths = read_depths(RangeDecoder(segment.stream), 2, 2, len(model.levels)) if segment.depth_map else None
+    writer = SegmentWriter(model.prior, ltokc.tokens(flipped).digits, depths)
     assert writer.stream(segment.tokens) == segment.stream
 
 
