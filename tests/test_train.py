@@ -16,10 +16,11 @@ from safetensors.torch import save_file  # noqa: E402
 from ltokc.errors import ModelError  # noqa: E402
 from ltokc.train.data import Crops, Pictures  # noqa: E402
 from ltokc.train.loop import Trainer  # noqa: E402
-from ltokc.train.lpips import LPIPS, Fire, texture_distance  # noqa: E402
+from ltokc.train.lpips import LPIPS, texture_distance  # noqa: E402
 from ltokc.train.optim import orthogonalise  # noqa: E402
 from ltokc.train.recipe import Loss, Recipe, read_recipe  # noqa: E402
 from ltokc.train.ssim import structural_loss  # noqa: E402
+from tests.random_lpips import random_lpips  # noqa: E402
 from tests.small_model import LEVELS, small_config  # noqa: E402
 
 RECIPE = Recipe(
@@ -44,16 +45,8 @@ def one_thread():
 
 @pytest.fixture(scope="module")
 def lpips(tmp_path_factory):
-    """LPIPS with random weights: the right shapes, and a distance of sorts."""
-    torch.manual_seed(0)
     path = tmp_path_factory.mktemp("lpips") / "lpips.safetensors"
-    widths = (64, 128, 256, 384, 384, 512, 512)
-    sizes = {3: (64, 16, 64), 4: (128, 16, 64), 6: (128, 32, 128), 7: (256, 32, 128), 9: (256, 48, 192),
-             10: (384, 48, 192), 11: (384, 64, 256), 12: (512, 64, 256)}  # fmt: skip
-    tensors = {"features.0.weight": torch.randn(64, 3, 3, 3) * 0.2, "features.0.bias": torch.zeros(64)}
-    for i, size in sizes.items():
-        tensors |= {f"features.{i}.{k}": v for k, v in Fire(*size).state_dict().items()}
-    save_file(tensors | {f"lin.{i}": torch.rand(1, c, 1, 1) / c for i, c in enumerate(widths)}, path)
+    save_file(random_lpips(), path)
     return path
 
 

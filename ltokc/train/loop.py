@@ -41,7 +41,7 @@ class Trainer:
         self.recipe, self.device = recipe, device
         torch.manual_seed(recipe.seed)
         self.rng = np.random.default_rng(recipe.seed)
-        self.net = Ladder(recipe.model).to(device, memory_format=torch.channels_last)
+        self.net = self.network().to(device, memory_format=torch.channels_last)
         self.ema = copy.deepcopy(self.net).requires_grad_(False)
         self.lpips = LPIPS(lpips).to(device, memory_format=torch.channels_last)
         self.step, self.samples, self.seconds = 0, 0, 0.0
@@ -60,6 +60,10 @@ class Trainer:
         if hidden:
             self.optimizers.append(Muon(hidden, lr=recipe.muon_lr))
             self.rates.append(recipe.muon_lr)
+
+    def network(self) -> Ladder:
+        """A fresh network to be trained; benchmarks put others in its place."""
+        return Ladder(self.recipe.model)
 
     # -- checkpoints ---------------------------------------------------------------------------------------------
     def save(self, folder: Path) -> None:
