@@ -32,13 +32,14 @@ BASE = Recipe(
 
 @dataclass(frozen=True)
 class Variant:
-    """`what` differs from the base: the recipe's fields, the network's parts, the way lengths are drawn."""
+    """`what` differs from the base: the recipe's fields, the network's parts, the way lengths are drawn, the time."""
 
     what: str
     fields: dict[str, Any]
     change: Callable[[Ladder], None] | None = None
     trainer: type[SmallTrainer] | None = None
     tiles: bool = False
+    length: float = 1.0  # of the run, times that of the others
 
 
 class SmallTrainer(Trainer):
@@ -128,6 +129,8 @@ FEW = (0.8, 0.8, 0.8, 0.75, 0.6, 0.3)
 VARIANTS: dict[str, Variant] = {
     "base": Variant("the recipe of ladder-1 with half its channels", {}),
     "again": Variant("the same from another seed: what chance does", {"seed": 1}),
+    "half-time": Variant("half as many crops", {}, length=0.5),
+    "twice": Variant("twice as many crops", {}, length=2.0),
     "prefix-only": Variant("every crop at one random length", {"full_share": 0.0, "cell_share": 0.0}),
     "full-only": Variant("every crop at full length", {"full_share": 1.0, "cell_share": 0.0}),
     "cross-length": Variant("half the crops, each at full and at a random length", {}, trainer=CrossLengthTrainer),
@@ -158,4 +161,4 @@ def trainer_of(variant: Variant, steps: int, lpips: Path) -> Trainer:
     """A fresh run of a variant."""
     trainer = variant.trainer or SmallTrainer
     chosen = type(trainer.__name__, (trainer,), {"change": staticmethod(variant.change) if variant.change else None})
-    return chosen(replace(BASE, steps=steps, **variant.fields), lpips)
+    return chosen(replace(BASE, steps=round(steps * variant.length), **variant.fields), lpips)

@@ -191,8 +191,9 @@ def test_perceptual_terms_are_zero_for_equal_pictures_and_grow_with_blur(lpips):
         assert 1e-4 < distance(soft, x) < distance(softer, x)
 
 
-def test_orthogonalised_matrices_have_singular_values_near_one():
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_orthogonalised_matrices_have_singular_values_near_one(dtype):
     torch.manual_seed(0)
     for shape in ((3, 20, 50), (2, 50, 20)):
-        values = torch.linalg.svdvals(orthogonalise(torch.randn(shape)).float())
+        values = torch.linalg.svdvals(orthogonalise(torch.randn(shape), dtype=dtype).float())
         assert values.min() > 0.5 and values.max() < 1.4

@@ -58,7 +58,8 @@ class Trainer:
         ]
         self.rates = [recipe.lr]
         if hidden:
-            self.optimizers.append(Muon(hidden, lr=recipe.muon_lr))
+            dtype = torch.bfloat16 if recipe.precision == "bf16" else torch.float32
+            self.optimizers.append(Muon(hidden, lr=recipe.muon_lr, dtype=dtype))
             self.rates.append(recipe.muon_lr)
 
     def network(self) -> Ladder:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 
 
-def orthogonalise(matrices: torch.Tensor, steps: int = 5) -> torch.Tensor:
-    """Approximate polar factor of each matrix: (n, rows, columns) -> same shape; in bf16 arithmetic on a GPU."""
+def orthogonalise(matrices: torch.Tensor, steps: int = 5, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    """Approximate polar factor of each matrix: (n, rows, columns) -> same shape; `dtype` is that of the arithmetic."""
     a, b, c = 3.4445, -4.7750, 2.0315
-    x = matrices.bfloat16() if matrices.is_cuda else matrices.float()  # CPUs without AMX are faster in fp32
+    x = matrices.to(dtype)
     tall = x.shape[1] > x.shape[2]
     if tall:
         x = x.mT
@@ -22,8 +22,9 @@ def orthogonalise(matrices: torch.Tensor, steps: int = 5) -> torch.Tensor:
 class Muon(torch.optim.Optimizer):
     """Weights of shape (out, ...) are taken as (out, rest) matrices; an update has root mean square `lr * 0.2`."""
 
-    def __init__(self, params, lr: float = 6e-4, momentum: float = 0.95):
+    def __init__(self, params, lr: float = 6e-4, momentum: float = 0.95, dtype: torch.dtype = torch.float32):
         super().__init__(params, {"lr": lr, "momentum": momentum})
+        self.dtype = dtype
 
     @torch.no_grad()
     def step(self, closure=None):
@@ -39,7 +40,7 @@ class Muon(torch.optim.Optimizer):
                 by_shape.setdefault((p.shape[0], p[0].numel()), []).append(p)
             for (rows, columns), params in by_shape.items():
                 looked_ahead = [p.grad.lerp(self.state[p]["momentum"], group["momentum"]) for p in params]
-                update = orthogonalise(torch.stack([u.reshape(rows, columns) for u in looked_ahead]))
+                update = orthogonalise(torch.stack([u.reshape(rows, columns) for u in looked_ahead]), dtype=self.dtype)
                 scale = group["lr"] * 0.2 * max(rows, columns) ** 0.5
                 for p, u in zip(params, update, strict=True):
                     p.add_(u.reshape(p.shape).to(p.dtype), alpha=-scale)

@@ -38,7 +38,7 @@ class Recipe:
     warmup: int = 200
     decay: float = 0.3  # share of the run over which the rate falls linearly to nearly nothing
     ema: float = 0.999
-    precision: str = "bf16"  # of the networks' arithmetic; CPUs without matrix units for bf16 are faster in "fp32"
+    precision: str = "bf16"  # of the networks' arithmetic; CPUs without instructions for bf16 are faster in "fp32"
     quantised_prior: bool = True  # False trains the prior's float twin, to measure what the integers cost
     full_share: float = 0.35  # share of samples that keep every level
     cell_share: float = 0.25  # share of samples with a random length per cell; the rest: one random length per picture
