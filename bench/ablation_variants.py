@@ -131,6 +131,7 @@ VARIANTS: dict[str, Variant] = {
     "again": Variant("the same from another seed: what chance does", {"seed": 1}),
     "half-time": Variant("half as many crops", {}, length=0.5),
     "twice": Variant("twice as many crops", {}, length=2.0),
+    "four-times": Variant("four times as many crops", {}, length=4.0),
     "prefix-only": Variant("every crop at one random length", {"full_share": 0.0, "cell_share": 0.0}),
     "full-only": Variant("every crop at full length", {"full_share": 1.0, "cell_share": 0.0}),
     "cross-length": Variant("half the crops, each at full and at a random length", {}, trainer=CrossLengthTrainer),
