@@ -2,6 +2,8 @@
 
 import io
 import json
+import subprocess
+import sys
 import tarfile
 from dataclasses import replace
 
@@ -14,6 +16,7 @@ torch = pytest.importorskip("torch")
 from safetensors.torch import save_file  # noqa: E402
 
 from ltokc.errors import ModelError  # noqa: E402
+from ltokc.nn.prior import RoundToGrid  # noqa: E402
 from ltokc.train.data import Crops, Pictures  # noqa: E402
 from ltokc.train.loop import Trainer  # noqa: E402
 from ltokc.train.lpips import LPIPS, texture_distance  # noqa: E402
@@ -189,6 +192,46 @@ def test_perceptual_terms_are_zero_for_equal_pictures_and_grow_with_blur(lpips):
     ):
         assert abs(distance(x, x)) < 1e-5
         assert 1e-4 < distance(soft, x) < distance(softer, x)
+
+
+def test_structural_loss_is_ssim_in_windows_of_eight_pixels():
+    torch.manual_seed(0)
+    x = torch.rand(2, 3, 48, 64) * 2 - 1
+    y = (x + 0.3 * torch.randn_like(x)).clamp(-1, 1)
+    a, b = (((t + 1) / 2 * torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1).double() for t in (x, y))
+    wa, wb = (t.unfold(1, 8, 2).unfold(2, 8, 2) for t in (a, b))
+    (ma, mb), (va, vb) = ((t.mean((3, 4)) for t in (wa, wb)), (t.var((3, 4), correction=0) for t in (wa, wb)))
+    covariance = (wa * wb).mean((3, 4)) - ma * mb
+    ssim = (2 * ma * mb + 1e-4) * (2 * covariance + 9e-4) / ((ma**2 + mb**2 + 1e-4) * (va + vb + 9e-4))
+    assert torch.allclose(structural_loss(x, y, scales=1).double(), 1 - ssim.mean((1, 2)), atol=1e-5)
+
+
+def test_rounding_passes_the_gradient_within_its_range_and_stops_it_beyond():
+    y = torch.tensor([-9.0, -7.9, -0.03, 0.04, 7.9, 9.0], requires_grad=True)
+    rounded = RoundToGrid.apply(y, -7.9375, 7.9375, 4)
+    rounded.sum().backward()
+    assert rounded.tolist() == [-7.9375, -7.875, 0.0, 0.0625, 7.875, 7.9375]
+    assert y.grad.tolist() == [0, 1, 1, 1, 1, 0]
+
+
+def test_the_allocator_is_told_to_keep_freed_memory_where_it_can_be():
+    # in a process of its own, since the setting stays
+    script = '''
+import numpy, resource
+from ltokc.train.memory import keep_freed_memory
+told = keep_freed_memory()
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(20):
+        numpy.ones(4_000_000)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+faults()
+print(int(told), faults())
+'''
+    told, faults = map(int, subprocess.check_output([sys.executable, "-c", script], text=True).split())
+    if not told:
+        pytest.skip("the allocator is not glibc's")
+    assert faults < 20 * 1000
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

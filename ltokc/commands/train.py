@@ -106,8 +106,11 @@ def _work(
 
     from ltokc.train.data import Pictures
     from ltokc.train.loop import Trainer
+    from ltokc.train.memory import keep_freed_memory
     from ltokc.train.together import Together
 
+    if device == "cpu":
+        keep_freed_memory()
     if threads or workers > 1:
         torch.set_num_threads(threads or 1)
     trainer = Trainer(plan, lpips, device)

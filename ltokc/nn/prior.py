@@ -32,13 +32,15 @@ class RoundToGrid(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, y, low, high, bits):
-        ctx.save_for_backward((y >= low) & (y <= high))
+        ctx.save_for_backward(y)
+        ctx.range = low, high
         y = (y.float() * 2**bits).add_(0.5).floor_()
         return y.clamp_(low * 2**bits, high * 2**bits).mul_(2**-bits)
 
     @staticmethod
     def backward(ctx, grad):
-        return grad * ctx.saved_tensors[0], None, None, None
+        (y,) = ctx.saved_tensors
+        return torch.ops.aten.hardtanh_backward(grad.to(y.dtype), y, *ctx.range), None, None, None
 
 
 class IntegerConv(nn.Module):
