@@ -23,6 +23,7 @@ from ltokc.train.lpips import LPIPS, texture_distance  # noqa: E402
 from ltokc.train.optim import orthogonalise  # noqa: E402
 from ltokc.train.recipe import Loss, Recipe, read_recipe  # noqa: E402
 from ltokc.train.ssim import structural_loss  # noqa: E402
+from ltokc.train.weave import weave_energy  # noqa: E402
 from tests.random_lpips import random_lpips  # noqa: E402
 from tests.small_model import LEVELS, small_config  # noqa: E402
 
@@ -204,6 +205,28 @@ def test_structural_loss_is_ssim_in_windows_of_eight_pixels():
     covariance = (wa * wb).mean((3, 4)) - ma * mb
     ssim = (2 * ma * mb + 1e-4) * (2 * covariance + 9e-4) / ((ma**2 + mb**2 + 1e-4) * (va + vb + 9e-4))
     assert torch.allclose(structural_loss(x, y, scales=1).double(), 1 - ssim.mean((1, 2)), atol=1e-5)
+
+
+def test_weave_is_the_energy_of_what_comes_back_and_nothing_of_chance():
+    torch.manual_seed(0)
+    noise = 12 * torch.randn(64, 3, 64, 96)
+    pattern = torch.randn(1, 3, 16, 16)
+    pattern -= pattern.mean((2, 3), keepdim=True)
+    energy = pattern.square().mean().item()
+    woven = noise + pattern.repeat(1, 1, 4, 6)
+    assert abs(weave_energy(noise).item()) < 0.15
+    assert abs(weave_energy(woven).item() - energy) < 0.15
+    assert weave_energy(torch.full((1, 3, 32, 32), 5.0)).abs().item() < 1e-6  # a wrong colour is no weave
+
+
+def test_a_loss_with_weave_has_its_gradient(lpips):
+    trainer = Trainer(replace(RECIPE, loss=replace(RECIPE.loss, weave=1.0)), lpips)
+    x, keep = torch.rand(2, 3, 64, 64) * 2 - 1, torch.full((2, 1, 1, 1), float(len(LEVELS)))
+    with_weave, plain = trainer.losses(x, keep), Trainer(RECIPE, lpips).losses(x, keep)
+    assert with_weave["weave"].item() != 0 and plain["weave"].item() == 0
+    assert with_weave["loss"].item() - plain["loss"].item() == pytest.approx(with_weave["weave"].item(), abs=1e-3)
+    (gradient,) = torch.autograd.grad(with_weave["weave"], trainer.net.head.bias)
+    assert gradient.abs().sum() > 0
 
 
 def test_rounding_passes_the_gradient_within_its_range_and_stops_it_beyond():

@@ -30,6 +30,7 @@ from ltokc.train.optim import Muon, hidden_weights
 from ltokc.train.recipe import Recipe
 from ltokc.train.ssim import structural_loss
 from ltokc.train.together import Together
+from ltokc.train.weave import weave_energy
 
 NEW_BLOCK = re.compile(r"(encoder|pre|final)\..*\.[abc]\.(weight|bias)")
 
@@ -153,9 +154,10 @@ class Trainer:
             look = distance(original.error(y)).mean()
         rate = (bpp * torch.tensor(weights.rate, device=x.device)).sum()
         total = weights.mse * mse + weights.lpips * lpips + weights.ssim * ssim + weights.texture * texture + rate
-        total = total + weights.look * look
-        parts = {"mse": mse, "lpips": lpips, "ssim": ssim, "look": look, "texture": texture, "bpp": bpp.sum()}
-        return {"loss": total, **parts}
+        weave = weave_energy((y - x) * 127.5) if weights.weave else torch.zeros((), device=x.device)
+        total = total + weights.look * look + weights.weave * weave
+        parts = {"mse": mse, "lpips": lpips, "ssim": ssim, "look": look, "texture": texture, "weave": weave}
+        return {"loss": total, **parts, "bpp": bpp.sum()}
 
     def prior_losses(self, x: torch.Tensor, keep: torch.Tensor) -> dict[str, torch.Tensor]:
         """Bits per pixel of the frozen tokenizer's tokens."""

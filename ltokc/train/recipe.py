@@ -13,13 +13,14 @@ from ltokc.nn.config import LadderConfig
 @dataclass(frozen=True, slots=True)
 class Loss:
     """Weights: `mse` on 8-bit values, `lpips`, `ssim` (1 - SSIM), `look` (hundredths of SSIMULACRA2's points short of
-    100), `texture`, and `rate`, bits per pixel per level."""
+    100), `texture`, `weave` (`ltokc.train.weave`, on 8-bit values), and `rate`, bits per pixel per level."""
 
     mse: float = 0.0018
     lpips: float = 1.0
     ssim: float = 1.0
     look: float = 0.0
     texture: float = 0.05
+    weave: float = 0.0
     rate: tuple[float, ...] = (0.8, 0.8, 0.8, 0.8, 0.8, 0.8, 0.75, 0.7, 0.55, 0.35, 0.2)
 
 
