@@ -27,7 +27,7 @@ RANDOM_LEVELS = ((64, 2, 15), (64, 1, 3), (32, 3, 7), (16, 2, 5), (16, 4, 3), (8
 
 @pytest.fixture(scope="module")
 def weights():
-    return Weights(zoo.folder(zoo.find()) / "model.safetensors")
+    return Weights(zoo.folder(zoo.find()) / "model.safetensors", zoo.find().id)
 
 
 def random_tensors(rng, state=10, inner=7, hidden=9):
