@@ -55,15 +55,20 @@ def rewritten(data: bytes, backend: str) -> bytes:
     from dataclasses import replace
 
     from ltokc import container
-    from ltokc.bitstream import SegmentWriter, read_segment
+    from ltokc.bitstream import SegmentWriter, read_depths, read_segment
     from ltokc.model import open_model
+    from ltokc.rangecoder import RangeDecoder
 
     ltk = container.read(data)
     prior, segments = open_model(ltk.model_id).prior, []
     boxes = container.segment_boxes(ltk.width, ltk.height, ltk.segment_cells)
     for segment, (_, _, columns, rows) in zip(ltk.segments, boxes, strict=True):
-        digits, _ = read_segment(prior, segment.stream, segment.tokens, rows, columns, backend=backend)
-        stream = SegmentWriter(prior, digits).stream(segment.tokens, backend)
+        mapped, levels = segment.depth_map, len(prior.levels)
+        digits, _ = read_segment(
+            prior, segment.stream, segment.tokens, rows, columns, depth_map=mapped, backend=backend
+        )
+        depths = read_depths(RangeDecoder(segment.stream, backend), rows, columns, levels) if mapped else None
+        stream = SegmentWriter(prior, digits, depths).stream(segment.tokens, backend)
         segments.append(replace(segment, stream=stream))
     return container.write(replace(ltk, segments=tuple(segments)))
 
