@@ -78,13 +78,13 @@ def test_effort_0_takes_one_pass_and_no_depth_map(patchy: np.ndarray, monkeypatc
 
 
 def test_effort_1_gives_places_their_own_depth_and_hits_the_look(model: Model, patchy: np.ndarray) -> None:
-    data = ltokc.encode(patchy, 0.7)
+    data = ltokc.encode(patchy, 0.75)
     assert ltokc.info(data).depth_map
-    wanted = 100 - points(error_of_quality(0.7, model.entry.looks))
+    wanted = 100 - points(error_of_quality(0.75, model.entry.looks))
     assert distance(patchy, data) == pytest.approx(wanted, rel=0.1)
     masks = ltokc.tokens(data).masks
     kept = sum(mask.reshape(4, mask.shape[0] // 4, 6, -1).sum((1, 3)) for mask in masks)
-    assert kept[:, 3:].mean() > 1.5 * kept[:, :2].mean()  # the column between lies beside dense places
+    assert kept[:, 3:].mean() > 1.5 * kept[:, :3].mean()
     ltokc.verify(data)
     assert len(ltokc.trim(data, tokens=100)) < len(data)
 
@@ -118,14 +118,14 @@ def test_large_pictures_are_measured_window_by_window(monkeypatch: pytest.Monkey
     from ltokc import tiling
 
     picture = grainy(600, 390)
-    whole = ltokc.encode(picture, 0.7)
+    whole = ltokc.encode(picture, 0.5)
     monkeypatch.setattr(tiling, "WHOLE", 1)
     monkeypatch.setattr(tiling, "CORE", 4)
     monkeypatch.setattr(codec, "ONE_SEGMENT_CELLS", 8)
     monkeypatch.setattr(codec, "SEGMENT_CELLS", 8)
-    cut = ltokc.encode(picture, 0.7)
+    cut = ltokc.encode(picture, 0.5)
     assert ltokc.info(cut).segments > 1
-    assert distance(picture, cut) == pytest.approx(distance(picture, whole), rel=0.1)  # as near as looks are hit
+    assert distance(picture, cut) == pytest.approx(distance(picture, whole), rel=0.05)
     ltokc.verify(cut)
 
 
