@@ -125,6 +125,9 @@ def _loss(**fields: Any) -> dict[str, Any]:
     return {"loss": replace(Loss(), **fields)}
 
 
+STEEP = (8.0, 6.0, 4.5, 3.2, 2.3, 1.7, 1.2, 0.9, 0.67, 0.48, 0.35)
+STEEPER = tuple(2 * rate for rate in STEEP)
+TAPERED = (16.0, 12.0, 9.0, 6.4, 4.6, 3.4, 2.2, 1.4, 0.85, 0.5, 0.3)
 FEW = (0.8, 0.8, 0.8, 0.75, 0.6, 0.3)
 VARIANTS: dict[str, Variant] = {
     "base": Variant("the recipe of ladder-1 with half its channels", {}),
@@ -144,6 +147,9 @@ VARIANTS: dict[str, Variant] = {
     "no-texture": Variant("no texture term", _loss(texture=0.0)),
     "texture": Variant("four times the texture term", _loss(texture=0.2)),
     "half-lpips": Variant("half the weight of LPIPS", _loss(lpips=0.5)),
+    "steep-rate": Variant("rate weights that follow the slope of what bits bring", _loss(rate=STEEP)),
+    "steeper-rate": Variant("twice as heavy", _loss(rate=STEEPER)),
+    "tapered-rate": Variant("twice as heavy for coarse levels, about the same for the last three", _loss(rate=TAPERED)),
     "depthwise": Variant("depthwise 3x3 in all blocks", {}, change=_depthwise),
     "attention": Variant("attention at strides 64 and 32", {}, change=_attention),
     "crops-256": Variant("crops of 256, a quarter as many", {"crop": 256, "batch": 4}),
