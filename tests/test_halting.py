@@ -220,7 +220,7 @@ def test_labels_survive_a_file(model: Model, tmp_path: Path) -> None:
 def test_a_flat_field_keeps_its_colour(effort: int) -> None:
     for colour in ((128, 128, 128), (200, 120, 90), (40, 60, 160)):
         data = ltokc.encode(np.full((256, 256, 3), colour, np.uint8), effort=effort)
-        assert np.abs(np.asarray(ltokc.decode(data), float).mean((0, 1)) - colour).max() < 6
+        assert np.abs(np.asarray(ltokc.decode(data), float).mean((0, 1)) - colour).max() < 8
         assert len(data) < 400
 
 

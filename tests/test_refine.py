@@ -108,10 +108,10 @@ def test_chosen_digits_show_more_for_their_bits(
     digits, masks = tokens(model, picture, depth)
     before = [d.copy() for d in digits]
     found = refine.refined(
-        model.folder, picture, digits, masks, steps=16, rate=2.0, device="cpu", advance=lambda: advanced.append(1)
+        model.folder, picture, digits, masks, steps=24, rate=2.0, device="cpu", advance=lambda: advanced.append(1)
     )
     assert all(np.array_equal(a, b) for a, b in zip(before, digits, strict=True))  # what came in stays as it was
-    assert len(advanced) == refine.steps_of(3, 4, 16) == (4 * 16 if cut else 16)
+    assert len(advanced) == refine.steps_of(3, 4, 24) == (4 * 24 if cut else 24)
     for level, old, new, mask in zip(model.levels, digits, found, masks, strict=True):
         assert new.dtype == np.int8 and new.shape == old.shape and np.abs(new).max() <= (level.size - 1) // 2
         assert np.array_equal(old[~mask], new[~mask])
