@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 CELL = 64
 CORE, MARGIN, SEEN = 10, 2, 1  # side of a window in cells, context around it, and how much of that its loss counts
 WHOLE = 160  # pictures of up to so many cells are one window
-# Adam's; the rate is LEARNING_RATE / sqrt(steps) and falls as (1 - share done) ** FALL
-LEARNING_RATE, FALL, BETAS = 0.16, 3, (0.9, 0.98)
+# Adam's; the rate is LEARNING_RATE / sqrt(steps) and falls as (1 - share done) ** FALL.  There is no momentum: once a
+# value has been rounded to another digit, what pushed it there says nothing any more.
+LEARNING_RATE, FALL, BETAS = 0.25, 4, (0.0, 0.98)
 MSE_WEIGHT = 0.003  # of the mean squared difference of 8-bit values
 Digits = list[np.ndarray]
 
