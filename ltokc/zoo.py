@@ -43,6 +43,7 @@ class ModelEntry:
     """One model.  `bitstream_hash` (u16) is in every file's header; `quality` maps -q (0..1, rising) to levels.
 
     `looks` maps -q, rising, to errors (`ltokc.looks`), falling: for models with a halting head, in place of `quality`.
+    `retired`: why packages no longer bring its files, and where these are; "" for the others.
     """
 
     id: int
@@ -55,6 +56,7 @@ class ModelEntry:
     license: str
     description: str
     looks: tuple[tuple[float, float], ...] = ()
+    retired: str = ""
 
 
 def search_path() -> list[Path]:
@@ -123,6 +125,7 @@ def _entry(item: dict[str, Any]) -> ModelEntry:
         license=str(item.get("license", "")),
         description=str(item.get("description", "")),
         looks=tuple((float(quality), float(error)) for quality, error in item.get("looks", ())),
+        retired=str(item.get("retired", "")),
     )
     if not 0 <= entry.id <= MAX_ID or not 0 <= entry.bitstream_hash < 65536:
         raise ValueError(f"id or bitstream_hash of {entry.name!r} is out of range")
@@ -168,7 +171,8 @@ def folder(entry: ModelEntry) -> Path:
             return place
         if place.is_dir():
             missing = missing or f" ({absent[0]} is missing)"
-    raise ModelError(f"the files of model {entry.name!r} are not installed{missing}")
+    reason = f": {entry.retired}" if entry.retired else ""
+    raise ModelError(f"the files of model {entry.name!r} are not installed{missing}{reason}")
 
 
 def check(entry: ModelEntry) -> Path:

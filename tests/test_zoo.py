@@ -129,6 +129,17 @@ def test_nothing_installed(places: tuple[Path, Path, Path]) -> None:
         zoo.folder(zoo.find())
 
 
+def test_a_retired_model_keeps_its_id_and_says_where_its_files_are(places: tuple[Path, Path, Path]) -> None:
+    files = {"a": {"sha256": "", "bytes": 1}}
+    install(places[2], item(), item("ladder-2", 2, files=files, retired="look in the attic"))
+    assert zoo.find(1).retired == "" and zoo.find(2).name == "ladder-2"
+    with pytest.raises(ModelError, match="the files of model 'ladder-2' are not installed: look in the attic"):
+        zoo.folder(zoo.find(2))
+    (places[0] / "ladder-2").mkdir(parents=True)  # whoever has them can still use them
+    (places[0] / "ladder-2" / "a").write_bytes(b"1")
+    assert zoo.folder(zoo.find(2)) == places[0] / "ladder-2"
+
+
 @pytest.mark.parametrize(
     "changes",
     [
