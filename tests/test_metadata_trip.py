@@ -48,7 +48,7 @@ def upright() -> np.ndarray:
 @pytest.mark.parametrize("kind", ["jpg", "png", "webp", "avif", "tiff"])
 def test_everything_is_kept_on_request_from_any_format(kind: str) -> None:
     camera_file(kind)
-    assert run("encode", f"source.{kind}", "--metadata", "all", "-o", "x.ltk").exit_code == 0
+    assert run("encode", f"source.{kind}", "-q", "0.9", "--metadata", "all", "-o", "x.ltk").exit_code == 0
     assert run("decode", "x.ltk", "-o", "back.png").exit_code == 0
     with Image.open("back.png") as back:
         exif = back.getexif()
@@ -85,7 +85,7 @@ def test_nothing_is_kept_without_a_request_and_only_what_is_asked_for() -> None:
 
 def test_profile_of_the_source_is_no_profile_of_the_output() -> None:
     Image.fromarray(smooth(60, 40)).save("source.png", icc_profile=swapped_profile())
-    result = run("encode", "source.png", "--metadata", "all", "-o", "x.ltk", "-v")
+    result = run("encode", "source.png", "-q", "0.9", "--metadata", "all", "-o", "x.ltk", "-v")
     assert "converted to sRGB" in result.stderr
     assert run("decode", "x.ltk", "-o", "back.png").exit_code == 0
     with Image.open("back.png") as back:
