@@ -85,7 +85,7 @@ def test_nothing_is_kept_without_a_request_and_only_what_is_asked_for() -> None:
 
 def test_profile_of_the_source_is_no_profile_of_the_output() -> None:
     Image.fromarray(smooth(60, 40)).save("source.png", icc_profile=swapped_profile())
-    result = run("encode", "source.png", "-q", "0.9", "--metadata", "all", "-o", "x.ltk", "-v")
+    result = run("encode", "source.png", "-q", "1", "--metadata", "all", "-o", "x.ltk", "-v")
     assert "converted to sRGB" in result.stderr
     assert run("decode", "x.ltk", "-o", "back.png").exit_code == 0
     with Image.open("back.png") as back:
