@@ -99,7 +99,7 @@ def _cells(bench: Bench, plan: Plan, effort: int) -> dict[str, float]:
         from ltokc.effort import measured
 
         keep = plan.keep if plan.keep is not None else float(plan.depths.mean())
-        outlook = measured(bench.studio, outlook, lambda _: keep, effort)
+        outlook = measured(bench.studio, outlook, lambda _: keep)
     expected = np.take_along_axis(outlook.prices, plan.depths[None] - 1, 0)[0]
     ratio = bench.studio.look(plan).prices(head.slopes) / expected
     return {"over_10": float((ratio > 1.1).mean()), "over_50": float((ratio > 1.5).mean())}

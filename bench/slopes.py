@@ -24,9 +24,9 @@ from bench.run import load_rgb, pictures
 from ltokc.model import WEIGHTS
 from ltokc.nn.ladder import Ladder, sent_mask
 from ltokc.nn.packed import load_packed
+from ltokc.nn.ssim import structural_loss
 from ltokc.train.lpips import LPIPS
 from ltokc.train.recipe import Loss, read_recipe
-from ltokc.train.ssim import structural_loss
 from ltokc.zoo import check, find
 
 CELL, LARGEST = 64, 384

@@ -31,7 +31,7 @@ class Wish:
 
 def decodes(effort: int) -> int:
     """The most decodes that an effort takes, those that choose digits left out."""
-    return {0: 0, 2: efforts.LOOKS + len(efforts.STEPS) + efforts.ROUNDS}.get(effort, efforts.LOOKS)
+    return efforts.LOOKS if effort else 0
 
 
 def foresee(studio: Studio, wish: Wish, effort: int) -> Outlook | None:
@@ -45,7 +45,7 @@ def foresee(studio: Studio, wish: Wish, effort: int) -> Outlook | None:
     keep = _keep(wish, outlook, model, effort)
     if keep in (1.0, float(len(model.levels))):  # nothing to choose
         return outlook
-    return efforts.measured(studio, outlook, lambda outlook: _keep(wish, outlook, model, effort), effort)
+    return efforts.measured(studio, outlook, lambda outlook: _keep(wish, outlook, model, effort))
 
 
 def allocate(studio: Studio, wish: Wish, effort: int, outlook: Outlook | None) -> Plan:
@@ -72,9 +72,7 @@ def allocate(studio: Studio, wish: Wish, effort: int, outlook: Outlook | None) -
     def plan_for(price: float) -> Plan:
         return ratecontrol.plan_for_price(price, tempered, tokens, least)
 
-    if effort != 2 or not looks[0][0] <= wish.quality <= looks[-1][0]:
-        return efforts.balanced(outlook, keep, price, plan_for)
-    return efforts.mended(studio, tempered, ratecontrol.error_of_quality(wish.quality, looks), plan_for)
+    return efforts.balanced(outlook, keep, price, plan_for)
 
 
 def _keep(wish: Wish, outlook: Outlook, model: Model, effort: int) -> float:

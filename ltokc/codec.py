@@ -73,7 +73,7 @@ def encode(
     of the whole file; a target is met from below.  Where even the smallest file is larger than the target, that file is
     returned, or with `strict` UsageError raised.
     metadata: which of "exif", "icc", "xmp" to keep; alpha: "keep", "drop" or "blend" (with white).
-    effort: 0 to 4, see `ltokc.effort`; above 2 torch is needed.  progress: called with (steps done, steps in all) on
+    effort: 0 to 4, see `ltokc.effort`; above 1 torch is needed.  progress: called with (steps done, steps in all) on
     the way; what it raises ends the work.  Raises FormatError, LimitError, ModelError, UsageError.
     """
     from ltokc import imageio

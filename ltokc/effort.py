@@ -2,8 +2,7 @@
 
 Level 0 believes the halting head and gives all cells the same depth.  Level 1 decodes the picture at the depth that is
 expected (once, if that was about right) and measures every cell, so that the look is hit and cells get levels by gain
-per bit.  Level 2 does so at several depths, counts bits instead of guessing them, and looks at the plan before it is
-written.  Levels 3 and 4 make the plan as level 1 and choose its digits anew, by what they do (`ltokc.refine`).
+per bit.  Levels 2 to 4 make the plan as level 1 and choose its digits anew, by what they do (`ltokc.refine`).
 """
 
 from __future__ import annotations
@@ -14,22 +13,20 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ltokc import looks, refine, tiling
-from ltokc.bitstream import bits_of_cells
 from ltokc.halting import Outlook
 from ltokc.looks import Moments
 from ltokc.model import Model
-from ltokc.ratecontrol import Plan, alike, price_of_error
+from ltokc.ratecontrol import Plan, alike
 from ltokc.runtime import Runtime
 from ltokc.ssimulacra2 import LEAST_SIDE, Reference, points
 
 TOLERANCE = 0.01  # of a look, as a ratio of errors
-ROUNDS = 2  # at most, of looking and mending
 LOOKS = 3  # at most, at the depth that is expected
 BALANCE_ROUNDS = 4  # at most, of weighing a plan by what was seen at another depth
 APART = 0.75  # levels between that and the last, for another look
-STEPS = (-2, -1, 0, 1, 2)  # depths that level 2 decodes, from the expected one
 LEAST_PRICE = 1e-3
-REFINING = {3: 24, 4: 96}  # steps that choose digits, by effort
+# how digits are chosen, by effort
+REFINING = {2: refine.Schedule(8, 0.053, 2), 3: refine.Schedule(24, 0.051, 4), 4: refine.Schedule(96, 0.0255, 4)}
 EASED = {3: 0.87, 4: 0.83}  # the error that is left by them, as a share: some more than the mean, so that few miss
 LEANER = 0.95  # the bits that they then take, as a share
 RATE = 2.5  # of the loss that chooses digits, where nothing is known of the picture's own curve
@@ -87,16 +84,16 @@ def leaner(effort: int) -> float:
 
 def descents(effort: int, rows: int, columns: int) -> int:
     """Steps that choose the digits of a picture of so many cells, at most once for a quality, twice for a size."""
-    return refine.steps_of(rows, columns, REFINING[effort]) if effort in REFINING else 0
+    return refine.steps_of(rows, columns, REFINING[effort].steps) if effort in REFINING else 0
 
 
 def refined(studio: Studio, plan: Plan, outlook: Outlook | None, effort: int, device: str) -> Studio:
-    """The same picture with digits of the plan's tokens that cost and show less error, at efforts above 2."""
+    """The same picture with digits of the plan's tokens that cost and show less error, at efforts above 1."""
     if effort not in REFINING or not visible(studio.rgb):
         return studio
     digits = refine.refined(
-        studio.model.folder, studio.rgb, studio.digits, plan.masks(studio.model.levels), steps=REFINING[effort],
-        rate=_worth_of_bits(outlook, plan), device=device, advance=studio.advance,
+        studio.model.folder, studio.rgb, studio.digits, plan.masks(studio.model.levels),
+        schedule=REFINING[effort], rate=_worth_of_bits(outlook, plan), device=device, advance=studio.advance,
     )  # fmt: skip
     return replace(studio, digits=digits)
 
@@ -117,9 +114,9 @@ def visible(rgb: Picture) -> bool:
     return min(rgb.shape[:2]) >= LEAST_SIDE
 
 
-def measured(studio: Studio, expected: Outlook, keep_for: Callable[[Outlook], float], effort: int) -> Outlook:
-    """The outlook corrected by what decodes really show: at the depth that is expected, again where the corrected
-    outlook expects quite another one, and from effort 2 on at some more and fewer levels.
+def measured(studio: Studio, expected: Outlook, keep_for: Callable[[Outlook], float]) -> Outlook:
+    """The outlook corrected by what decodes really show: at the depth that is expected, and again where the
+    corrected outlook expects quite another one.
 
     keep_for(outlook): levels that all cells would take, a fraction for a part of one.
     """
@@ -132,13 +129,6 @@ def measured(studio: Studio, expected: Outlook, keep_for: Callable[[Outlook], fl
         seen[keep] = studio.look(alike(keep, expected.prices.shape[1:]))
         outlook = _corrected(studio, expected, seen)
     keep = keep_for(outlook)
-    if effort == 2:
-        for step in STEPS:
-            each = min(max(keep + step, 1.0), float(len(expected.errors)))
-            if each not in seen:
-                seen[each] = studio.look(alike(each, expected.prices.shape[1:]))
-        bits = bits_of_cells(studio.model.prior, studio.digits).cumsum(0)
-        outlook = replace(_corrected(studio, expected, seen), bits=bits)
     nearest = min(seen, key=lambda each: abs(each - keep))
     return replace(outlook, shown=(nearest, seen[nearest]))
 
@@ -174,24 +164,3 @@ def balanced(outlook: Outlook, keep: float, price: float, plan_for: Callable[[fl
         price *= np.exp(-1.2 * miss)
         plan = plan_for(price)
     return plan
-
-
-def mended(studio: Studio, outlook: Outlook, error: float, plan_for: Callable[[float], Plan]) -> Plan:
-    """The plan that shows nearest to this error.  plan_for(price) makes plans."""
-    price = price_of_error(error, outlook)
-    best, least, tried = None, np.inf, set()
-    for _ in range(ROUNDS):
-        plan = plan_for(price)
-        key = (plan.keep, plan.left_out, plan.depths.tobytes())
-        if key in tried:
-            break
-        tried.add(key)
-        found = studio.look(plan).error()
-        miss = np.log(found / error)
-        if abs(miss) < least:
-            best, least = plan, abs(miss)
-        if least < np.log1p(TOLERANCE):
-            break
-        price *= np.exp(-miss)
-    assert best is not None
-    return best

@@ -3,7 +3,8 @@
 The tokenizer guesses good digits in one pass; here they are tried.  The bounded values that it rounds are variables;
 every step rounds them, decodes, counts bits with the prior, and moves the variables against the gradient of
 
-    distance from 100 points of SSIMULACRA2, in hundreds  +  MSE_WEIGHT * mean squared error  +  rate * bits per pixel
+    distance from 100 points of SSIMULACRA2, in hundreds  +  STRUCTURE_WEIGHT * (1 - SSIM of the luma at three scales)
+    +  MSE_WEIGHT * mean squared error  +  rate * bits per pixel
 
 through the rounding (Bengio et al. 2013; per-picture search as in Campos et al. 2019).  The file is an ordinary one:
 decoders need to know nothing of it.  Needs torch.
@@ -28,11 +29,22 @@ if TYPE_CHECKING:
 CELL = 64
 CORE, MARGIN, SEEN = 10, 2, 1  # side of a window in cells, context around it, and how much of that its loss counts
 WHOLE = 160  # pictures of up to so many cells are one window
-# Adam's; the rate is LEARNING_RATE / sqrt(steps) and falls as (1 - share done) ** FALL.  There is no momentum: once a
-# value has been rounded to another digit, what pushed it there says nothing any more.
-LEARNING_RATE, FALL, BETAS = 0.25, 4, (0.0, 0.98)
 MSE_WEIGHT = 0.003  # of the mean squared difference of 8-bit values
+STRUCTURE_WEIGHT = 1.5
 Digits = list[np.ndarray]
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """So many steps of the search; the first is about `first` long (1: from a digit to the next), then they shrink."""
+
+    steps: int
+    first: float
+    fall: float
+
+    def at(self, step: int) -> float:
+        """Length of a step, from 0 on."""
+        return self.first * (1 - step / self.steps) ** self.fall
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +69,12 @@ def steps_of(rows: int, columns: int, steps: int) -> int:
 def need_torch() -> None:
     """Raises ModelError if torch is not installed."""
     if not find_spec("torch"):
-        raise ModelError("efforts above 2 choose digits with torch, which is not installed: pip install torch")
+        raise ModelError("efforts above 1 choose digits with torch, which is not installed: pip install torch")
 
 
 def refined(
-    folder: Path, rgb: np.ndarray, digits: Sequence[np.ndarray], masks: Sequence[np.ndarray], *, steps: int,
-    rate: float, device: str = "auto", advance: Callable[[], None] = lambda: None,
+    folder: Path, rgb: np.ndarray, digits: Sequence[np.ndarray], masks: Sequence[np.ndarray], *,
+    schedule: Schedule, rate: float, device: str = "auto", advance: Callable[[], None] = lambda: None,
 ) -> Digits:  # fmt: skip
     """Digits of the same shapes, other values where `masks` are set; the rest as it was.
 
@@ -80,7 +92,9 @@ def refined(
         core = np.zeros((box[3], box[2]), bool)
         core[y.core[0] - box[1] : y.core[1] - box[1], x.core[0] - box[0] : x.core[1] - box[0]] = True
         pixels = rgb[box[1] * CELL : (box[1] + box[3]) * CELL, box[0] * CELL : (box[0] + box[2]) * CELL]
-        found = descent.run(pixels, parts, sent, core, (y.counted, x.counted), steps=steps, rate=rate, advance=advance)
+        found = descent.run(
+            pixels, parts, sent, core, (y.counted, x.counted), schedule=schedule, rate=rate, advance=advance
+        )
         for part, new in zip(parts, found, strict=True):
             part[...] = new
     return out

@@ -9,10 +9,13 @@ import torch
 import ltokc
 from ltokc import refine, tiling
 from ltokc.bitstream import SegmentWriter, full_masks
+from ltokc.effort import REFINING
 from ltokc.errors import ModelError
 from ltokc.model import WEIGHTS, Model, open_model
 from ltokc.nn import descent, look
+from ltokc.nn.damped import DampedRMSprop
 from ltokc.nn.packed import load_packed
+from ltokc.nn.ssim import structural_loss
 from ltokc.ssimulacra2 import Reference, points
 from ltokc.ssimulacra2_weights import WEIGHTS as SSIMULACRA2_WEIGHTS
 from tests.pictures import grainy, smooth
@@ -47,9 +50,11 @@ def loss(model: Model, rgb: np.ndarray, digits: list, masks: list, depth: int, r
     kept = [d * m[..., None] for d, m in zip(digits, masks, strict=True)]
     shown = tiling.detokenize(model.runtime(), model.levels, model.reach, kept, masks, *rgb.shape[:2])
     squared = float(np.mean((shown.astype(float) - rgb) ** 2))
+    structure = structural_loss(tensor(shown), tensor(rgb)).item()
     writer = SegmentWriter(model.prior, digits)
     bits = writer.bits(writer.tokens_at(depth)) / (rgb.shape[0] * rgb.shape[1])
-    return 1 - Reference(rgb).score(shown) / 100 + refine.MSE_WEIGHT * squared + rate * bits
+    look = 1 - Reference(rgb).score(shown) / 100 + refine.STRUCTURE_WEIGHT * structure
+    return look + refine.MSE_WEIGHT * squared + rate * bits
 
 
 @pytest.mark.parametrize("shape", [(160, 96), (77, 51), (8, 300)])
@@ -108,8 +113,9 @@ def test_chosen_digits_show_more_for_their_bits(
     digits, masks = tokens(model, picture, depth)
     before = [d.copy() for d in digits]
     found = refine.refined(
-        model.folder, picture, digits, masks, steps=24, rate=2.0, device="cpu", advance=lambda: advanced.append(1)
-    )
+        model.folder, picture, digits, masks, schedule=REFINING[3], rate=2.0, device="cpu",
+        advance=lambda: advanced.append(1),
+    )  # fmt: skip
     assert all(np.array_equal(a, b) for a, b in zip(before, digits, strict=True))  # what came in stays as it was
     assert len(advanced) == refine.steps_of(3, 4, 24) == (4 * 24 if cut else 24)
     for level, old, new, mask in zip(model.levels, digits, found, masks, strict=True):
@@ -123,16 +129,30 @@ def test_chosen_digits_show_more_for_their_bits(
 
 def test_no_token_sent_leaves_everything(model: Model, picture: np.ndarray) -> None:
     digits, masks = tokens(model, picture, 0)
-    found = refine.refined(model.folder, picture, digits, masks, steps=2, rate=2.0, device="cpu")
+    schedule = refine.Schedule(2, 0.05, 1)
+    found = refine.refined(model.folder, picture, digits, masks, schedule=schedule, rate=2.0, device="cpu")
     assert all(np.array_equal(a, b) for a, b in zip(digits, found, strict=True))
 
 
-def test_effort_3_looks_as_wanted_for_fewer_bytes(picture: np.ndarray) -> None:
-    files = [ltokc.encode(picture, 0.8, effort=effort) for effort in (1, 3)]
-    default, chosen = (Reference(picture).score(np.asarray(ltokc.decode(data))) for data in files)
-    assert len(files[1]) < 0.97 * len(files[0])
-    assert 100 - chosen < 1.1 * (100 - default)
-    ltokc.codec.verify(files[1])
+def test_efforts_look_as_wanted_for_fewer_bytes(picture: np.ndarray) -> None:
+    files = [ltokc.encode(picture, 0.8, effort=effort) for effort in (1, 2, 3)]
+    default, *chosen = (Reference(picture).score(np.asarray(ltokc.decode(data))) for data in files)
+    assert len(files[1]) < 0.98 * len(files[0]) and len(files[2]) < 0.98 * len(files[1])
+    assert all(100 - found < 1.1 * (100 - default) for found in chosen)
+    ltokc.codec.verify(files[2])
+
+
+def test_steps_are_bounded_and_follow_the_gradient() -> None:
+    values = torch.tensor([1.0, 0.01, 0.5, 0.2], requires_grad=True)
+    free, weights = torch.tensor([True, True, True, False]), torch.tensor([1.0, 0.001, -1.0, 5.0])
+    steps, before = DampedRMSprop([values], [free]), values.detach().clone()
+    (values * weights).sum().backward()
+    steps.step(0.1)
+    moved = (values - before).detach()
+    assert values.grad is None and moved[3] == 0 and moved[0] < 0 < moved[2] and moved[1] < 0
+    assert 0.09 < -moved[0] < 0.12 and -moved[1] < 0.001  # what hardly matters hardly moves
+    lengths = [refine.Schedule(8, 0.05, 2).at(step) for step in range(8)]
+    assert lengths[0] == 0.05 and lengths == sorted(lengths, reverse=True) and lengths[-1] > 0
 
 
 def test_effort_3_keeps_to_a_size(picture: np.ndarray) -> None:

@@ -17,12 +17,12 @@ from safetensors.torch import save_file  # noqa: E402
 
 from ltokc.errors import ModelError  # noqa: E402
 from ltokc.nn.prior import RoundToGrid  # noqa: E402
+from ltokc.nn.ssim import structural_loss  # noqa: E402
 from ltokc.train.data import Crops, Pictures  # noqa: E402
 from ltokc.train.loop import Trainer  # noqa: E402
 from ltokc.train.lpips import LPIPS, texture_distance  # noqa: E402
 from ltokc.train.optim import orthogonalise  # noqa: E402
 from ltokc.train.recipe import Loss, Recipe, read_recipe  # noqa: E402
-from ltokc.train.ssim import structural_loss  # noqa: E402
 from ltokc.train.weave import weave_energy  # noqa: E402
 from tests.random_lpips import random_lpips  # noqa: E402
 from tests.small_model import LEVELS, small_config  # noqa: E402
@@ -173,8 +173,13 @@ def test_a_bad_recipe_is_one_line(text, tmp_path):
 
 
 def test_crops_have_the_size_and_come_from_the_seed(pictures):
-    a, b = (next(Crops(pictures, 64, 5, np.random.default_rng(3), text_share=0.5)) for _ in range(2))
-    assert a.shape == (5, 64, 64, 3) and a.dtype == np.uint8 and (a == b).all()
+    a, b = (next(Crops(pictures, 64, 9, np.random.default_rng(3), 0.4, 0.3)) for _ in range(2))
+    assert a.shape == (9, 64, 64, 3) and a.dtype == np.uint8 and (a == b).all()
+
+
+def test_slopes_are_smooth_and_of_many_colours(pictures):
+    crops = next(Crops(pictures, 64, 16, np.random.default_rng(3), 0, 1)).astype(int)
+    assert np.abs(np.diff(crops, axis=1)).mean((1, 2, 3)).max() < 8 and crops.mean((1, 2)).std(0).min() > 20
 
 
 def test_held_out_pictures_are_not_trained_on(pictures):
@@ -205,6 +210,8 @@ def test_structural_loss_is_ssim_in_windows_of_eight_pixels():
     covariance = (wa * wb).mean((3, 4)) - ma * mb
     ssim = (2 * ma * mb + 1e-4) * (2 * covariance + 9e-4) / ((ma**2 + mb**2 + 1e-4) * (va + vb + 9e-4))
     assert torch.allclose(structural_loss(x, y, scales=1).double(), 1 - ssim.mean((1, 2)), atol=1e-5)
+    x, y = x[:, :, :9], y[:, :, :9]  # the other scales are too small for a window
+    assert torch.equal(structural_loss(x, y), structural_loss(x, y, scales=1))
 
 
 def test_weave_is_the_energy_of_what_comes_back():

@@ -11,9 +11,11 @@ import torch
 
 from ltokc.model import WEIGHTS
 from ltokc.nn.config import CELL, STRIDES
+from ltokc.nn.damped import DampedRMSprop
 from ltokc.nn.look import Original, distance
 from ltokc.nn.packed import load_packed
-from ltokc.refine import BETAS, FALL, LEARNING_RATE, MSE_WEIGHT
+from ltokc.nn.ssim import structural_loss
+from ltokc.refine import MSE_WEIGHT, STRUCTURE_WEIGHT, Schedule
 from ltokc.steps import threads
 
 Span = tuple[int, int]
@@ -41,7 +43,7 @@ class Descent:
 
     def run(
         self, rgb: np.ndarray, digits: Sequence[np.ndarray], masks: Sequence[np.ndarray], core: np.ndarray,
-        counted: tuple[Span, Span], *, steps: int, rate: float, advance: Callable[[], None],
+        counted: tuple[Span, Span], *, schedule: Schedule, rate: float, advance: Callable[[], None],
     ) -> list[np.ndarray]:  # fmt: skip
         """Digits int8 of the window's shapes.
 
@@ -66,10 +68,8 @@ class Descent:
         original, pixels = Original.of(wanted), wanted.shape[2] * wanted.shape[3]
         for k in active:
             values[k].requires_grad_(True)
-        optimizer = torch.optim.Adam([values[k] for k in active], lr=LEARNING_RATE, betas=BETAS)
-        for step in range(steps):
-            for group in optimizer.param_groups:
-                group["lr"] = LEARNING_RATE / steps**0.5 * (1 - step / steps) ** FALL
+        optimizer = DampedRMSprop([values[k] for k in active], [free[k] for k in active])
+        for step in range(schedule.steps):
             held = [torch.where(f, v, s) for f, v, s in zip(free, values, symbols, strict=True)]
             chosen = [h + (self._rounded(h, k) - h).detach() for k, h in enumerate(held)]
             with torch.autocast(self.device, torch.bfloat16, enabled=self.bf16):
@@ -78,10 +78,9 @@ class Descent:
             told = self.net.prior([c * m for c, m in zip(chosen[:depth], sent[:depth], strict=True)], sent[:depth])
             bits = self.net.bits(held[:depth], told, bits_of[:depth])
             squared = ((shown - wanted) ** 2).mean() * 127.5**2
-            loss = distance(original.error(shown)).mean() + MSE_WEIGHT * squared + rate * bits.sum() / pixels
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
+            look = distance(original.error(shown)).mean() + STRUCTURE_WEIGHT * structural_loss(shown, wanted).mean()
+            (look + MSE_WEIGHT * squared + rate * bits.sum() / pixels).backward()
+            optimizer.step(schedule.at(step))
             with torch.no_grad():
                 for k in active:
                     bound = (self.levels[k].size - 1) / 2 + 0.49

@@ -61,10 +61,14 @@ class Pictures:
 
 
 class Crops:
-    """Endless random crops: (batch, size, size, 3) uint8, with random scale and flip, and some synthetic text pages."""
+    """Endless random crops: (batch, size, size, 3) uint8, with random scale and flip; some are text or slopes."""
 
-    def __init__(self, pictures: Pictures, size: int, batch: int, rng: np.random.Generator, text_share: float = 0.03):
-        self.pictures, self.size, self.batch, self.rng, self.text_share = pictures, size, batch, rng, text_share
+    def __init__(
+        self, pictures: Pictures, size: int, batch: int, rng: np.random.Generator, text_share: float = 0.03,
+        smooth_share: float = 0.0,
+    ):  # fmt: skip
+        self.pictures, self.size, self.batch, self.rng = pictures, size, batch, rng
+        self.text_share, self.smooth_share = text_share, smooth_share
 
     def __iter__(self) -> Crops:
         return self
@@ -72,7 +76,8 @@ class Crops:
     def __next__(self) -> np.ndarray:
         out = np.empty((self.batch, self.size, self.size, 3), np.uint8)
         for i in range(self.batch):
-            out[i] = self.text() if self.rng.random() < self.text_share else self.crop()
+            u = self.rng.random() - self.text_share
+            out[i] = self.text() if u < 0 else self.smooth() if u < self.smooth_share else self.crop()
         return out
 
     def crop(self) -> np.ndarray:
@@ -86,6 +91,19 @@ class Crops:
         if side != size:
             crop = np.asarray(Image.fromarray(crop).resize((size, size), Image.Resampling.BICUBIC))
         return crop[:, ::-1] if rng.random() < 0.5 else crop
+
+    def smooth(self) -> np.ndarray:
+        """A slope of few colours with little grain, or a flat field: skies and walls, whose exact colour shows."""
+        rng, size = self.rng, self.size
+        patches = int(rng.integers(1, 6))
+        colours = rng.uniform(0, 255, 3) + rng.choice([4, 15, 50]) * rng.standard_normal((patches, patches, 3))
+        if rng.random() < 0.5:  # those of a picture
+            near = Image.fromarray(self.crop()).resize((patches, patches), Image.Resampling.BOX)
+            colours = np.asarray(near)
+        few = Image.fromarray(np.clip(colours, 0, 255).round().astype(np.uint8))
+        slope = np.asarray(few.resize((size, size), Image.Resampling.BICUBIC))
+        grain = rng.uniform(0, 2) * rng.standard_normal(slope.shape) if rng.random() < 0.5 else 0.0
+        return np.clip(slope + grain, 0, 255).round().astype(np.uint8)
 
     def text(self) -> np.ndarray:
         """A page of random words and boxes in random colours, so that letters and user interfaces survive."""

@@ -23,12 +23,12 @@ from safetensors.torch import load_file, save_file
 from ltokc.nn.config import STRIDES
 from ltokc.nn.ladder import PICTURE_ONLY, Ladder, sent_mask
 from ltokc.nn.look import Original, distance
+from ltokc.nn.ssim import structural_loss
 from ltokc.train.data import Crops, Pictures
 from ltokc.train.export import FLOAT_PRIOR
 from ltokc.train.lpips import LPIPS, texture_distance
 from ltokc.train.optim import Muon, hidden_weights
 from ltokc.train.recipe import Recipe
-from ltokc.train.ssim import structural_loss
 from ltokc.train.together import Together
 from ltokc.train.weave import weave_energy
 
@@ -217,7 +217,7 @@ class Trainer:
         if together.rank:
             self.rng = np.random.default_rng((recipe.seed, together.rank, self.step))
         folder.mkdir(parents=True, exist_ok=True)
-        crops = Crops(pictures, recipe.crop, recipe.batch, self.rng, recipe.text_share)
+        crops = Crops(pictures, recipe.crop, recipe.batch, self.rng, recipe.text_share, recipe.smooth_share)
         sums: dict[str, float] = {}
         last = saved = time.monotonic()
         log = open(folder / "log.jsonl" if together.rank == 0 else os.devnull, "a", buffering=1)

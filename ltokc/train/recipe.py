@@ -45,7 +45,8 @@ class Recipe:
     cell_share: float = 0.25  # share of samples with a random length per cell; the rest: one random length per picture
     fine_share: float = 0.0  # share of the samples whose random length ends in the last `fine_levels` levels
     fine_levels: int = 4
-    text_share: float = 0.03
+    text_share: float = 0.03  # share of synthetic pages of text
+    smooth_share: float = 0.0  # share of synthetic slopes and flat fields
     held_out: int = 70
     train: str = (
         "all"  # "prior": only the prior learns, on frozen tokens; "finish": only the layers after the last token

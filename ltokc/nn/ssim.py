@@ -5,15 +5,20 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
+WINDOW = 8
 C1, C2 = 0.01**2, 0.03**2
 
 
 def structural_loss(x: torch.Tensor, y: torch.Tensor, scales: int = 3) -> torch.Tensor:
-    """Mean over scales 1, 2, 4 of 1 - SSIM of luma, 8x8 box windows at stride 2; (B, 3, H, W) in [-1, 1] -> (B,)."""
+    """Mean over scales 1, 2, 4 of 1 - SSIM of luma, 8x8 box windows at stride 2; (B, 3, H, W) in [-1, 1] -> (B,).
+
+    Scales at which a side has less than eight pixels are left out.
+    """
     weights = torch.tensor([0.299, 0.587, 0.114], device=x.device).view(1, 3, 1, 1)
     a = ((x.float() + 1) / 2 * weights).sum(1, keepdim=True)
     b = ((y.float() + 1) / 2 * weights).sum(1, keepdim=True)
     total = torch.zeros(len(x), device=x.device)
+    scales = max(1, min(scales, (min(x.shape[-2:]) // WINDOW).bit_length()))
     for scale in range(scales):
         if scale:
             a, b = F.avg_pool2d(a, 2), F.avg_pool2d(b, 2)
