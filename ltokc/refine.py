@@ -1,7 +1,8 @@
 """Digits chosen by what they cost and what they do to the picture: gradient descent with the decoder frozen.
 
 The tokenizer guesses good digits in one pass; here they are tried.  The bounded values that it rounds are variables;
-every step rounds them, decodes, counts bits with the prior, and moves the variables against the gradient of
+every step rounds them (at first half-way), decodes, counts bits with the prior, and moves the variables against the
+gradient of
 
     distance from 100 points of SSIMULACRA2, in hundreds  +  STRUCTURE_WEIGHT * (1 - SSIM of the luma at three scales)
     +  MSE_WEIGHT * mean squared error  +  rate * bits per pixel
@@ -29,8 +30,9 @@ if TYPE_CHECKING:
 CELL = 64
 CORE, MARGIN, SEEN = 10, 2, 1  # side of a window in cells, context around it, and how much of that its loss counts
 WHOLE = 160  # pictures of up to so many cells are one window
-MSE_WEIGHT = 0.003  # of the mean squared difference of 8-bit values
-STRUCTURE_WEIGHT = 1.5
+MSE_WEIGHT = 0.0035  # of the mean squared difference of 8-bit values
+STRUCTURE_WEIGHT = 2.0
+ROUNDED = 0.5  # how far values are moved to digits in the first step; wholly from the same share of the steps on
 Digits = list[np.ndarray]
 
 
@@ -45,6 +47,10 @@ class Schedule:
     def at(self, step: int) -> float:
         """Length of a step, from 0 on."""
         return self.first * (1 - step / self.steps) ** self.fall
+
+    def rounded(self, step: int) -> float:
+        """How far a step moves values to the nearest digit before it decodes them: 1 is wholly."""
+        return min(1.0, ROUNDED + (1 - ROUNDED) * step / (self.steps * ROUNDED))
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,6 +152,8 @@ def test_steps_are_bounded_and_follow_the_gradient() -> None:
     assert values.grad is None and moved[3] == 0 and moved[0] < 0 < moved[2] and moved[1] < 0
     assert 0.09 < -moved[0] < 0.12 and -moved[1] < 0.001  # what hardly matters hardly moves
     lengths = [refine.Schedule(8, 0.05, 2).at(step) for step in range(8)]
+    shares = [refine.Schedule(8, 0.05, 2).rounded(step) for step in range(8)]
+    assert shares[:2] == [0.5, 0.625] and shares[4:] == [1.0] * 4
     assert lengths[0] == 0.05 and lengths == sorted(lengths, reverse=True) and lengths[-1] > 0
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 MEMORY = 0.98  # of squares, from one step to the next
-SHARED = 1.0  # times the level's root mean square, in every divisor
+SHARED = 1.5  # times the level's root mean square, in every divisor
 
 
 class DampedRMSprop:

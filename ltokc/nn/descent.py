@@ -71,7 +71,8 @@ class Descent:
         optimizer = DampedRMSprop([values[k] for k in active], [free[k] for k in active])
         for step in range(schedule.steps):
             held = [torch.where(f, v, s) for f, v, s in zip(free, values, symbols, strict=True)]
-            chosen = [h + (self._rounded(h, k) - h).detach() for k, h in enumerate(held)]
+            share = schedule.rounded(step)
+            chosen = [h + share * (self._rounded(h, k) - h).detach() for k, h in enumerate(held)]
             with torch.autocast(self.device, torch.bfloat16, enabled=self.bf16):
                 whole = self.net.picture(chosen, sent)
             shown = whole[:, :, : x.shape[2], : x.shape[3]][:, :, rows, columns]

@@ -33,6 +33,11 @@ from ltokc.train.together import Together
 from ltokc.train.weave import weave_energy
 
 NEW_BLOCK = re.compile(r"(encoder|pre|final)\..*\.[abc]\.(weight|bias)")
+LEARNING = {  # names of what learns, by the recipe's `train`
+    "encoder": re.compile(r"(stem|encoder|down|levels\.\d+\.query)\."),  # files are decoded as before
+    "finish": re.compile("|".join(map(re.escape, PICTURE_ONLY))),
+    "prior": re.compile(r"prior\."),
+}
 
 
 class Trainer:
@@ -47,9 +52,8 @@ class Trainer:
         self.lpips = LPIPS(lpips).to(device, memory_format=torch.channels_last)
         self.step, self.samples, self.seconds = 0, 0, 0.0
         if recipe.train != "all":
-            learning = PICTURE_ONLY if recipe.train == "finish" else ("prior.",)
             for name, p in self.net.named_parameters():
-                p.requires_grad_(name.startswith(learning))
+                p.requires_grad_(bool(LEARNING[recipe.train].match(name)))
         self.net.prior.set_quantised(recipe.quantised_prior)
         hidden = [p for p in hidden_weights(self.net) if p.requires_grad] if recipe.optimizer == "muon" else []
         taken = {id(p) for p in hidden}

@@ -48,9 +48,9 @@ class Recipe:
     text_share: float = 0.03  # share of synthetic pages of text
     smooth_share: float = 0.0  # share of synthetic slopes and flat fields
     held_out: int = 70
-    train: str = (
-        "all"  # "prior": only the prior learns, on frozen tokens; "finish": only the layers after the last token
-    )
+    # "encoder": only what chooses tokens learns; "finish": only the layers after the last token; "prior": only the
+    # prior, on frozen tokens
+    train: str = "all"
     loss: Loss = field(default_factory=Loss)
     model: LadderConfig = field(default_factory=LadderConfig)
 
@@ -64,8 +64,8 @@ def read_recipe(path: Path) -> Recipe:
         recipe = Recipe(**fields)
     except (OSError, TypeError, ValueError) as error:
         raise ModelError(f"{path}: {error}") from error
-    if recipe.train not in ("all", "prior", "finish") or recipe.optimizer not in ("adam", "muon"):
-        raise ModelError(f"{path}: train is all, prior or finish, optimizer adam or muon")
+    if recipe.train not in ("all", "encoder", "prior", "finish") or recipe.optimizer not in ("adam", "muon"):
+        raise ModelError(f"{path}: train is all, encoder, prior or finish, optimizer adam or muon")
     if recipe.precision not in ("bf16", "fp32"):
         raise ModelError(f"{path}: precision is bf16 or fp32")
     if recipe.crop % 64 or len(recipe.loss.rate) != len(recipe.model.levels):
