@@ -27,7 +27,8 @@ APART = 0.75  # levels between that and the last, for another look
 LEAST_PRICE = 1e-3
 # how digits are chosen, by effort
 REFINING = {2: refine.Schedule(8, 0.053, 2), 3: refine.Schedule(24, 0.061, 4), 4: refine.Schedule(96, 0.031, 4)}
-EASED = {2: 0.88, 3: 0.82, 4: 0.78}  # the error that is left by them, as a share: some more than the mean, so that few miss
+# the error that is left by them, as a share: some more than the mean, so that few miss
+EASED = {2: 0.88, 3: 0.82, 4: 0.78}
 LEANER = 0.99  # the bits that they then take, as a share
 RATE = 2.5  # of the loss that chooses digits, where nothing is known of the picture's own curve
 RATES = (0.5, 20.0)

@@ -102,7 +102,12 @@ def test_the_loss_falls(pictures, lpips, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("stage", "learning"), [("prior", ("prior.",)), ("finish", ("final.", "head.", "up.0.", "pre.0."))]
+    ("stage", "learning"),
+    [
+        ("encoder", ("stem.", "encoder.", "down.", *(f"levels.{k}.query." for k in range(len(LEVELS))))),
+        ("finish", ("final.", "head.", "up.0.", "pre.0.")),
+        ("prior", ("prior.",)),
+    ],
 )
 def test_a_stage_changes_only_what_it_says(stage, learning, pictures, lpips, tmp_path):
     trainer = Trainer(replace(RECIPE, train=stage, steps=2), lpips)
