@@ -110,7 +110,7 @@ effort = click.option(
     "-e", "--effort", type=click.IntRange(0, 4), metavar="0..4", default=1, show_default=True,
     help="0: one pass. 1: decodes once and measures, two to three times as long: the look is hit, and places get bytes "
          "by what they gain, a few per cent fewer. 2 to 4 choose every digit by what it does, and need torch. 2: a "
-         "seventh fewer bytes, 10 times as long as 1. 3: a quarter fewer, 30 times. 4: more, 120 times.",
+         "sixth fewer bytes, 10 times as long as 1. 3: a quarter fewer, 30 times. 4: more, 120 times.",
 )  # fmt: skip
 at_most_tokens = click.option("--tokens", type=click.IntRange(min=1), metavar="N", help="Use the first N tokens only.")
 
