@@ -27,7 +27,7 @@ def model() -> Model:
 @pytest.fixture(scope="module")
 def patchy() -> np.ndarray:
     """Flat on the left, full of detail on the right, 6x4 cells."""
-    picture = smooth(384, 256)
+    picture = np.full((256, 384, 3), (190, 200, 215), np.uint8)
     picture[:, 192:] = grainy(192, 256)
     return picture
 
