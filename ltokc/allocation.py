@@ -83,6 +83,8 @@ def _keep(wish: Wish, outlook: Outlook, model: Model, effort: int) -> float:
     if wish.bits is not None:
         return ratecontrol.keep_for_bits(wish.bits, outlook)
     assert wish.quality is not None
+    if wish.quality == 1:  # everything, also where the last levels are not expected to show
+        return float(len(model.levels))
     price = ratecontrol.target_price(wish.quality, model.entry.looks, outlook, efforts.eased(effort))
     return ratecontrol.keep_for_price(price, outlook, _least(wish.quality, model))
 
