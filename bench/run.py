@@ -17,6 +17,7 @@ from PIL import Image, ImageOps
 
 from bench.curves import OURS, Row, bd_rates, markdown, mean_rows, read_means, write_means
 from bench.environment import environment
+from bench.unfinished import Unfinished
 from ltokc.compare.codecs import make_codec
 from ltokc.compare.scores import Lpips, Reference
 from ltokc.compare.tables import finite
@@ -112,11 +113,25 @@ def parse_qualities(texts: tuple[str, ...], codecs: list[str]) -> dict[str, tupl
     return out
 
 
-def run(paths: list[Path], plan: Plan, ready: list[Row], jobs: int) -> dict[str, Any]:
+def conditions(paths: list[Path], plan: Plan) -> dict[str, Any]:
+    """What must be the same for rows of an earlier run to be taken over; the pictures are told by name and size."""
+    return environment() | {
+        "pictures": [[path.name, path.stat().st_size] for path in paths],
+        "work": [list(each) for each in plan.work],
+        "lpips": plan.lpips is not None,
+        "options": _flat(plan.ltokc_options),
+    }
+
+
+def run(paths: list[Path], plan: Plan, ready: list[Row], jobs: int, unfinished: Unfinished) -> dict[str, Any]:
     """Everything that goes into results.json, rows in the order of the pictures."""
-    done: list[list[Row]] = []
-    for rows in measure_all(paths, plan, jobs):
+    done = unfinished.resume()
+    if done:
+        click.echo(f"{len(done)} of {len(paths)} pictures were measured before", err=True)
+    measured = {rows[0]["image"] for rows in done}
+    for rows in measure_all([path for path in paths if path.name not in measured], plan, jobs):
         done.append(rows)
+        unfinished.add(rows)
         click.echo(f"{len(done)}/{len(paths)} {rows[0]['image']}", err=True)
     rows = [row for group in sorted(done, key=lambda group: group[0]["image"]) for row in group]
     for row in ready:
@@ -168,6 +183,8 @@ def main(
 ) -> None:  # fmt: skip
     """Measure codecs on a folder of pictures and print the BD-rates of ltokc.
 
+    A run that was stopped goes on when the same command is given again.
+
     \b
     Examples:
       python -m bench.run --images kodak --out results.json
@@ -188,10 +205,13 @@ def main(
             "decode_options": {key: value for key, value in decode_options.items() if value is not None},
         }
         plan = Plan(tuple((name, q) for name in names for q in wanted[name]), lpips, options)
-        results = run(pictures(images)[:limit], plan, ready, jobs)
+        paths = pictures(images)[:limit]
+        unfinished = Unfinished(out, conditions(paths, plan))
+        results = run(paths, plan, ready, jobs, unfinished)
     except LtokcError as error:
         raise click.ClickException(str(error)) from error
     out.write_text(json.dumps(finite(results), indent=1, allow_nan=False) + "\n")
+    unfinished.finish()
     if csv_out:
         write_means(csv_out, results["means"])
     if results["bd_rates"]:

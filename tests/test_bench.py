@@ -14,9 +14,10 @@ pytest.importorskip("scipy")
 
 from bench.curves import MEAN_COLUMNS, bd_rates, markdown, mean_rows, read_means, write_means
 from bench.run import main as run_main
-from bench.run import parse_qualities
+from bench.run import measure, parse_qualities
 from bench.sidebyside import main as sidebyside_main
 from bench.speed import benchmark, ratios, synthetic_picture
+from bench.unfinished import Unfinished
 from ltokc.compare.scores import METRICS
 from ltokc.compare.tables import finite
 from ltokc.errors import UsageError
@@ -124,6 +125,39 @@ def test_ready_curves_are_not_measured_again(folder: Path, tmp_path: Path) -> No
     assert [m["codec"] for m in report["means"]] == ["webp"] + ["jpeg"] * 5
     result = CliRunner().invoke(run_main, [*common, "--codecs", "jpeg"])
     assert result.exit_code == 1 and "nothing to measure" in result.output
+
+
+def test_a_run_that_was_stopped_goes_on(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "results.json"
+    words = ["--images", str(folder), "--codecs", "jpeg", "--qualities", "30", "--out", str(out)]
+    seen = []
+
+    def stopping(path: Path, *rest: object) -> list[dict]:
+        if seen:
+            raise KeyboardInterrupt
+        seen.append(path.name)
+        return measure(path, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("bench.run.measure", stopping)
+    assert CliRunner().invoke(run_main, words).exit_code == 1 and not out.exists()
+    kept = tmp_path / "results.json.rows"
+    with open(kept, "a") as file:
+        file.write('[{"image": "b.p')  # killed while it wrote
+    monkeypatch.setattr("bench.run.measure", measure)
+    other = CliRunner().invoke(run_main, [*words, "--limit", "1", "--out", str(tmp_path / "other.json")])
+    assert "measured before" not in other.output
+    result = CliRunner().invoke(run_main, words)
+    assert result.exit_code == 0 and "1 of 2 pictures were measured before" in result.output
+    assert [r["image"] for r in json.loads(out.read_text())["rows"]] == ["a.png", "b.png"] and not kept.exists()
+
+
+def test_rows_of_another_run_are_not_taken_over(tmp_path: Path) -> None:
+    one = Unfinished(tmp_path / "results.json", {"q": [1.0]})
+    assert one.resume() == []
+    one.add([{"image": "a.png", "psnr": math.inf}])
+    assert Unfinished(tmp_path / "results.json", {"q": [1.0]}).resume() == [[{"image": "a.png", "psnr": math.inf}]]
+    assert Unfinished(tmp_path / "results.json", {"q": [2.0]}).resume() == []
+    assert one.resume() == []
 
 
 def test_run_in_processes_gives_the_same_rows(folder: Path, tmp_path: Path) -> None:
