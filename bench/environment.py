@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from ltokc.compare.codecs import library_versions
+from ltokc.journal import fingerprint
 
 PACKAGES = (
     "ltokc",
@@ -57,17 +58,25 @@ def versions() -> dict[str, str]:
 
 def commit() -> str | None:
     """The commit of this file's checkout, with `+changes` when the tree differs from it; None outside of one."""
-    folder = Path(__file__).resolve().parent
-
-    def git(*words: str) -> str:
-        done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=True)
-        return done.stdout.strip()
-
     try:
-        head = git("rev-parse", "HEAD")
-        return head + ("+changes" if git("status", "--porcelain", "--untracked-files=no") else "")
+        head = _git("rev-parse", "HEAD")
+        return head + ("+changes" if _git("status", "--porcelain", "--untracked-files=no") else "")
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def changes() -> str | None:
+    """A fingerprint of how the tree differs from its commit; None outside of a checkout."""
+    try:
+        return fingerprint(_git("diff", "--binary", "HEAD"))
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _git(*words: str) -> str:
+    folder = Path(__file__).resolve().parent
+    done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
 
 
 def write_report(report: dict[str, object], out: Path | None) -> None:

@@ -16,7 +16,7 @@ import click
 from PIL import Image, ImageOps
 
 from bench.curves import OURS, Row, bd_rates, markdown, mean_rows, read_means, write_means
-from bench.environment import environment
+from bench.environment import changes, environment
 from bench.unfinished import Unfinished
 from ltokc.compare.codecs import make_codec
 from ltokc.compare.scores import Lpips, Reference
@@ -116,6 +116,7 @@ def parse_qualities(texts: tuple[str, ...], codecs: list[str]) -> dict[str, tupl
 def conditions(paths: list[Path], plan: Plan) -> dict[str, Any]:
     """What must be the same for rows of an earlier run to be taken over; the pictures are told by name and size."""
     return environment() | {
+        "changes": changes(),
         "pictures": [[path.name, path.stat().st_size] for path in paths],
         "work": [list(each) for each in plan.work],
         "lpips": plan.lpips is not None,
