@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
 import torch.nn as nn
@@ -177,5 +178,13 @@ def sent_mask(keep: torch.Tensor, k: int, stride: int) -> torch.Tensor:
     """Which tokens of level k are sent: keep (B, 1, H/64, W/64) -> (B, 1, H/stride, W/stride) of 0.0 and 1.0."""
     scale = CELL // stride
     keep = keep.repeat_interleave(scale, 2).repeat_interleave(scale, 3)
-    rank = torch.from_numpy(spread_rank(*keep.shape[-2:])).to(keep.device)
-    return (keep - k > (rank + 0.5) / 64).float()
+    return (keep - k > spread(*keep.shape[-2:], keep.device)).float()
+
+
+@lru_cache(maxsize=64)
+def spread(rows: int, columns: int, device: torch.device) -> torch.Tensor:
+    """Share of a level that is sent before each position: (rows, columns) float32 in (0, 1).
+
+    Kept on the device, since copying it there anew makes a GPU wait, once per level of every step.
+    """
+    return ((torch.from_numpy(spread_rank(rows, columns)) + 0.5) / 64).to(device)

@@ -14,9 +14,7 @@ def structural_loss(x: torch.Tensor, y: torch.Tensor, scales: int = 3) -> torch.
 
     Scales at which a side has less than eight pixels are left out.
     """
-    weights = torch.tensor([0.299, 0.587, 0.114], device=x.device).view(1, 3, 1, 1)
-    a = ((x.float() + 1) / 2 * weights).sum(1, keepdim=True)
-    b = ((y.float() + 1) / 2 * weights).sum(1, keepdim=True)
+    a, b = luma(x), luma(y)
     total = torch.zeros(len(x), device=x.device)
     scales = max(1, min(scales, (min(x.shape[-2:]) // WINDOW).bit_length()))
     for scale in range(scales):
@@ -29,3 +27,9 @@ def structural_loss(x: torch.Tensor, y: torch.Tensor, scales: int = 3) -> torch.
         ssim = (2 * ma * mb + C1) * (2 * cov + C2) / ((ma * ma + mb * mb + C1) * (va + vb + C2))
         total = total + (1 - ssim).mean((1, 2))
     return total / scales
+
+
+def luma(x: torch.Tensor) -> torch.Tensor:
+    """Luma (BT.601) in [0, 1] of pictures in [-1, 1]: (B, 3, H, W) -> (B, 1, H, W) float32."""
+    r, g, b = ((x.float() + 1) / 2).split(1, 1)
+    return r * 0.299 + g * 0.587 + b * 0.114

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import json
-import math
 import os
 import re
 import time
@@ -50,6 +49,7 @@ class Trainer:
         self.net = self.network().to(device, memory_format=torch.channels_last)
         self.ema = copy.deepcopy(self.net).requires_grad_(False)
         self.lpips = LPIPS(lpips).to(device, memory_format=torch.channels_last)
+        self.rate_weights = torch.tensor(recipe.loss.rate, device=device)
         self.step, self.samples, self.seconds = 0, 0, 0.0
         if recipe.train != "all":
             for name, p in self.net.named_parameters():
@@ -156,7 +156,7 @@ class Trainer:
             with torch.no_grad():
                 original = Original.of(x)
             look = distance(original.error(y)).mean()
-        rate = (bpp * torch.tensor(weights.rate, device=x.device)).sum()
+        rate = (bpp * self.rate_weights).sum()
         total = weights.mse * mse + weights.lpips * lpips + weights.ssim * ssim + weights.texture * texture + rate
         weave = weave_energy((y - x) * 127.5) if weights.weave else torch.zeros((), device=x.device)
         total = total + weights.look * look + weights.weave * weave
@@ -183,6 +183,7 @@ class Trainer:
         return min(1.0, max(shares))
 
     def update(self, x: torch.Tensor, keep: torch.Tensor) -> dict[str, torch.Tensor]:
+        """One step; nothing in it waits for the device.  A gradient that is not finite counts as zero."""
         recipe = self.recipe
         factor = min(1.0, (self.step + 1) / recipe.warmup)
         if recipe.decay:
@@ -194,10 +195,12 @@ class Trainer:
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
         values["loss"].backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
-        if math.isfinite(float(norm)):
-            for optimizer in self.optimizers:
-                optimizer.step()
+        lost = ~torch.isfinite(torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0))
+        for p in self.net.parameters():
+            if p.grad is not None:
+                p.grad.masked_fill_(lost, 0)
+        for optimizer in self.optimizers:
+            optimizer.step()
         self.step += 1
         with torch.no_grad():
             weight = 1 - min(recipe.ema, self.step / (self.step + 50))
@@ -222,7 +225,7 @@ class Trainer:
             self.rng = np.random.default_rng((recipe.seed, together.rank, self.step))
         folder.mkdir(parents=True, exist_ok=True)
         crops = Crops(pictures, recipe.crop, recipe.batch, self.rng, recipe.text_share, recipe.smooth_share)
-        sums: dict[str, float] = {}
+        sums: dict[str, torch.Tensor] = {}
         last = saved = time.monotonic()
         log = open(folder / "log.jsonl" if together.rank == 0 else os.devnull, "a", buffering=1)
         log.write(
@@ -248,9 +251,9 @@ class Trainer:
             now = time.monotonic()
             self.seconds, last = self.seconds + now - last, now
             for name, value in values.items():
-                sums[name] = sums.get(name, 0.0) + float(value)
+                sums[name] = sums[name] + value if name in sums else value
             if self.step % log_every == 0:
-                row = {k: round(v / log_every, 5) for k, v in sums.items()}
+                row = {k: round(float(v) / log_every, 5) for k, v in sums.items()}
                 log.write(
                     json.dumps({"step": self.step, "samples": self.samples, "seconds": round(self.seconds), **row})
                     + "\n"

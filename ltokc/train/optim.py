@@ -29,21 +29,24 @@ class Muon(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self, closure=None):
         for group in self.param_groups:
-            by_shape: dict[tuple[int, int], list[torch.Tensor]] = {}
-            for p in group["params"]:
-                if p.grad is None:
-                    continue
-                state = self.state[p]
-                if "momentum" not in state:
-                    state["momentum"] = torch.zeros_like(p)
-                state["momentum"].lerp_(p.grad, 1 - group["momentum"])
-                by_shape.setdefault((p.shape[0], p[0].numel()), []).append(p)
-            for (rows, columns), params in by_shape.items():
-                looked_ahead = [p.grad.lerp(self.state[p]["momentum"], group["momentum"]) for p in params]
-                update = orthogonalise(torch.stack([u.reshape(rows, columns) for u in looked_ahead]), dtype=self.dtype)
-                scale = group["lr"] * 0.2 * max(rows, columns) ** 0.5
-                for p, u in zip(params, update, strict=True):
-                    p.add_(u.reshape(p.shape).to(p.dtype), alpha=-scale)
+            params = [p for p in group["params"] if p.grad is not None]
+            if not params:
+                continue
+            for p in params:
+                self.state[p].setdefault("momentum", torch.zeros_like(p))
+            momenta, grads = [self.state[p]["momentum"] for p in params], [p.grad for p in params]
+            torch._foreach_lerp_(momenta, grads, 1 - group["momentum"])
+            by_shape: dict[tuple[int, int], tuple[list[torch.Tensor], list[torch.Tensor]]] = {}
+            for p, u in zip(params, torch._foreach_lerp(grads, momenta, group["momentum"]), strict=True):
+                shape = p.shape[0], p[0].numel()
+                of_shape, updates = by_shape.setdefault(shape, ([], []))
+                of_shape.append(p)
+                updates.append(u.reshape(shape))
+            for shape, (of_shape, updates) in by_shape.items():
+                update = orthogonalise(torch.stack(updates), dtype=self.dtype)
+                scale = group["lr"] * 0.2 * max(shape) ** 0.5
+                steps = [u.reshape(p.shape).to(p.dtype) for p, u in zip(of_shape, update, strict=True)]
+                torch._foreach_add_(of_shape, steps, alpha=-scale)
 
 
 def hidden_weights(net: torch.nn.Module) -> list[torch.nn.Parameter]:
