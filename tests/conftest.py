@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores: one thread in each, or they wait for each other
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "LTOKC_THREADS"):  # read when numpy is imported, hence here
+        os.environ.setdefault(name, "1")
+
 import numpy as np
 import pytest
 from cli_runner import HEIGHT, WIDTH
@@ -12,9 +16,6 @@ from click.testing import CliRunner
 from PIL import Image
 
 from ltokc.cli import cli
-
-if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores: torch, not imported yet, takes one thread in each
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")

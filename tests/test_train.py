@@ -2,6 +2,8 @@
 
 import io
 import json
+import math
+import pickle
 import subprocess
 import sys
 import tarfile
@@ -19,6 +21,8 @@ from ltokc.errors import ModelError  # noqa: E402
 from ltokc.nn.prior import RoundToGrid  # noqa: E402
 from ltokc.nn.ssim import structural_loss  # noqa: E402
 from ltokc.train.data import Crops, Pictures  # noqa: E402
+from ltokc.train.feed import Batches, batches  # noqa: E402
+from ltokc.train.graphed import GraphedGradients  # noqa: E402
 from ltokc.train.loop import Trainer  # noqa: E402
 from ltokc.train.lpips import LPIPS, texture_distance  # noqa: E402
 from ltokc.train.optim import orthogonalise  # noqa: E402
@@ -180,6 +184,46 @@ def test_a_bad_recipe_is_one_line(text, tmp_path):
 def test_crops_have_the_size_and_come_from_the_seed(pictures):
     a, b = (next(Crops(pictures, 64, 9, np.random.default_rng(3), 0.4, 0.3)) for _ in range(2))
     assert a.shape == (9, 64, 64, 3) and a.dtype == np.uint8 and (a == b).all()
+
+
+def test_batches_are_the_same_whoever_draws_them(pictures):
+    source = Batches(pictures, replace(RECIPE, batch=3))
+    alone, helped = batches(source, first=5), batches(source, first=5, makers=2)
+    for step in range(5, 9):
+        batch = next(alone)
+        assert torch.equal(batch, next(helped)) and torch.equal(batch, source[step])
+        assert batch.shape == (3, 64, 64, 3) and not torch.equal(batch, source[step - 1])
+
+
+def test_a_copy_of_the_pictures_maps_the_same_file(pictures):
+    copied = pickle.dumps(pictures)
+    assert len(copied) < 10_000 and (pickle.loads(copied)[3] == pictures[3]).all()
+
+
+@pytest.mark.parametrize("factor", [1.0, math.inf, math.nan])
+def test_a_gradient_that_is_not_finite_counts_as_zero(factor, lpips, monkeypatch):
+    trainer = Trainer(RECIPE, lpips)
+    before, losses = weights(trainer), trainer.losses
+    monkeypatch.setattr(trainer, "losses", lambda *given: {"loss": losses(*given)["loss"] * factor})
+    trainer.update(torch.rand(2, 3, 64, 64) * 2 - 1, torch.full((2, 1, 1, 1), 9.0))
+    changed = [name for name, value in weights(trainer).items() if not torch.equal(value, before[name])]
+    assert trainer.step == 1 and bool(changed) == (factor == 1)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_graph_gives_the_gradients_of_its_step(lpips):
+    trainer = Trainer(RECIPE, lpips, "cuda")
+    for seed in range(3):
+        torch.manual_seed(seed)
+        x, keep = torch.rand(2, 3, 64, 64, device="cuda") * 2 - 1, torch.rand(2, 1, 1, 1, device="cuda") * 9
+        plain = trainer.gradients(x, keep)
+        expected = {name: p.grad for name, p in trainer.net.named_parameters()}
+        if not seed:
+            graph = GraphedGradients(trainer, x, keep)
+        values = graph(x, keep)
+        assert float(values["loss"]) == pytest.approx(float(plain["loss"]), rel=1e-2)
+        for name, p in trainer.net.named_parameters():
+            assert torch.nn.functional.cosine_similarity(expected[name].flatten(), p.grad.flatten(), 0) > 0.9, name
 
 
 def test_slopes_are_smooth_and_of_many_colours(pictures):

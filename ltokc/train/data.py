@@ -44,9 +44,16 @@ class Pictures:
         marker = cache / "shards.json"
         if not marker.exists() or json.loads(marker.read_text()) != names:
             build_cache(shards, cache)
-        self.bytes = np.memmap(cache / "pictures.bin", np.uint8, "r")
+        self.path = cache / "pictures.bin"
+        self.bytes = np.memmap(self.path, np.uint8, "r")
         index = np.load(cache / "index.npy")
         self.index, self.held_out = index[: len(index) - held_out], index[len(index) - held_out :]
+
+    def __getstate__(self) -> dict:
+        return {k: v for k, v in vars(self).items() if k != "bytes"}  # a copy in another process maps the file itself
+
+    def __setstate__(self, state: dict) -> None:
+        vars(self).update(state, bytes=np.memmap(state["path"], np.uint8, "r"))
 
     def __len__(self) -> int:
         return len(self.index)

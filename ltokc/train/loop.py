@@ -23,14 +23,17 @@ from ltokc.nn.config import STRIDES
 from ltokc.nn.ladder import PICTURE_ONLY, Ladder, sent_mask
 from ltokc.nn.look import Original, distance
 from ltokc.nn.ssim import structural_loss
-from ltokc.train.data import Crops, Pictures
+from ltokc.train.data import Pictures
 from ltokc.train.export import FLOAT_PRIOR
+from ltokc.train.feed import Batches, batches
+from ltokc.train.graphed import GraphedGradients
 from ltokc.train.lpips import LPIPS, texture_distance
 from ltokc.train.optim import Muon, hidden_weights
 from ltokc.train.recipe import Recipe
 from ltokc.train.together import Together
 from ltokc.train.weave import weave_energy
 
+MAKERS = 14  # processes at most that draw crops for a GPU
 NEW_BLOCK = re.compile(r"(encoder|pre|final)\..*\.[abc]\.(weight|bias)")
 LEARNING = {  # names of what learns, by the recipe's `train`
     "encoder": re.compile(r"(stem|encoder|down|levels\.\d+\.query)\."),  # files are decoded as before
@@ -50,6 +53,7 @@ class Trainer:
         self.ema = copy.deepcopy(self.net).requires_grad_(False)
         self.lpips = LPIPS(lpips).to(device, memory_format=torch.channels_last)
         self.rate_weights = torch.tensor(recipe.loss.rate, device=device)
+        self.graph: GraphedGradients | None = None
         self.step, self.samples, self.seconds = 0, 0, 0.0
         if recipe.train != "all":
             for name, p in self.net.named_parameters():
@@ -182,6 +186,13 @@ class Trainer:
         ]
         return min(1.0, max(shares))
 
+    def gradients(self, x: torch.Tensor, keep: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Fills the parameters' gradients; returns the losses."""
+        self.net.zero_grad(set_to_none=True)
+        values = self.losses(x, keep)
+        values["loss"].backward()
+        return {k: v.detach() for k, v in values.items()}
+
     def update(self, x: torch.Tensor, keep: torch.Tensor) -> dict[str, torch.Tensor]:
         """One step; nothing in it waits for the device.  A gradient that is not finite counts as zero."""
         recipe = self.recipe
@@ -191,21 +202,21 @@ class Trainer:
         for optimizer, rate in zip(self.optimizers, self.rates, strict=True):
             for group in optimizer.param_groups:
                 group["lr"] = rate * factor
-        values = self.losses(x, keep)
-        for optimizer in self.optimizers:
-            optimizer.zero_grad(set_to_none=True)
-        values["loss"].backward()
-        lost = ~torch.isfinite(torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0))
-        for p in self.net.parameters():
-            if p.grad is not None:
-                p.grad.masked_fill_(lost, 0)
+        if self.graph is None and x.is_cuda:
+            self.graph = GraphedGradients(self, x, keep)
+        values = self.graph(x, keep) if self.graph else self.gradients(x, keep)
+        with_grad = [p for p in self.net.parameters() if p.grad is not None]
+        lost = ~torch.isfinite(torch.nn.utils.clip_grad_norm_(with_grad, 1.0))
+        for p in with_grad:
+            assert p.grad is not None
+            p.grad.masked_fill_(lost, 0)
         for optimizer in self.optimizers:
             optimizer.step()
         self.step += 1
         with torch.no_grad():
             weight = 1 - min(recipe.ema, self.step / (self.step + 50))
             torch._foreach_lerp_(list(self.ema.parameters()), list(self.net.parameters()), weight)
-        return {k: v.detach() for k, v in values.items()}
+        return values
 
     # -- the run -------------------------------------------------------------------------------------------------
     def run(
@@ -224,7 +235,9 @@ class Trainer:
         if together.rank:
             self.rng = np.random.default_rng((recipe.seed, together.rank, self.step))
         folder.mkdir(parents=True, exist_ok=True)
-        crops = Crops(pictures, recipe.crop, recipe.batch, self.rng, recipe.text_share, recipe.smooth_share)
+        on_gpu = self.device == "cuda"
+        makers = min(MAKERS, max(1, (os.cpu_count() or 1) - 2)) if on_gpu else 0
+        feed = batches(Batches(pictures, recipe, together.rank), self.step, makers, pinned=on_gpu)
         sums: dict[str, torch.Tensor] = {}
         last = saved = time.monotonic()
         log = open(folder / "log.jsonl" if together.rank == 0 else os.devnull, "a", buffering=1)
@@ -244,9 +257,13 @@ class Trainer:
         )
         over, parameters = self.progress() >= 1, [p for p in self.net.parameters() if p.requires_grad]
         while not over:
-            x = torch.from_numpy(next(crops)).to(self.device).permute(0, 3, 1, 2).float().div(127.5).sub(1)
+            x = next(feed).to(self.device, non_blocking=True).permute(0, 3, 1, 2).float().div(127.5).sub(1)
             x = x.contiguous(memory_format=torch.channels_last)
-            values = self.update(x, self.draw_keep(len(x), recipe.crop // 64).to(self.device))
+            keep = self.draw_keep(len(x), recipe.crop // 64)
+            keep = keep.pin_memory().to(self.device, non_blocking=True) if on_gpu else keep
+            values = self.update(x, keep)
+            if on_gpu and self.step % 8 == 0:  # no more than a few steps ahead
+                torch.cuda.current_stream().synchronize()
             self.samples += len(x) * together.workers
             now = time.monotonic()
             self.seconds, last = self.seconds + now - last, now
