@@ -26,7 +26,7 @@ BALANCE_ROUNDS = 4  # at most, of weighing a plan by what was seen at another de
 APART = 0.75  # levels between that and the last, for another look
 LEAST_PRICE = 1e-3
 # how digits are chosen, by effort
-REFINING = {2: refine.Schedule(8, 0.053, 2), 3: refine.Schedule(24, 0.061, 4), 4: refine.Schedule(96, 0.031, 4)}
+REFINING = {2: refine.Schedule(8, 0.053, 2), 3: refine.Schedule(24, 0.061, 4), 4: refine.Schedule(48, 0.045, 4)}
 # the error that is left by them, as a share: some more than the mean, so that few miss
 EASED = {2: 0.88, 3: 0.82, 4: 0.78}
 LEANER = 0.99  # the bits that they then take, as a share

@@ -181,6 +181,8 @@ class Head:
             raise ModelError(f"{FILE} has no {error.args[0]}") from error
         if shapes["out.bias"] != (2 * len(self.levels),) or shapes["mean"] != (3 * features,):
             raise ModelError(f"{FILE} is of a model with other levels")
+        if not all(np.isfinite(tensors[name]).all() for name in TENSORS):
+            raise ModelError(f"{FILE} holds values that are no numbers")
 
     @classmethod
     def load(cls, path: Path, levels: Sequence[LevelShape]) -> Head:

@@ -156,7 +156,7 @@ def test_a_model_without_a_head_goes_by_its_table(copied: Path, patchy: np.ndarr
     assert sizes == sorted(sizes) and len(ltokc.encode(patchy, target_size=700)) <= 700
 
 
-@pytest.mark.parametrize("damage", ["missing", "shape", "no file"])
+@pytest.mark.parametrize("damage", ["missing", "shape", "no number", "no file"])
 def test_a_head_that_is_none_is_refused(copied: Path, damage: str) -> None:
     path = copied / halting.FILE
     tensors = load_file(path)
@@ -164,6 +164,8 @@ def test_a_head_that_is_none_is_refused(copied: Path, damage: str) -> None:
         del tensors["pooled"]
     elif damage == "shape":
         tensors["out.bias"] = tensors["out.bias"][:-2]
+    elif damage == "no number":
+        tensors["hidden.weight"] = np.full_like(tensors["hidden.weight"], np.nan)
     save_file(tensors, path)
     if damage == "no file":
         path.write_bytes(b"nothing")
@@ -198,6 +200,18 @@ def test_a_head_is_fitted_to_what_decodes_measure(model: Model) -> None:
     wrong = [np.log(halting.told(head.tensors, each.features)[2][6] / each.moments[6].error()) for each in labels]
     spread = np.std([np.log(each.moments[6].error()) for each in labels])
     assert np.std(wrong) < 0.6 * spread
+
+
+def test_a_guess_far_too_low_is_pulled_up() -> None:
+    torch = pytest.importorskip("torch")
+    from ltokc.train.halting import _deviance
+
+    guess = torch.tensor([-30.0, -3.0, -2.3, 0.0, 1.0, 30.0], requires_grad=True)
+    _deviance(guess, torch.zeros(6)).backward()
+    assert guess.grad is not None
+    pull = (-6 * guess.grad).tolist()
+    assert pull[0] == pytest.approx(pull[1]) and pull[1] == pytest.approx(pull[2], rel=1e-4) and 8 < pull[2] < 10
+    assert pull[3] == 0 and -1 < pull[4] < 0 and pull[5] == pytest.approx(-1)
 
 
 def test_labels_survive_a_file(model: Model, tmp_path: Path) -> None:

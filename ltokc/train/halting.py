@@ -6,6 +6,7 @@ cell by cell, is the label.  Tokenizer and decoder stay as they are; the head is
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ CELL = halting.CELL
 MISS = 0.14  # logarithm of an error ratio that counts as a miss: about a tenth of the distance to 100 points
 MISSES = 0.03  # share of pictures and levels that may miss by more, after `calibrated`
 APART = 6  # every so many-th label is kept apart to calibrate on
+PULL = 2.3  # logarithm of how far a cell's price may be over its guess before it pulls no harder
 PIVOT = 7  # the level after whose decodes the error is taken as linear in a cell's moments
 
 
@@ -137,8 +139,13 @@ def fit(
 
 
 def _deviance(guess: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
-    """Of a gamma distribution whose logarithmic mean is guessed; a truth 10 times the guess counts as that."""
-    return (guess + (truth - guess).clamp(max=2.3).exp()).mean()
+    """Of a gamma distribution whose logarithmic mean is guessed; a truth far over its guess pulls as one 10 times it.
+
+    Beyond that it goes on as a straight line.  Were it constant there, such a guess would be pushed further down.
+    """
+    off = truth - guess
+    near = off.clamp(max=PULL)
+    return (near.exp() - near + (off - near) * (math.exp(PULL) - 1)).mean()
 
 
 def save_label(label: Label, path: Path) -> None:
