@@ -159,7 +159,7 @@ def test_windowed_tokens_are_nearly_the_whole_picture_s(
     )
     assert calls == [(1, 2), (2, 2)]
     differing = sum(int((a != b).any(2).sum()) for a, b in zip(whole, windowed, strict=True))
-    assert differing <= 0.001 * sum(mask.size for mask in masks)
+    assert differing <= 0.002 * sum(mask.size for mask in masks)
 
 
 def test_tokens_that_are_not_sent_are_zero(model: Model) -> None:
