@@ -4,12 +4,14 @@
 
 A codec whose quality is a look spends more on hard pictures and less on easy ones, so that the mean rate at a mean
 score (`bench.run`) is not what it needs for a picture.  Files are those of `bench.run` over the same pictures, and
-their rows count together.  `--earlier` is another such file, whose ltokc becomes a rival.
+their rows count together: no two may have the same codec at the same quality.  `--earlier` is another such file, whose
+ltokc becomes a rival.
 """
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +69,9 @@ def main(
 ) -> None:  # fmt: skip
     """Average the BD-rates of ltokc over the pictures."""
     rows = [row for path in files for row in rows_of(path, least)]
+    for (image, codec, q), n in Counter((row["image"], row["codec"], row["q"]) for row in rows).items():
+        if n > 1:
+            raise click.ClickException(f"{image} has {n} rows of {codec} at {q}: two curves would mix")
     if qualities:
         wanted = [float(v) for v in qualities.split(",")]
         rows = [row for row in rows if row["codec"] != OURS or row["q"] in wanted]

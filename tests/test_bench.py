@@ -241,3 +241,5 @@ def test_bd_rates_are_averaged_over_pictures(tmp_path: Path) -> None:
     assert found["webp"]["bd_rate"] == pytest.approx(-0.35, abs=1e-3) and found["webp"]["pictures"] == 2
     assert found["webp"]["best"] == pytest.approx(-0.5, abs=1e-3) and "-35.0 %" in done.output
     assert found["earlier"]["bd_rate"] == pytest.approx(0, abs=1e-6)
+    mixed = CliRunner().invoke(per_picture_main, arguments[:1] * 2)
+    assert mixed.exit_code == 1 and "a.png has 2 rows of webp at 0" in mixed.output
