@@ -6,6 +6,7 @@ For training and for choosing digits by what they do to the look.  Pictures here
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -16,13 +17,17 @@ from ltokc.ssimulacra2_weights import WEIGHTS
 _LEAST = 1e-20  # below fourth powers and cube roots, so that gradients stay finite
 
 
-_TAPS = torch.from_numpy(kernel()).float()
+@lru_cache(maxsize=8)
+def constants(device: torch.device) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The blur's taps, the matrix to opsin and the weights of the norms, float32, kept on the device."""
+    taps, opsin, weights = (torch.from_numpy(values).float().to(device) for values in (kernel(), OPSIN, WEIGHTS))
+    return taps, opsin, weights
 
 
 def blur(x: torch.Tensor) -> torch.Tensor:
     """Gaussian of sigma 1.5 over the last two axes of (B, c, H, W), zeros beyond the borders."""
-    taps = _TAPS.to(x.device).expand(x.shape[1], 1, -1)
-    radius = len(_TAPS) // 2
+    taps = constants(x.device)[0].expand(x.shape[1], 1, -1)
+    radius = taps.shape[2] // 2
     x = x.contiguous(memory_format=torch.channels_last)  # on a CPU three times as fast, forward and backward
     x = F.conv2d(x, taps.unsqueeze(3), padding=(radius, 0), groups=len(taps))
     return F.conv2d(x, taps.unsqueeze(2), padding=(0, radius), groups=len(taps)).contiguous()
@@ -37,7 +42,7 @@ def to_linear(rgb: torch.Tensor) -> torch.Tensor:
 def to_xyb(linear: torch.Tensor) -> torch.Tensor:
     """Linear RGB (B, 3, H, W) to the metric's positive XYB."""
     bias = float(BIAS)
-    mixed = torch.einsum("oc,bchw->bohw", torch.from_numpy(OPSIN).to(linear.device), linear) + bias
+    mixed = torch.einsum("oc,bchw->bohw", constants(linear.device)[1], linear) + bias
     first, second, third = (mixed.clamp_min(_LEAST) ** (1 / 3) - bias ** (1 / 3)).unbind(1)
     y = 0.5 * (first + second)
     return torch.stack([7 * (first - second) + 0.42, y + 0.01, third - y + 0.55], 1)
@@ -72,7 +77,7 @@ class Original:
     def error(self, rgb: torch.Tensor) -> torch.Tensor:
         """Weighted sum of norms of a decoded batch of the same shape: (B,), 0 is equal (`ltokc.looks`)."""
         linear = to_linear(rgb)
-        weights = torch.from_numpy(WEIGHTS).float().to(rgb.device)
+        weights = constants(rgb.device)[2]
         total = torch.zeros(len(rgb), device=rgb.device)
         for i, (a, a_mean, a_variance) in enumerate(self.scales):
             if i:
