@@ -367,7 +367,7 @@ def _sized(
     outlook = foresee(studio, Wish(bits=8.0 * max(size - _fixed(ltk, boxes), 1)), effort)
     share, best = leaner(effort), b""
     for _ in range(REFINED_ROUNDS if share < 1 else 1):
-        plan, writers = _plan_for_size(ltk, studio, boxes, int(size / share), effort, outlook)
+        plan, writers, planned = _plan_for_size(ltk, studio, boxes, int(size / share), effort, outlook)
         better = refined(studio, plan, outlook, effort, device)
         if better is not studio:
             writers = _writers(better, plan, boxes)
@@ -375,7 +375,7 @@ def _sized(
         best = max(best, data, key=len)
         if len(data) >= size * (1 - SPARE / 2) or plan.keep == len(studio.model.levels):
             break
-        share *= len(data) / size
+        share = len(data) / planned
     return best
 
 
@@ -386,8 +386,8 @@ def _fixed(ltk: Ltk, boxes: list[Box]) -> int:
 
 def _plan_for_size(
     ltk: Ltk, studio: Studio, boxes: list[Box], size: int, effort: int, outlook: Outlook | None
-) -> tuple[Plan, list[SegmentWriter]]:  # fmt: skip
-    """The plan that takes at least, and hardly more than, `size` bytes, and the writers of its tokens."""
+) -> tuple[Plan, list[SegmentWriter], float]:  # fmt: skip
+    """The plan that takes at least, and hardly more than, `size` bytes, the writers of its tokens, and its bytes."""
     from ltokc.allocation import Wish, allocate
     from ltokc.ratecontrol import alike
 
@@ -401,13 +401,13 @@ def _plan_for_size(
             break
         ratio = (empty + sum(writer.bits(writer.total) for writer in writers) / 8) / size
         if 1 <= ratio < least:
-            best, least = (plan, writers), ratio
+            best, least = (plan, writers, ratio * size), ratio
         if 1 <= ratio <= 1 + SPARE or (plan.keep is not None and ratio >= 1) or plan.keep == len(studio.model.levels):
             break
         bits *= (1 + SPARE / 2) / ratio
     if best is None:
         plan = alike(len(studio.model.levels), plan.depths.shape)
-        best = plan, _writers(studio, plan, boxes)
+        best = plan, _writers(studio, plan, boxes), float(size)
     return best
 
 

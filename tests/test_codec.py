@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from PIL import Image
 
 import ltokc
 from ltokc import codec, container
+from ltokc.bitstream import SegmentWriter
 from ltokc.codec import Info
 from ltokc.errors import LimitError, ModelError, UsageError
 from tests.pictures import file, grainy, mean_error, smooth, srgb_profile
@@ -69,6 +71,29 @@ def test_segments_are_decoded_each_by_itself(in_segments: np.ndarray) -> None:
     for a, b in zip(whole.digits, alone.digits, strict=True):
         scale = a.shape[0] // 9
         assert (a[8 * scale :, 8 * scale :] == b[8 * scale :, 8 * scale :]).all() and not b[: 8 * scale].any()
+
+
+def test_segments_are_the_same_on_any_number_of_threads(
+    in_segments: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files, workers = [], set()
+    stream = SegmentWriter.stream
+
+    def spy(*given):
+        workers.add(threading.get_ident())
+        return stream(*given)
+
+    monkeypatch.setattr(SegmentWriter, "stream", spy)
+    for threads in ("1", "3"):
+        monkeypatch.setenv("LTOKC_THREADS", threads)
+        files.append(ltokc.encode(in_segments, 0.4, effort=0))
+        if threads == "1":
+            assert workers == {threading.get_ident()}
+    assert files[0] == files[1] and len(workers) > 1
+    several = ltokc.tokens(files[0])
+    monkeypatch.setenv("LTOKC_THREADS", "1")
+    for a, b in zip(several.digits, ltokc.tokens(files[0]).digits, strict=True):
+        assert (a == b).all()
 
 
 # -- kinds of input ----------------------------------------------------------------------------------------------------

@@ -135,9 +135,9 @@ def test_no_token_sent_leaves_everything(model: Model, picture: np.ndarray) -> N
 
 
 def test_efforts_look_as_wanted_for_fewer_bytes(picture: np.ndarray) -> None:
-    files = [ltokc.encode(picture, 0.8, effort=effort) for effort in (1, 2, 3)]
+    files = [ltokc.encode(picture, 0.9, effort=effort) for effort in (1, 2, 3)]
     default, *chosen = (Reference(picture).score(np.asarray(ltokc.decode(data))) for data in files)
-    assert len(files[1]) < 0.9 * len(files[0]) and len(files[2]) < 1.02 * len(files[1])
+    assert len(files[1]) < 0.98 * len(files[0]) and len(files[2]) < 0.98 * len(files[1])
     assert all(100 - found < 1.1 * (100 - default) for found in chosen)
     ltokc.codec.verify(files[2])
 
@@ -160,7 +160,7 @@ def test_steps_are_bounded_and_follow_the_gradient() -> None:
 def test_chosen_digits_keep_to_a_size(picture: np.ndarray) -> None:
     for size in (600, 1300):
         data = ltokc.encode(picture, target_size=size, strict=True, effort=2)
-        assert 0.94 * size <= len(data) <= size
+        assert 0.97 * size <= len(data) <= size
 
 
 def test_without_torch_it_says_so(picture: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -148,10 +148,10 @@ def test_the_margin_is_needed(model: Model, monkeypatch: pytest.MonkeyPatch) -> 
 def test_windowed_tokens_are_nearly_the_whole_picture_s(
     model: Model, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows, columns = 1, 14
+    rows, columns = 1, 28  # so many that one digit at a tie, and what it changes after it, are few
     picture, masks = waves(64, 64 * columns), full_masks(model.levels, rows, columns)
     whole = tiling.tokenize(runtime, model.levels, model.reach, picture, masks)
-    monkeypatch.setattr(tiling, "CORE", 7)
+    monkeypatch.setattr(tiling, "CORE", 14)
     monkeypatch.setattr(tiling, "WHOLE", 0)
     calls: list[tuple[int, int]] = []
     windowed = tiling.tokenize(
@@ -159,7 +159,7 @@ def test_windowed_tokens_are_nearly_the_whole_picture_s(
     )
     assert calls == [(1, 2), (2, 2)]
     differing = sum(int((a != b).any(2).sum()) for a, b in zip(whole, windowed, strict=True))
-    assert differing <= 0.002 * sum(mask.size for mask in masks)
+    assert differing <= 0.001 * sum(mask.size for mask in masks)
 
 
 def test_tokens_that_are_not_sent_are_zero(model: Model) -> None:

@@ -332,7 +332,7 @@ def test_rounding_passes_the_gradient_within_its_range_and_stops_it_beyond():
 
 def test_the_allocator_is_told_to_keep_freed_memory_where_it_can_be():
     # in a process of its own, since the setting stays
-    script = '''
+    script = """
 import numpy, resource
 from ltokc.train.memory import keep_freed_memory
 told = keep_freed_memory()
@@ -343,7 +343,7 @@ def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 faults()
 print(int(told), faults())
-'''
+"""
     told, faults = map(int, subprocess.check_output([sys.executable, "-c", script], text=True).split())
     if not told:
         pytest.skip("the allocator is not glibc's")
