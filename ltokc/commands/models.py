@@ -28,7 +28,7 @@ def _fields(entry: ModelEntry) -> dict[str, Any]:
     return {
         "id": entry.id, "name": entry.name, "default": bool(entry.default), "installed": _here(entry),
         "description": entry.description, "license": entry.license, "bytes": sum(f.bytes for f in entry.files),
-        "files": [f.name for f in entry.files], "retired": entry.retired or None,
+        "files": [f.name for f in entry.files],
     }  # fmt: skip
 
 
@@ -65,8 +65,7 @@ def list_models(report: Report) -> None:
         if report.as_json:
             report.record(_fields(entry))
         else:
-            absent = "retired" if entry.retired else "not installed"
-            notes = [n for n, wanted in (("default", entry.default), (absent, not _here(entry))) if wanted]
+            notes = [n for n, wanted in (("default", entry.default), ("not installed", not _here(entry))) if wanted]
             note = f"  ({', '.join(notes)})" if notes else ""
             click.echo(f"{entry.id:4}  {entry.name:16}  {entry.description}{note}")
         report.done += 1
