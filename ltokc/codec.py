@@ -137,7 +137,11 @@ def decode(
         container.check_pixels(box[2], box[3], limit_pixels)
         limit_pixels = None
     container.check_pixels(header.width, header.height, limit_pixels)
-    model = _model_of(header)
+    try:
+        model = _model_of(header)
+    except ModelError:
+        container.read(data, allow_truncated=allow_truncated, limit_pixels=None)  # damage explains it, if there is any
+        raise
     needed = regions.needed(header, [v.stride for v in model.levels], model.reach, box)
     ltk = container.read(data, allow_truncated=allow_truncated, limit_pixels=None, only=needed.levels)
     steps = Steps(progress, len(needed.levels) + len(tiling.decoder_windows(model.reach, ltk.height, ltk.width, box)))
