@@ -154,7 +154,7 @@ def test_a_prior_of_another_kind_is_refused(tmp_path):
     from ltokc import zoo
     from ltokc.model import Model
 
-    entry = zoo.find(1)
+    entry = zoo.find(6)
     with safe_open(zoo.folder(entry) / "model.safetensors", "np") as f:
         tensors = {name: f.get_tensor(name) for name in f.keys() if name.startswith("prior.")}  # noqa: SIM118
         config = json.loads(f.metadata()["config"])

@@ -25,7 +25,7 @@ def ints(text: str) -> list[int]:
 
 @pytest.fixture(scope="module")
 def weights() -> Weights:
-    return Weights(zoo.folder(zoo.find(1)) / "model.safetensors")
+    return Weights(zoo.folder(zoo.find(6)) / "model.safetensors")
 
 
 def bounds(counts: list[int]) -> list[int]:
