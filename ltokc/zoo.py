@@ -112,7 +112,7 @@ def _registries() -> list[Path]:
 
 def read_registry(path: Path) -> tuple[ModelEntry, ...]:
     """The entries of one registry.json, in its order.  Raises ModelError with what is wrong."""
-    entries = _parsed(path, lambda whole: tuple(_entry(item) for item in whole["models"]))
+    entries = _parsed(path, lambda whole: tuple(parse_entry(item) for item in whole["models"]))
     for key in ("id", "name", "folder"):
         values = [getattr(entry, key) for entry in entries]
         if len(set(values)) != len(values):
@@ -136,7 +136,8 @@ def _retired(whole: dict[str, Any]) -> tuple[tuple[int, str], ...]:
     return tuple((int(item["id"]), _plain(item["name"])) for item in whole.get("retired", ()))
 
 
-def _entry(item: dict[str, Any]) -> ModelEntry:
+def parse_entry(item: dict[str, Any]) -> ModelEntry:
+    """One member of `models` in a registry.json.  Raises ValueError, KeyError, TypeError or AttributeError."""
     files = tuple(
         ModelFile(_plain(name), str(facts["sha256"]).lower(), int(facts["bytes"]))
         for name, facts in item["files"].items()

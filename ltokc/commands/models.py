@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ltokc.commands.add_halting import add_halting
 from ltokc.commands.pack import pack
 from ltokc.commands.report import Report, reporting
+from ltokc.commands.train_halting import fit_halting
 from ltokc.errors import ModelError
 
 if TYPE_CHECKING:
@@ -35,14 +37,15 @@ def _fields(entry: ModelEntry) -> dict[str, Any]:
 @click.group(invoke_without_command=True)
 @click.pass_context
 def models(ctx: click.Context) -> None:
-    """List, show, find and check models.
+    """List, show, find, check and make models.
 
-    Without a command: list.
+    Without a command: list. Models are looked for in the folders that LTOKC_MODELS names, and in the package. A
+    model is made in four steps: pack, fit-halting, add-halting, verify.
 
     \b
     Examples:
       ltokc models
-      ltokc models show 1
+      ltokc models show ladder-6
       ltokc models verify
     """
     if ctx.invoked_subcommand is None:
@@ -84,7 +87,7 @@ def show(report: Report, name: str | None) -> None:
     \b
     Examples:
       ltokc models show
-      ltokc models show 1 --json
+      ltokc models show 6 --json
     """
     from ltokc import zoo
 
@@ -127,7 +130,7 @@ def verify(report: Report, names: tuple[str, ...]) -> None:
     \b
     Examples:
       ltokc models verify
-      ltokc models verify 1
+      ltokc models verify ladder-6
     """
     from ltokc import zoo
 
@@ -139,4 +142,5 @@ def verify(report: Report, names: tuple[str, ...]) -> None:
     report.finish()
 
 
-models.add_command(pack)
+for step in (pack, fit_halting, add_halting):
+    models.add_command(step)
