@@ -1,7 +1,7 @@
 """Spread order of the tokens inside a level: any prefix covers the whole picture.
 
-Positions are ranked by an 8x8 Bayer (ordered-dither) matrix, ties in raster order.  Its first half is the even
-squares of the checkerboard, so the two passes of the prior's spatial context (`ltokc.prior`) are a prefix of the order.
+Positions are ranked by an 8x8 Bayer (ordered-dither) matrix, ties in raster order.  Its first half is the even squares
+of the checkerboard, so the two passes of the prior's spatial context (`ltokc.entropy.prior`) are a prefix of the order.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Pictures of the shards that no training saw, as PNG files for the other benchmarks.
 
-    python -m bench.held_out --shards SHARDS --cache CACHE --count 20 --out FOLDER
+    python -m bench held-out --shards SHARDS --cache CACHE --count 20 --out FOLDER
 
 Recipes leave the last 70 pictures of the shards aside; the first `count` of those are written.
 """
@@ -16,7 +16,7 @@ from PIL import Image
 
 def held_out(shards: Path, cache: Path, kept: int, count: int) -> dict[str, np.ndarray]:
     """The first `count` of the last `kept` pictures of the shards: name -> (H, W, 3) uint8."""
-    from ltokc.train.data import Pictures
+    from ltokc.train.data.pictures import Pictures
 
     found = Pictures(sorted(shards.glob("*.tar")), cache, kept)
     return {f"held-out-{i:02d}": np.ascontiguousarray(found.read(found.held_out[i])) for i in range(count)}

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from ltokc.compare.codecs import library_versions
-from ltokc.journal import fingerprint
+from ltokc.jobs.journal import fingerprint
 
 PACKAGES = (
     "ltokc",

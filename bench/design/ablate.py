@@ -1,7 +1,7 @@
 """One choice of the design against another: small networks that differ in it alone, trained alike and then compared.
 
-    python -m bench.ablate train NAME ... --shards SHARDS --lpips LPIPS --cache CACHE --images KODAK --runs RUNS
-    python -m bench.ablate table --runs RUNS --out ablations.json
+    python -m bench ablate train NAME ... --shards SHARDS --lpips LPIPS --cache CACHE --images KODAK --runs RUNS
+    python -m bench ablate table --runs RUNS --out ablations.json
 
 Every network has the ladder's shape with half its channels and sees the same number of crops ("samples"), drawn alike.
 Rate is what the network's own prior says; measured are the middles of every `--every`th picture.  BD-rates are against
@@ -20,16 +20,16 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from bench.ablation_variants import BASE, VARIANTS, trainer_of
-from bench.bd import bd_rate
-from bench.environment import environment, write_report
-from bench.latents_1d import Latents
-from bench.run import load_rgb, pictures
-from ltokc.metrics import ms_ssim, psnr
-from ltokc.nn.ladder import Ladder, sent_mask
-from ltokc.ssimulacra2 import Reference
-from ltokc.train.data import Pictures
-from ltokc.train.lpips import LPIPS
+from bench.common.record import environment, write_report
+from bench.design.ablation_variants import BASE, VARIANTS, trainer_of
+from bench.design.latents_1d import Latents
+from bench.quality.bd_rate import bd_rate
+from bench.quality.rate_distortion import load_rgb, pictures
+from ltokc.losses.lpips import LPIPS
+from ltokc.metrics.fidelity import ms_ssim, psnr
+from ltokc.metrics.ssimulacra2 import Reference
+from ltokc.tokenizer.nn.ladder import Ladder, sent_mask
+from ltokc.train.data.pictures import Pictures
 
 KEEPS = (2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 11.0)
 METRICS = ("ssimulacra2", "ms_ssim", "psnr", "lpips")

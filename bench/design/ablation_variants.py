@@ -1,4 +1,4 @@
-"""The networks that bench.ablate compares: one choice of the design in each."""
+"""The networks that bench.design.ablate compares: one choice of the design in each."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from bench.latents_1d import Latents
-from ltokc.nn.blocks import Block
-from ltokc.nn.config import LadderConfig, Level
-from ltokc.nn.ladder import Ladder
-from ltokc.nn.prior import Prior
-from ltokc.prior_config import PriorConfig
+from bench.design.latents_1d import Latents
+from ltokc.entropy.number_formats import PriorConfig
+from ltokc.tokenizer.nn.blocks import Block
+from ltokc.tokenizer.nn.config import LadderConfig, Level
+from ltokc.tokenizer.nn.ladder import Ladder
+from ltokc.tokenizer.nn.prior import Prior
 from ltokc.train.loop import Trainer
 from ltokc.train.recipe import Loss, Recipe
 

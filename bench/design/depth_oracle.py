@@ -1,6 +1,6 @@
 """What choosing a depth for each cell could gain: an oracle that knows how every cell looks at every depth.
 
-    python -m bench.depth_oracle --images KODAK --out depth-oracle.json
+    python -m bench depth-oracle --images KODAK --out depth-oracle.json
 
 SSIMULACRA2 is a sum of norms of maps.  Near one depth that all cells share it is taken as linear in each cell's part
 of these norms, so that every cell and depth has a price in quality and, from the prior, one in bits.  The oracle keeps
@@ -19,21 +19,22 @@ from typing import Any
 import click
 import numpy as np
 
-from bench.environment import environment, write_report
-from bench.run import load_rgb, pictures
-from ltokc import looks, tiling
-from ltokc.bitstream import SegmentWriter, bits_of_cells, full_masks
-from ltokc.metrics import ms_ssim
-from ltokc.model import Model, open_model
-from ltokc.ssimulacra2 import Reference
+from bench.common.record import environment, write_report
+from bench.quality.rate_distortion import load_rgb, pictures
+from ltokc.entropy.segment import SegmentWriter, bits_of_cells, full_masks
+from ltokc.metrics import by_cell
+from ltokc.metrics.fidelity import ms_ssim
+from ltokc.metrics.ssimulacra2 import Reference
+from ltokc.tokenizer import windows
+from ltokc.zoo.model import Model, open_model
 
 CELL = 64
 Array = np.ndarray[Any, Any]
 
 
-def prices(moments: Sequence[looks.Moments], shared: int) -> Array:
+def prices(moments: Sequence[by_cell.Moments], shared: int) -> Array:
     """What each cell adds to the metric's sum, linearised where all have depth `shared`: (depths, rows, columns)."""
-    slopes = looks.slopes_at(moments[shared].norms())
+    slopes = by_cell.slopes_at(moments[shared].norms())
     return np.stack([each.prices(slopes) for each in moments])
 
 
@@ -54,7 +55,7 @@ def measure(model: Model, rgb: Array, shared: Sequence[int], span: int) -> list[
     height, width = rgb.shape[:2]
     rows, columns = height // CELL, width // CELL
     runtime, networks = model.runtime(), (model.levels, model.reach)
-    digits = tiling.tokenize(runtime, *networks, rgb, full_masks(model.levels, rows, columns))
+    digits = windows.tokenize(runtime, *networks, rgb, full_masks(model.levels, rows, columns))
     reference = Reference(rgb)
 
     def show(depths: Array) -> tuple[int, Array]:
@@ -67,13 +68,13 @@ def measure(model: Model, rgb: Array, shared: Sequence[int], span: int) -> list[
         else:
             writer = SegmentWriter(model.prior, kept, depths)
             size = len(writer.stream(writer.total))
-        return size, tiling.detokenize(runtime, *networks, kept, masks, height, width)
+        return size, windows.detokenize(runtime, *networks, kept, masks, height, width)
 
     sizes, moments, scores, likeness = [], [], [], []
     for depth in range(len(model.levels) + 1):
         size, decoded = show(np.full((rows, columns), depth))
         sizes.append(size)
-        moments.append(looks.moments(reference, decoded))
+        moments.append(by_cell.moments(reference, decoded))
         scores.append(reference.score(decoded))
         likeness.append(ms_ssim(rgb, decoded))
     each_level = bits_of_cells(model.prior, digits)

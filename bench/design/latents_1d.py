@@ -1,4 +1,5 @@
-"""Latents that are tied to no place, for bench.ablate: a transformer writes and reads them, the tail may be dropped.
+"""Latents that are tied to no place, for bench.design.ablate: a transformer writes and reads them, the tail may be
+dropped.
 
 As in One-D-Piece (Miwa et al. 2025) and TiTok (Yu et al. 2024) a fixed number of latents, here for a crop of 128x128,
 attends to all patches; the decoder fills a grid of patches from those that were sent.  Convolutions to stride 8 and
@@ -14,15 +15,17 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from ltokc.nn.blocks import Down, Up, blocks
-from ltokc.nn.config import LadderConfig
-from ltokc.nn.fsq import fsq
+from ltokc.tokenizer.nn.blocks import Down, Up, blocks
+from ltokc.tokenizer.nn.config import LadderConfig
+from ltokc.tokenizer.nn.fsq import fsq
 
 PER_LEVEL, DIGITS, SIZE, PATCHES = 12, 6, 5, 16  # patches on a side of the crop, at stride 8
 
 
 class Latents(nn.Module):
-    """The interface of `ltokc.nn.ladder.Ladder` as far as training and bench.ablate use it; crops of 128x128 only."""
+    """The interface of `ltokc.tokenizer.nn.ladder.Ladder` as far as training and bench.design.ablate use it; crops of
+    128x128 only.
+    """
 
     def __init__(self, config: LadderConfig, width: int = 128, depth: int = 3):
         super().__init__()

@@ -1,6 +1,6 @@
 """What the prior is worth: bits per token under several ways to code the same tokens.
 
-    python -m bench.prior --images DIR [--float RUN/ema.safetensors] --out prior.json
+    python -m bench prior --images DIR [--float RUN/ema.safetensors] --out prior.json
 
 fixed       every digit as one of `size` equally likely values
 order-0     one table per level and digit, taken from these very pictures (a bound: the table itself is not counted)
@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.environment import environment
+from bench.common.record import environment
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
@@ -47,7 +47,7 @@ def torch_bits(weights: Path, quantised: bool, pictures: list[list[np.ndarray]])
     """Bits of all tokens under the prior of a training run's weights."""
     import torch
 
-    from ltokc.train.package import load_ladder
+    from ltokc.train.export.package import load_ladder
 
     net = load_ladder(weights)
     net.prior.set_quantised(quantised)
@@ -72,8 +72,8 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
 
     import ltokc
-    from ltokc.bitstream import SegmentWriter
-    from ltokc.model import open_model
+    from ltokc.entropy.segment import SegmentWriter
+    from ltokc.zoo.model import open_model
 
     model = open_model(options.model)
     pictures, bits, tokens, file_bits = [], dict.fromkeys(("fixed", "adaptive", "contextual", "network"), 0.0), 0, 0

@@ -1,6 +1,6 @@
 """What a bit brings at every level, and the weights of the rate that follow from it.
 
-    python -m bench.slopes --images HELD --lpips lpips_squeeze.safetensors --recipe recipe.toml [--model ladder-3] \
+    python -m bench slopes --images HELD --lpips lpips_squeeze.safetensors --recipe recipe.toml [--model ladder-3] \
         --out slopes.json
 
 The pictures are decoded after 1, 2, ... levels.  `slope`: by how much a level lowers the recipe's distortion (loss
@@ -19,15 +19,15 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from bench.environment import environment, write_report
-from bench.run import load_rgb, pictures
-from ltokc.model import WEIGHTS
-from ltokc.nn.ladder import Ladder, sent_mask
-from ltokc.nn.packed import load_packed
-from ltokc.nn.ssim import structural_loss
-from ltokc.train.lpips import LPIPS
+from bench.common.record import environment, write_report
+from bench.quality.rate_distortion import load_rgb, pictures
+from ltokc.losses.lpips import LPIPS
+from ltokc.losses.ssim import structural_loss
+from ltokc.tokenizer.nn.ladder import Ladder, sent_mask
+from ltokc.tokenizer.nn.packed import load_packed
 from ltokc.train.recipe import Loss, read_recipe
-from ltokc.zoo import check, find
+from ltokc.zoo.model import WEIGHTS
+from ltokc.zoo.registry import check, find
 
 CELL, LARGEST = 64, 384
 PARTS = ("mse", "lpips", "ssim")

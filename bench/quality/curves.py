@@ -12,11 +12,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.bd import BdRate, bd_rate
+from bench.quality.bd_rate import BdRate, bd_rate
 from ltokc.compare.codecs import CODECS, family
 from ltokc.compare.scores import LABELS, LOWER_IS_BETTER, METRICS
 from ltokc.errors import UsageError
-from ltokc.metrics import PEAK, psnr_of_error
+from ltokc.metrics.fidelity import PEAK, psnr_of_error
 
 Row = dict[str, Any]
 MEAN_COLUMNS = ("codec", "q", "images", "bpp", "psnr", "ms_ssim", "lpips_squeeze", "ssimulacra2", "psnr_pooled",

@@ -1,6 +1,6 @@
 """What the levels of `-e` buy: bytes at an equal score against the default's curve, and the seconds they take.
 
-    python -m bench.efforts --images KODAK --efforts 0,2,3 --lpips LPIPS --out efforts.json
+    python -m bench efforts --images KODAK --efforts 0,2,3 --lpips LPIPS --out efforts.json
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any
 import click
 import numpy as np
 
-from bench.bd import Curve
-from bench.environment import environment, write_report
-from bench.run import load_rgb, pictures
+from bench.common.record import environment, write_report
+from bench.quality.bd_rate import Curve
+from bench.quality.rate_distortion import load_rgb, pictures
 from ltokc import codec
 from ltokc.compare.scores import LOWER_IS_BETTER, METRICS, Lpips, Reference
 

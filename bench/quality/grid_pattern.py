@@ -1,6 +1,6 @@
 """Is there a pattern of the networks' strides in decoded pictures?  Differences folded by position, and one enlarged.
 
-    python -m bench.weave --images KODAK --out weave.json [--picture 13.png --png weave.png]
+    python -m bench grid-pattern --images KODAK --out weave.json [--picture 13.png --png weave.png]
 
 A pattern that comes back every 4, 8 or 16 pixels makes the mean difference, or its strength, depend on where in that
 square a pixel lies.  `offset`: the spread of the mean over these places; `strength`: the spread of the root mean
@@ -17,8 +17,8 @@ import click
 import numpy as np
 from PIL import Image
 
-from bench.environment import environment, write_report
-from bench.run import load_rgb, pictures
+from bench.common.record import environment, write_report
+from bench.quality.rate_distortion import load_rgb, pictures
 from ltokc import codec
 
 PERIODS = (4, 8, 16)

@@ -1,10 +1,10 @@
 """What halting keeps of its promises: calibration, its worth, its order, its monotony and its time.
 
-    python -m bench.halting --images KODAK [--shards SHARDS --cache CACHE] --out halting.json
+    python -m bench halting --images KODAK [--shards SHARDS --cache CACHE] --out halting.json
 
 Every picture is tokenized once; then for each quality and effort the file that `ltokc encode` would write is made,
-decoded and compared.  Curves of the same depth for all cells, after every half level, are what it is measured
-against; between these bytes and errors are interpolated as logarithms.  `error` is SSIMULACRA2's sum (ltokc.looks).
+decoded and compared.  Curves of the same depth for all cells, after every half level, are what it is measured against;
+between these bytes and errors are interpolated as logarithms.  `error` is SSIMULACRA2's sum (ltokc.metrics.by_cell).
 """
 
 from __future__ import annotations
@@ -19,17 +19,18 @@ import click
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from bench.environment import environment, write_report
-from bench.held_out import held_out
-from bench.run import load_rgb, pictures
-from ltokc import codec, looks
-from ltokc.allocation import Wish, allocate, foresee
+from bench.common.held_out import held_out
+from bench.common.record import environment, write_report
+from bench.quality.rate_distortion import load_rgb, pictures
+from ltokc import codec
 from ltokc.container import Ltk, segment_boxes
-from ltokc.effort import Studio
-from ltokc.metrics import ms_ssim
-from ltokc.model import Model, open_model
-from ltokc.ratecontrol import Plan, alike, error_of_quality
-from ltokc.ssimulacra2 import points
+from ltokc.metrics import by_cell
+from ltokc.metrics.fidelity import ms_ssim
+from ltokc.metrics.ssimulacra2 import points
+from ltokc.rate.control import Wish, allocate, foresee
+from ltokc.rate.effort import Studio
+from ltokc.rate.plan import Plan, alike, error_of_quality
+from ltokc.zoo.model import Model, open_model
 
 TARGETS = (0.2, 0.35, 0.5, 0.6, 0.8)
 STEP = 0.5  # levels between points of a curve
@@ -62,7 +63,7 @@ class Bench:
 def measure(model: Model, rgb: Array, efforts: tuple[int, ...], steps: Array) -> dict[str, Any]:
     """Curve of whole levels, and for each effort and quality what the plan shows."""
     bench = Bench(model, rgb)
-    shape = tuple(-(-side // looks.CELL) for side in rgb.shape[:2])
+    shape = tuple(-(-side // by_cell.CELL) for side in rgb.shape[:2])
     curve = []
     for keep in np.arange(1, len(model.levels) + STEP / 2, STEP):
         plan = alike(float(keep), shape)
@@ -80,11 +81,11 @@ def measure(model: Model, rgb: Array, efforts: tuple[int, ...], steps: Array) ->
 
 
 def _similarity(bench: Bench, plan: Plan) -> float:
-    from ltokc import tiling
+    from ltokc.tokenizer import windows
 
     masks = plan.masks(bench.model.levels)
     kept = [grid * mask[..., None] for grid, mask in zip(bench.studio.digits, masks, strict=True)]
-    shown = tiling.detokenize(
+    shown = windows.detokenize(
         bench.studio.runtime, bench.model.levels, bench.model.reach, kept, masks, *bench.rgb.shape[:2]
     )
     return float(ms_ssim(bench.rgb, shown))
@@ -96,7 +97,7 @@ def _cells(bench: Bench, plan: Plan, effort: int) -> dict[str, float]:
     assert head is not None
     outlook = head.outlook(bench.studio.digits, bench.rgb)
     if effort:
-        from ltokc.effort import measured
+        from ltokc.rate.effort import measured
 
         keep = plan.keep if plan.keep is not None else float(plan.depths.mean())
         outlook = measured(bench.studio, outlook, lambda _: keep)

@@ -1,11 +1,11 @@
 """BD-rates picture by picture, then averaged: the fair way where a quality means the same look for every picture.
 
-    python -m bench.per_picture ours.json rivals.json [--earlier old.json] --out per-picture.json
+    python -m bench per-picture ours.json rivals.json [--earlier old.json] --out per-picture.json
 
 A codec whose quality is a look spends more on hard pictures and less on easy ones, so that the mean rate at a mean
-score (`bench.run`) is not what it needs for a picture.  Files are those of `bench.run` over the same pictures, and
-their rows count together: no two may have the same codec at the same quality.  `--earlier` is another such file, whose
-ltokc becomes a rival.
+score (`bench.quality.rate_distortion`) is not what it needs for a picture.  Files are those of
+`bench.quality.rate_distortion` over the same pictures, and their rows count together: no two may have the same codec at
+the same quality.  `--earlier` is another such file, whose ltokc becomes a rival.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from typing import Any
 import click
 import numpy as np
 
-from bench.curves import OURS, Row, bd_rates
-from bench.environment import environment, write_report
+from bench.common.record import environment, write_report
+from bench.quality.curves import OURS, Row, bd_rates
 from ltokc.compare.scores import LABELS, METRICS
 
 EARLIER = "earlier"

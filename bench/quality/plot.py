@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from bench.curves import Row, points
+from bench.quality.curves import Row, points
 from ltokc.compare.codecs import CODECS, family
 from ltokc.compare.scores import LABELS, LOWER_IS_BETTER, METRICS
 
@@ -69,7 +69,7 @@ def plot(means: list[Row], out: Path, highest_bpp: float, title: str = "") -> No
 @click.option("--max-bpp", default=1.0, show_default=True, help="Highest rate drawn.")
 @click.option("--title", default="", help="Title of the plot.")
 def main(results: Path, out: Path, codecs: str | None, max_bpp: float, title: str) -> None:
-    """Plot the mean curves of RESULTS, a JSON file of bench.run."""
+    """Plot the mean curves of RESULTS, a JSON file of bench.quality.rate_distortion."""
     means = json.loads(results.read_text())["means"]
     if codecs:
         means = [row for row in means if row["codec"] in codecs.split(",")]

@@ -15,9 +15,9 @@ from typing import Any
 import click
 from PIL import Image, ImageOps
 
-from bench.curves import OURS, Row, bd_rates, markdown, mean_rows, read_means, write_means
-from bench.environment import changes, environment
-from bench.unfinished import Unfinished
+from bench.common.record import changes, environment
+from bench.common.resume import Unfinished
+from bench.quality.curves import OURS, Row, bd_rates, markdown, mean_rows, read_means, write_means
 from ltokc.compare.codecs import make_codec
 from ltokc.compare.scores import Lpips, Reference
 from ltokc.compare.tables import finite
@@ -188,9 +188,11 @@ def main(
 
     \b
     Examples:
-      python -m bench.run --images kodak --out results.json
-      python -m bench.run --images kodak --codecs ltokc --rivals rivals.csv --qualities 0,0.5,1 --out results.json
-      python -m bench.run --images kodak --codecs jpeg,webp --qualities jpeg=5,10 --csv rivals.csv --out rivals.json
+      python -m bench rate-distortion --images kodak --out results.json
+      python -m bench rate-distortion --images kodak --codecs ltokc --rivals rivals.csv \\
+          --qualities 0,0.5,1 --out results.json
+      python -m bench rate-distortion --images kodak --codecs jpeg,webp \\
+          --qualities jpeg=5,10 --csv rivals.csv --out rivals.json
     """
     try:
         ready = read_means(rivals) if rivals else []

@@ -13,8 +13,8 @@ import click
 from tqdm import tqdm
 
 import ltokc
-from bench.run import pictures
-from ltokc.commands.compare import METRICS, Versus
+from bench.quality.rate_distortion import pictures
+from ltokc.cli.compare import METRICS, Versus
 from ltokc.compare import VERSUS, PictureComparison, batch_rows, write_csv, write_json, write_report
 from ltokc.errors import LtokcError
 
@@ -47,8 +47,8 @@ def main(
 
     \b
     Examples:
-      python -m bench.report --images kodak --title Kodak --out kodak.html -j 2
-      python -m bench.report --images photos -q 0.3 --versus webp,avif --no-curves --out photos.html --csv photos.csv
+      python -m bench report --images kodak --title Kodak --out kodak.html -j 2
+      python -m bench report --images photos -q 0.3 --versus webp,avif --no-curves --out photos.html --csv photos.csv
     """
     start = time.perf_counter()
     try:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 from PIL import Image, ImageDraw, ImageFont
 
-from bench.run import load_rgb
+from bench.quality.rate_distortion import load_rgb
 from ltokc.compare.codecs import fit
 from ltokc.compare.scores import Lpips, Reference
 from ltokc.errors import LtokcError, UsageError
@@ -109,8 +109,8 @@ def main(
 
     \b
     Examples:
-      python -m bench.sidebyside --image photo.png --bytes 2000 --out photo-2000.png
-      python -m bench.sidebyside --image photo.png --bytes 2000 --crop 300,100,128,128 --zoom 3 --out eye.png
+      python -m bench side-by-side --image photo.png --bytes 2000 --out photo-2000.png
+      python -m bench side-by-side --image photo.png --bytes 2000 --crop 300,100,128,128 --zoom 3 --out eye.png
     """
     try:
         box = parse_crop(crop)

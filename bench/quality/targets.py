@@ -1,6 +1,6 @@
 """How near files come to a wanted size: bytes as a share of the target, never above it.
 
-    python -m bench.targets --images KODAK --out targets.json
+    python -m bench targets --images KODAK --out targets.json
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from bench.environment import environment, write_report
-from bench.run import load_rgb, pictures
+from bench.common.record import environment, write_report
+from bench.quality.rate_distortion import load_rgb, pictures
 from ltokc import codec
 
 

@@ -1,6 +1,6 @@
 """256x256 crops in 384 bytes, the size of One-D-Piece's 256 tokens of 12 bits: figures, and a sheet to look at.
 
-    python -m bench.tiny --images KODAK --lpips lpips_squeeze.safetensors --out tiny.json --sheet tiny.png
+    python -m bench tiny --images KODAK --lpips lpips_squeeze.safetensors --out tiny.json --sheet tiny.png
 
 One-D-Piece (Miwa et al. 2025) codes 256x256 pictures as up to 256 tokens from 4,096 words.  The crops are the middles
 of the pictures; smaller pictures are left out.
@@ -15,9 +15,9 @@ import click
 import numpy as np
 from PIL import Image
 
-from bench.environment import environment, write_report
-from bench.run import load_rgb, pictures
-from bench.sidebyside import Panel, sheet
+from bench.common.record import environment, write_report
+from bench.quality.rate_distortion import load_rgb, pictures
+from bench.quality.side_by_side import Panel, sheet
 from ltokc import codec
 from ltokc.compare.scores import METRICS, Lpips, Reference
 

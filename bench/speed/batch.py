@@ -5,8 +5,8 @@ family (wait4), so `cpu_share` is user + system over wall * cores; `idle_share` 
 `others_share` tell what other programs took in that time.  Memory is sampled: the sum over all processes of their
 proportional share (PSS), and the largest process.  Needs Linux (/proc).
 
-    python -m bench.batch --pictures DIR --out bench/results/batch.json
-    python -m bench.batch --pictures DIR --kills 20 --out bench/results/batch-kill.json
+    python -m bench batch --pictures DIR --out bench/results/batch.json
+    python -m bench batch --pictures DIR --kills 20 --out bench/results/batch-kill.json
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from typing import Any
 
 import click
 
-from bench.environment import environment, write_report
-from ltokc import files, journal
+from bench.common.record import environment, write_report
+from ltokc.jobs import journal, paths
 
 SAMPLE = 0.25  # seconds between looks at the memory
 LTOKC = (sys.executable, "-m", "ltokc", "batch")
@@ -182,7 +182,7 @@ def chosen(pictures: Path, count: int, folder: Path) -> str:
     """A folder with the first `count` pictures (0: all) below `pictures`, linked."""
     if not count:
         return str(pictures)
-    found = files.collect([str(pictures)], files.PICTURES, recursive=True)[:count]
+    found = paths.collect([str(pictures)], paths.PICTURES, recursive=True)[:count]
     target = folder / "pictures"
     target.mkdir()
     for number, source in enumerate(found):

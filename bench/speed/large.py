@@ -17,8 +17,8 @@ import click
 import numpy as np
 from PIL import Image
 
-from bench.environment import environment, write_report
-from bench.speed import launch, synthetic_picture
+from bench.common.record import environment, write_report
+from bench.speed.single import launch, synthetic_picture
 from ltokc.errors import UsageError
 
 Image.MAX_IMAGE_PIXELS = None  # the pictures are our own
@@ -105,29 +105,29 @@ def regions(work: Path, count: int = 9) -> dict[str, Any]:
 
 def seams(pictures: list[Image.Image], keeps: tuple[int, ...] = (2, 4, 6, 8, 11)) -> dict[str, Any]:
     """The same pictures in one piece and in windows, both directions."""
-    from ltokc import tiling
-    from ltokc.bitstream import full_masks
-    from ltokc.model import open_model
+    from ltokc.entropy.segment import full_masks
+    from ltokc.tokenizer import windows
+    from ltokc.zoo.model import open_model
 
     model = open_model()
     networks = model.runtime(), model.levels, model.reach
     shares: dict[float, dict[str, Any]] = {s: {"tokens_differing": 0, "seconds": 0.0} for s in SHARES}
     report: dict[str, Any] = {"pictures": len(pictures), "size": list(pictures[0].size)}
     tokens, decode_difference, seconds = 0, 0, {"whole": 0.0, "windows": 0.0}
-    kept = tiling.WHOLE, tiling.TOKENIZER_SHARE
+    kept = windows.WHOLE, windows.TOKENIZER_SHARE
     try:
         for picture in pictures:
             rgb = np.asarray(picture)
             height, width = rgb.shape[:2]
-            masks = full_masks(model.levels, -(-height // tiling.CELL), -(-width // tiling.CELL))
-            tiling.WHOLE = 2**62
-            digits = tiling.tokenize(*networks, rgb, masks)
+            masks = full_masks(model.levels, -(-height // windows.CELL), -(-width // windows.CELL))
+            windows.WHOLE = 2**62
+            digits = windows.tokenize(*networks, rgb, masks)
             tokens += sum(mask.size for mask in masks)
-            tiling.WHOLE = 0
+            windows.WHOLE = 0
             for share, record in shares.items():
-                tiling.TOKENIZER_SHARE = share
+                windows.TOKENIZER_SHARE = share
                 start = time.perf_counter()
-                found = tiling.tokenize(*networks, rgb, masks)
+                found = windows.tokenize(*networks, rgb, masks)
                 record["seconds"] += time.perf_counter() - start
                 record["tokens_differing"] += sum(
                     int((a != b).any(2).sum()) for a, b in zip(digits, found, strict=True)
@@ -136,14 +136,14 @@ def seams(pictures: list[Image.Image], keeps: tuple[int, ...] = (2, 4, 6, 8, 11)
                 sent = [mask if k < keep else np.zeros_like(mask) for k, mask in enumerate(masks)]
                 pictures_of = {}
                 for name, limit in (("whole", width * height), ("windows", 0)):
-                    tiling.WHOLE = limit
+                    windows.WHOLE = limit
                     start = time.perf_counter()
-                    pictures_of[name] = tiling.detokenize(*networks, digits, sent, height, width).astype(np.int16)
+                    pictures_of[name] = windows.detokenize(*networks, digits, sent, height, width).astype(np.int16)
                     seconds[name] += time.perf_counter() - start
                 difference = int(np.abs(pictures_of["whole"] - pictures_of["windows"]).max())
                 decode_difference = max(decode_difference, difference)
     finally:
-        tiling.WHOLE, tiling.TOKENIZER_SHARE = kept
+        windows.WHOLE, windows.TOKENIZER_SHARE = kept
     report["decode"] = {
         "levels_kept": list(keeps),
         "max_difference": decode_difference,
@@ -151,7 +151,7 @@ def seams(pictures: list[Image.Image], keeps: tuple[int, ...] = (2, 4, 6, 8, 11)
     }
     report["encode"] = {
         "tokens": tokens,
-        "share_in_use": tiling.TOKENIZER_SHARE,
+        "share_in_use": windows.TOKENIZER_SHARE,
         "by_share_of_the_reach": {str(s): r | {"seconds": round(r["seconds"], 2)} for s, r in shares.items()},
     }
     return report

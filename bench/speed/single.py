@@ -20,8 +20,8 @@ import click
 import numpy as np
 from PIL import Image
 
-from bench.environment import environment, write_report
-from bench.run import finite, load_rgb
+from bench.common.record import environment, write_report
+from bench.quality.rate_distortion import finite, load_rgb
 from ltokc.compare.codecs import Codec, make_codec
 from ltokc.errors import LtokcError, UsageError
 

@@ -1,8 +1,9 @@
 """Whether the same file gives the same tokens whatever computes them, and how far the pixels of two runtimes part.
 
 Every picture at every quality is decoded with constriction and with the pure-Python range coder, with one and with two
-threads of BLAS, with the prior in int64 (`bench.reference_prior`) and in torch; all tokens must be equal, and the
-pure-Python coder must write the same bytes.  ONNX Runtime and torch must agree on every pixel to within 2 of 255.
+threads of BLAS, with the prior in int64 (`bench.verification.reference_prior`) and in torch; all tokens must be equal,
+and the pure-Python coder must write the same bytes.  ONNX Runtime and torch must agree on every pixel to within 2 of
+255.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ from typing import Any, cast
 import click
 import numpy as np
 
-from bench.environment import environment, machine
-from bench.reference_prior import Int64Network, ReferencePrior, TorchNetwork
-from bench.run import finite, pictures
+from bench.common.record import environment, machine
+from bench.quality.rate_distortion import finite, pictures
+from bench.verification.reference_prior import Int64Network, ReferencePrior, TorchNetwork
 from ltokc.errors import LtokcError
 
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "BLIS_NUM_THREADS")
@@ -35,8 +36,8 @@ DEFAULT_QUALITIES = "0.1,0.3,0.5,0.7,0.9"
 def tokens_digest(data: bytes, backend: str = "auto", prior: Any = None) -> str:
     """SHA-256 over the tokens of a file: digits and masks of every segment and level."""
     from ltokc import container
-    from ltokc.bitstream import read_segment
-    from ltokc.model import open_model
+    from ltokc.entropy.segment import read_segment
+    from ltokc.zoo.model import open_model
 
     ltk, digest = container.read(data), hashlib.sha256()
     prior = prior or open_model(ltk.model_id).prior
@@ -55,9 +56,9 @@ def rewritten(data: bytes, backend: str) -> bytes:
     from dataclasses import replace
 
     from ltokc import container
-    from ltokc.bitstream import SegmentWriter, read_depths, read_segment
-    from ltokc.model import open_model
-    from ltokc.rangecoder import RangeDecoder
+    from ltokc.entropy.range_coder import RangeDecoder
+    from ltokc.entropy.segment import SegmentWriter, read_depths, read_segment
+    from ltokc.zoo.model import open_model
 
     ltk = container.read(data)
     prior, segments = open_model(ltk.model_id).prior, []
@@ -91,7 +92,7 @@ def worker(threads: int) -> ProcessPoolExecutor:
 
 def ways(model: Any, stack: ExitStack) -> dict[str, Callable[[bytes], str]]:
     """Every way to the tokens of a file, by name; the first is the usual one."""
-    from ltokc.model import WEIGHTS
+    from ltokc.zoo.model import WEIGHTS
 
     tensors, levels = model.tensors, model.levels
     one = stack.enter_context(worker(1))
@@ -167,9 +168,9 @@ def main(images: Path, qualities: str, limit: int | None, model: str | None, out
 
     \b
     Example:
-      python -m bench.exactness --images kodak --out exactness.json
+      python -m bench exactness --images kodak --out exactness.json
     """
-    from ltokc.model import open_model
+    from ltokc.zoo.model import open_model
 
     try:
         values = [float(value) for value in qualities.split(",")]

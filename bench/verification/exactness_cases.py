@@ -27,10 +27,10 @@ from typing import Any
 import click
 import numpy as np
 
-from bench.environment import environment
+from bench.common.record import environment
 from ltokc.errors import LtokcError
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PHOTOS = ("astronaut.jpg", "chelsea.png", "coffee.jpg")
 
 
@@ -89,11 +89,12 @@ def make_files(count: int, seed: int, model: str | None = None) -> list[bytes]:
 
 
 def make_file(rng: random.Random, photos: list[np.ndarray], model: str | None) -> bytes:
-    from ltokc import codec, container, tiling
-    from ltokc.bitstream import SegmentWriter, full_masks, read_depths, token_capacity
+    from ltokc import codec, container
     from ltokc.container import Ltk, Segment, segment_boxes
-    from ltokc.model import open_model
-    from ltokc.rangecoder import RangeDecoder
+    from ltokc.entropy.range_coder import RangeDecoder
+    from ltokc.entropy.segment import SegmentWriter, full_masks, read_depths, token_capacity
+    from ltokc.tokenizer import windows
+    from ltokc.zoo.model import open_model
 
     opened = open_model(model)
     size = (1, 16, 64, 64, 64, 64, 64, 130)  # mostly one cell: many cases rather than large ones
@@ -119,7 +120,7 @@ def make_file(rng: random.Random, photos: list[np.ndarray], model: str | None) -
                 depths = depths.reshape(box[3], box[2])
             part = rgb[box[1] * 64 : (box[1] + box[3]) * 64, box[0] * 64 : (box[0] + box[2]) * 64]
             everything = full_masks(opened.levels, box[3], box[2])
-            whole = tiling.tokenize(opened.runtime("onnx", "cpu"), opened.levels, opened.reach, part, everything)
+            whole = windows.tokenize(opened.runtime("onnx", "cpu"), opened.levels, opened.reach, part, everything)
             masks = full_masks(opened.levels, box[3], box[2], depths)
             digits = [d * m[..., None] for d, m in zip(whole, masks, strict=True)]
             writers.append(SegmentWriter(opened.prior, digits, depths))
@@ -161,7 +162,7 @@ class Recorder:
 def digest(data: bytes, prior: Any, backend: str = "auto") -> str:
     """64 bits of a hash over the tokens of a file and all counts on the way; or the error that decoding ended in."""
     from ltokc import container
-    from ltokc.bitstream import read_segment
+    from ltokc.entropy.segment import read_segment
 
     ltk, recorder = container.read(data), Recorder(prior)
     boxes = container.segment_boxes(ltk.width, ltk.height, ltk.segment_cells)
@@ -181,8 +182,8 @@ def digest(data: bytes, prior: Any, backend: str = "auto") -> str:
 
 def network_of(way: Way, model: Any) -> Any:
     """The prior as this way computes it."""
-    from bench import reference_prior
-    from ltokc.model import WEIGHTS
+    from bench.verification import reference_prior
+    from ltokc.zoo.model import WEIGHTS
 
     tensors, options = model.tensors, {k: v for k, v in way.options.items() if k in ("threads", "batch", "device")}
     if way.network == "numpy":
@@ -199,7 +200,7 @@ def network_of(way: Way, model: Any) -> Any:
 
 def _divide(block: int = 0, beside: int = 0) -> None:
     """Makes the codec's layers compute so many rows at a time, or with rows of noise in front."""
-    from ltokc.prior import IntegerLayer
+    from ltokc.entropy.prior import IntegerLayer
 
     plain = IntegerLayer.__call__
 
@@ -235,7 +236,7 @@ def really() -> dict[str, str]:
 
 
 def go_here(name: str, files: list[bytes], model: str | None) -> dict[str, Any]:
-    from ltokc.model import open_model
+    from ltokc.zoo.model import open_model
 
     way, opened = WAYS[name], open_model(model)
     prior, start = network_of(way, opened), time.process_time()
@@ -271,7 +272,7 @@ def environment_of(way: Way) -> dict[str, str]:
 
 def go(name: str, files: Path, model: str | None) -> dict[str, Any]:
     """The way in a process of its own."""
-    words = [sys.executable, "-m", "bench.exactness_cases", "--worker", name, "--files", str(files)]
+    words = [sys.executable, "-m", "bench.verification.exactness_cases", "--worker", name, "--files", str(files)]
     words += ["--model", model] if model else []
     paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     done = subprocess.run(
@@ -340,7 +341,7 @@ def main(
 
     \b
     Example:
-      python -m bench.exactness_cases --out exactness-cases.json
+      python -m bench exactness-cases --out exactness-cases.json
     """
     if worker and files:
         click.echo(json.dumps(go_here(worker, [bytes.fromhex(v) for v in json.loads(files.read_text())], model)))

@@ -1,7 +1,7 @@
 """Many damaged files through the codec: each must give a picture or one of the codec's own errors, and soon.
 
-    python -m bench.fuzz --files 200000 --seed 1 --out fuzz.json     structured mutations, in this process
-    python -m bench.fuzz --every-length 50 --out cuts.json           every length of so many good files
+    python -m bench fuzz --files 200000 --seed 1 --out fuzz.json     structured mutations, in this process
+    python -m bench fuzz --every-length 50 --out cuts.json           every length of so many good files
 
 Seeds are the golden files, the malformed ones and what was found before (formats/golden, tests/corpus).  A finding is
 any other exception, more than 10 seconds, more memory than the limit, a result that contradicts another; its
@@ -25,12 +25,12 @@ from typing import Any
 
 import click
 
-from bench.environment import environment
-from bench.mutate import mutated
+from bench.common.record import environment
+from bench.verification.mutate import mutated
 from ltokc import codec, container
 from ltokc.errors import FormatError, LimitError, LtokcError, ModelError
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SEEDS = ("formats/golden/v1", "formats/golden/bad", "tests/corpus")
 SECONDS = 10  # of computing that a case may take
 WAIT = 60  # times as long on the clock: nothing waits, but another program may have the processor
@@ -134,7 +134,7 @@ def deep(data: bytes, record: container.Ltk, tokens: Any, rng: random.Random) ->
         if image is None and not alpha:
             raise Contradiction(f"tokens but no picture: {said}")
     elif any(chunk.fourcc == container.ALPHA for chunk in record.chunks):
-        from ltokc.alpha import decode_alpha
+        from ltokc.container.alpha import decode_alpha
 
         for chunk in record.chunks:
             if chunk.fourcc == container.ALPHA:
@@ -261,7 +261,7 @@ def main(files: int, seed: int, first: int, only: int | None, every_length: int 
 
     \b
     Example:
-      python -m bench.fuzz --files 10000 --seed 1 --out /tmp/fuzz.json
+      python -m bench fuzz --files 10000 --seed 1 --out /tmp/fuzz.json
     """
     out.parent.mkdir(parents=True, exist_ok=True)
     corpus = seeds()

@@ -1,6 +1,7 @@
-"""The same check as `bench.fuzz`, its files chosen by coverage: a target for atheris (`pip install 'ltokc[fuzz]'`).
+"""The same check as `bench.verification.fuzz`, its files chosen by coverage: a target for atheris (`pip install
+'ltokc[fuzz]'`).
 
-    python -m bench.fuzz_coverage -max_len=2000 -rss_limit_mb=1024 -timeout=10 WORK formats/golden/v1 formats/golden/bad
+    python -m bench fuzz-coverage -max_len=2000 -rss_limit_mb=1024 -timeout=10 WORK formats/golden/v1 formats/golden/bad
 
 All arguments are libFuzzer's; WORK is a folder that keeps the files which reach something new.  Mutations come from
 libFuzzer; every other file has its checksums put right, so that damage gets past them.
@@ -15,8 +16,8 @@ import zlib
 
 def one(data: bytes) -> None:
     """Runs the check; what it decides by chance follows from the bytes."""
-    from bench.fuzz import check
-    from bench.mutate import reseal
+    from bench.verification.fuzz import check
+    from bench.verification.mutate import reseal
 
     rng = random.Random(zlib.crc32(data))
     check(reseal(data) if rng.random() < 0.5 else data, rng)
@@ -25,10 +26,10 @@ def one(data: bytes) -> None:
 def main() -> None:
     import atheris
 
-    with atheris.instrument_imports(include=["ltokc.container", "ltokc.container_records", "ltokc.alpha"]):
-        import ltokc.alpha
-        import ltokc.container  # noqa: F401
-    from bench import fuzz
+    parts = ("reader", "records", "writer", "alpha")
+    with atheris.instrument_imports(include=["ltokc.container", *(f"ltokc.container.{part}" for part in parts)]):
+        pass
+    from bench.verification import fuzz
 
     fuzz.warm_up(fuzz.seeds()[:3])
     atheris.Setup(sys.argv, one)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from ltokc import container
 from ltokc.container import Ltk
-from ltokc.container_records import MAX_VARINT_BYTES
+from ltokc.container.records import MAX_VARINT_BYTES
 from ltokc.errors import LtokcError
 
 EXT, SEG, ALPHA, RESERVED = 1, 2, 4, 8

@@ -1,7 +1,8 @@
-"""The prior a second time, to compare with: nothing but int64 and shifts, or the layers of `ltokc.nn.prior` in float32.
+"""The prior a second time, to compare with: nothing but int64 and shifts, or the layers of `ltokc.tokenizer.nn.prior`
+in float32.
 
-Shares no arithmetic with `ltokc.prior`, which holds the integers in float32 and leaves the products to BLAS.  Slow.
-Values are integers in the units of formats/LTK.md, arrays (rows, columns, channels) or (n, channels).
+Shares no arithmetic with `ltokc.entropy.prior`, which holds the integers in float32 and leaves the products to BLAS.
+Slow. Values are integers in the units of formats/LTK.md, arrays (rows, columns, channels) or (n, channels).
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from ltokc.order import spread_order, spread_rank
-from ltokc.prior_config import ACTIVATION_BITS, CLIP, LOGIT_BITS, LOGIT_LIMIT, TOTAL_BITS, PriorConfig
+from ltokc.entropy.number_formats import ACTIVATION_BITS, CLIP, LOGIT_BITS, LOGIT_LIMIT, TOTAL_BITS, PriorConfig
+from ltokc.token_order import spread_order, spread_rank
 
 Integers = npt.NDArray[np.int64]
 LOGIT_CLIP = LOGIT_LIMIT << LOGIT_BITS
@@ -22,7 +23,7 @@ HALF_RANK = 32  # ranks below are the even squares
 
 
 class Shape(Protocol):
-    """One level: `ltokc.prior.LevelShape`."""
+    """One level: `ltokc.entropy.prior.LevelShape`."""
 
     @property
     def stride(self) -> int: ...
@@ -94,15 +95,15 @@ class Int64Network:
 
 
 class TorchNetwork:
-    """The modules of `ltokc.nn.prior.Prior`, with their parameters set to the integers of a model file."""
+    """The modules of `ltokc.tokenizer.nn.prior.Prior`, with their parameters set to the integers of a model file."""
 
     def __init__(self, tensors: dict[str, np.ndarray], weights: Path, device: str = "cpu", batch: int = 1):
         """`batch`: computes so many pictures at a time, the others being noise."""
         import torch
 
-        from ltokc.nn.config import LadderConfig
-        from ltokc.nn.prior import IntegerConv, Prior
-        from ltokc.weights import read_config
+        from ltokc.tokenizer.nn.config import LadderConfig
+        from ltokc.tokenizer.nn.prior import IntegerConv, Prior
+        from ltokc.zoo.weights import read_config
 
         self.torch, self.device, self.batch = torch, device, batch
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
@@ -206,7 +207,7 @@ class OnnxNetwork(Int64Network):
 
 
 class ReferencePrior:
-    """Stands in for `ltokc.prior.Prior` wherever tokens are read."""
+    """Stands in for `ltokc.entropy.prior.Prior` wherever tokens are read."""
 
     def __init__(self, network: Network, tensors: dict[str, np.ndarray], levels: Sequence[Shape]):
         self.network, self.levels = network, levels
@@ -217,7 +218,7 @@ class ReferencePrior:
 
 
 class ReferenceState:
-    """`ltokc.prior.PriorState` again: per level `enter`, two `passes`, `absorb`."""
+    """`ltokc.entropy.prior.PriorState` again: per level `enter`, two `passes`, `absorb`."""
 
     def __init__(self, prior: ReferencePrior, rows: int, columns: int):
         self.prior, self.k, self.step = prior, 0, 0

@@ -1,1 +1,5 @@
-"""The commands of `ltokc`, one module for each kind of work; `ltokc.cli` loads them by name."""
+"""The commands of `ltokc`: parse, call, tell.  `program` has the group, each command a module of its own."""
+
+from ltokc.cli.program import COMMANDS, cli, main
+
+__all__ = ["COMMANDS", "cli", "main"]

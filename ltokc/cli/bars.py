@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ltokc.commands.report import Report, one_line
-from ltokc.steps import Progress
+from ltokc.cli.console import Report, one_line
+from ltokc.threads import Progress
 
 FEW = 4  # steps of pictures that are done before a bar would be read
 

@@ -14,17 +14,19 @@ from typing import Any, Protocol
 
 import click
 
-from ltokc import files, journal, report_rows, workers
-from ltokc.commands import batching as work
-from ltokc.commands import decode as decoding
-from ltokc.commands import encode as encoding
-from ltokc.commands import options
-from ltokc.commands.batching import Recipe, Task
-from ltokc.commands.compare import Versus
-from ltokc.commands.progress import Progress, human
-from ltokc.commands.report import Report, complain, reason, reporting
-from ltokc.files import Job
-from ltokc.report_rows import FAILED, FRESH, SKIPPED, Row
+from ltokc.cli import decode as decoding
+from ltokc.cli import encode as encoding
+from ltokc.cli import options
+from ltokc.cli.compare import Versus
+from ltokc.cli.console import Report, complain, reason, reporting
+from ltokc.cli.progress import Progress, human
+from ltokc.jobs import journal, paths
+from ltokc.jobs import processes as workers
+from ltokc.jobs import rows as report_rows
+from ltokc.jobs import task as work
+from ltokc.jobs.paths import Job
+from ltokc.jobs.rows import FAILED, FRESH, SKIPPED, Row
+from ltokc.jobs.task import Recipe, Task
 
 Shard = tuple[int, int]
 NAMED_AT_THE_END = 20
@@ -117,13 +119,13 @@ def batch(
     if decode_ and keep_smaller:
         raise click.UsageError("--keep-smaller is for encoding, not for --decode")
     convert, suffix, shaping = _decoder(chosen, limit_pixels) if decode_ else _encoder(chosen, limit_pixels)
-    takes = files.LTK if decode_ else files.PICTURES
-    plan = files.plan(inputs, suffix=suffix, takes=takes, directory=directory, recursive=recursive,
+    takes = paths.LTK if decode_ else paths.PICTURES
+    plan = paths.plan(inputs, suffix=suffix, takes=takes, directory=directory, recursive=recursive,
                       no_clobber=no_clobber, patterns=True)  # fmt: skip
     if keep_smaller and no_clobber:
         plan = work.copies_exist(plan)
     plan = [job for job in plan if work.in_shard(work.below(job.target, directory), shard)]
-    if not plan and not decode_ and files.collect(inputs, files.LTK, recursive):
+    if not plan and not decode_ and paths.collect(inputs, paths.LTK, recursive):
         report.say("no pictures, but .ltk files: did you mean --decode?")
     known = journal.read_all(directory) if resume else {}
     tasks = [Task(job, tuple(known.get(work.below(job.target, directory), ()))) for job in plan]
@@ -151,23 +153,23 @@ def _only(names: Sequence[str], verb: str) -> None:
 
 def _encoder(chosen: dict[str, Any], limit_pixels: int | None) -> tuple[Any, str, dict[str, Any]]:
     """The conversion, the suffix of its outputs, and what shapes them."""
-    from ltokc import zoo
+    from ltokc.zoo import registry
 
     _only([name for name in DECODING if name not in ENCODING], "decoding, with --decode")
     how = encoding.keywords(**{k: v for k, v in chosen.items() if k in (*ENCODING, "backend", "device")})
     convert = partial(encoding.encode_one, load=options.pixel_limit(limit_pixels), how=how)
-    model = zoo.find(how["model"])
+    model = registry.find(how["model"])
     return convert, ".ltk", {"encode": _shape(how), "model": [model.id, model.files, model.quality]}
 
 
 def _decoder(chosen: dict[str, Any], limit_pixels: int | None) -> tuple[Any, str, dict[str, Any]]:
-    from ltokc import zoo
+    from ltokc.zoo import registry
 
     _only([name for name in ENCODING if name not in DECODING], "encoding, not for --decode")
     how = {k: v for k, v in chosen.items() if k in (*DECODING, "backend", "device")}
     kind = how.pop("format") or "png"
     convert = partial(decoding.decode_one, format=kind, how=how | options.pixel_limit(limit_pixels))
-    models = [[model.id, model.files] for model in zoo.registry()]
+    models = [[model.id, model.files] for model in registry.registry()]
     return convert, f".{kind}", {"decode": _shape(how), "format": kind, "models": models}
 
 
@@ -269,7 +271,7 @@ class Tables(Protocol):
 def _write(tables: Sequence[str], rows: dict[int, Row], interrupted: bool = False) -> None:
     ordered = [rows[place] for place in sorted(rows)]
     for table in tables:
-        files.write(table, report_rows.render(table, ordered))
+        paths.write(table, report_rows.render(table, ordered))
 
 
 def _check_comparison(table: str) -> None:
@@ -282,7 +284,7 @@ def _write_comparison(
     tables: Sequence[str], report: Report, versus: Sequence[str], quality: float | None, directory: str,
     limit_pixels: int | None, processes: int, rows: dict[int, Row], interrupted: bool = False,
 ) -> None:  # fmt: skip
-    from ltokc.commands.versus import compared
+    from ltokc.cli.batch_versus import compared
     from ltokc.compare import write
 
     if interrupted:

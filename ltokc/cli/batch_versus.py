@@ -8,9 +8,10 @@ from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ltokc import files, workers
-from ltokc.commands.report import Report, complain, reason
-from ltokc.report_rows import FAILED, Row
+from ltokc.cli.console import Report, complain, reason
+from ltokc.jobs import paths
+from ltokc.jobs import processes as workers
+from ltokc.jobs.rows import FAILED, Row
 
 if TYPE_CHECKING:
     from ltokc.compare import PictureComparison
@@ -27,7 +28,7 @@ def compare_one(
 
     assert row.output is not None
     name = os.path.relpath(row.output, root)
-    data = files.read(row.output)
+    data = paths.read(row.output)
     return batch_rows(row.input, data, name=name, quality=quality, versus=versus, curve=curve, views=views,
                       limit_pixels=limit_pixels)  # fmt: skip
 

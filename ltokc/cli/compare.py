@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ltokc import files
-from ltokc.commands import options
-from ltokc.commands.report import Report, one_line, reporting
+from ltokc.cli import options
+from ltokc.cli.console import Report, one_line, reporting
 from ltokc.errors import UsageError
-from ltokc.files import STDIO
+from ltokc.jobs import paths
+from ltokc.jobs.paths import STDIO
 
 if TYPE_CHECKING:
     from ltokc.compare.records import FileRecord, PictureComparison
@@ -69,14 +69,14 @@ def compare(
     if STDIO in (html, original) or inputs.count(STDIO) > 1:
         raise click.UsageError("- (standard input) may be one of the FILEs, and nothing else")
     for name in (original, *inputs):
-        if html is not None and files.same_file(name, html):
+        if html is not None and paths.same_file(name, html):
             raise UsageError(f"{name}: input and output are the same file")
     from ltokc.compare import compare_picture, write_report
 
     with report.each(original):
         labels = _labels(inputs)
         limits: dict[str, Any] = {**options.pixel_limit(limit_pixels)}
-        given = [(label, files.read(name), None) for label, name in zip(labels, inputs, strict=True)]
+        given = [(label, paths.read(name), None) for label, name in zip(labels, inputs, strict=True)]
         found = compare_picture(
             original, given, versus=versus, metric=METRICS[metric] if metric else None, lpips=lpips,
             curve=html is not None and bool(versus), views=html is not None, how={"backend": backend, "device": device},
@@ -93,7 +93,7 @@ def compare(
 
 def _labels(inputs: tuple[str, ...]) -> list[str]:
     """Base names where they differ, else the names as they were given."""
-    from ltokc.compare.pictures import printable
+    from ltokc.compare.picture import printable
 
     short = [printable(os.path.basename(name)) for name in inputs]
     return short if len(set(short)) == len(short) else [printable(name) for name in inputs]

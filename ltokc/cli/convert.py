@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from ltokc import files, workers
-from ltokc.commands.report import Report
-from ltokc.files import Job
+from ltokc.cli.console import Report
+from ltokc.jobs import paths
+from ltokc.jobs import processes as workers
+from ltokc.jobs.paths import Job
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +29,8 @@ Convert = Callable[[Job], Result]
 
 def convert_all(report: Report, jobs: Sequence[Job], convert: Convert, processes: int) -> None:
     """Converts and writes; every file's failure is its own.  `convert` can be pickled.  Raises click's Exit."""
-    if any(j.target == files.STDIO for j in jobs):
-        files.refuse_terminal()
+    if any(j.target == paths.STDIO for j in jobs):
+        paths.refuse_terminal()
     todo = []
     for job in jobs:
         if job.error:
@@ -53,5 +54,5 @@ def convert_all(report: Report, jobs: Sequence[Job], convert: Convert, processes
 def convert_one(convert: Convert, job: Job) -> Result:
     """Converts one file and writes it; the result comes back without its bytes."""
     result = convert(job)
-    files.write(job.target, result.data)
+    paths.write(job.target, result.data)
     return replace(result, data=b"")

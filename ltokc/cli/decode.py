@@ -9,13 +9,13 @@ from typing import Any
 
 import click
 
-from ltokc import files
-from ltokc.commands import options
-from ltokc.commands.bars import bar, bars_wanted
-from ltokc.commands.report import Report, reporting
-from ltokc.commands.work import Result, convert_all
+from ltokc.cli import options
+from ltokc.cli.bars import bar, bars_wanted
+from ltokc.cli.console import Report, reporting
+from ltokc.cli.convert import Result, convert_all
 from ltokc.errors import ModelError, UsageError
-from ltokc.files import STDIO, Job
+from ltokc.jobs import paths
+from ltokc.jobs.paths import STDIO, Job
 
 FORMATS = ("png", "jpg", "webp", "avif", "ppm", "npy")
 Box = tuple[int, int, int, int]
@@ -49,10 +49,11 @@ def format_of(output: str | None, wanted: str | None) -> str:
 
 def decode_one(job: Job, format: str, how: dict[str, Any], bars: bool = False) -> Result:
     """`how`: keyword arguments of `ltokc.codec.decode`."""
-    from ltokc import codec, imageio
+    from ltokc import codec
+    from ltokc.pictures import load as imageio
 
     start = time.perf_counter()
-    data = files.read(job.source)
+    data = paths.read(job.source)
     with bar(job.source, bars) as progress:
         image = codec.decode(data, progress=progress, **how)
     picture = imageio.render(image, format)
@@ -110,7 +111,7 @@ def decode(
     if decoder != "faithful":
         raise ModelError(f"the {decoder} decoder is not in this model")
     kind = format_of(output, format)
-    plan = files.plan(inputs, suffix=f".{kind}", takes=files.LTK, output=output, directory=directory,
+    plan = paths.plan(inputs, suffix=f".{kind}", takes=paths.LTK, output=output, directory=directory,
                       recursive=recursive, no_clobber=no_clobber, keep_beside=True)  # fmt: skip
     if report.as_json and any(job.target == STDIO for job in plan):
         raise click.UsageError("--json and the picture itself cannot both go to stdout; use -o FILE")

@@ -9,12 +9,12 @@ from typing import Any
 
 import click
 
-from ltokc import files
-from ltokc.commands import options
-from ltokc.commands.bars import bar, bars_wanted
-from ltokc.commands.report import Report, reporting
-from ltokc.commands.work import Result, convert_all
-from ltokc.files import STDIO, Job
+from ltokc.cli import options
+from ltokc.cli.bars import bar, bars_wanted
+from ltokc.cli.console import Report, reporting
+from ltokc.cli.convert import Result, convert_all
+from ltokc.jobs import paths
+from ltokc.jobs.paths import STDIO, Job
 
 METADATA = ("exif", "icc", "xmp")
 RATES = ("quality", "tokens", "target_size", "target_bpp")
@@ -46,11 +46,12 @@ def keywords(strict: bool, **options_: Any) -> dict[str, Any]:
 
 
 def encode_one(job: Job, load: dict[str, Any], how: dict[str, Any], bars: bool = False) -> Result:
-    """`load`, `how`: keyword arguments of `ltokc.imageio.load` and `ltokc.codec.encode`."""
-    from ltokc import codec, imageio
+    """`load`, `how`: keyword arguments of `ltokc.pictures.load.load` and `ltokc.codec.encode`."""
+    from ltokc import codec
+    from ltokc.pictures import load as imageio
 
     start = time.perf_counter()
-    source = io.BytesIO(files.read(STDIO)) if job.source == STDIO else job.source
+    source = io.BytesIO(paths.read(STDIO)) if job.source == STDIO else job.source
     picture = imageio.load(source, **load)
     with bar(job.source, bars) as progress:
         data = codec.encode(picture, progress=progress, **how, **load)
@@ -110,7 +111,7 @@ def encode(
       cat photo.png | ltokc encode - > photo.ltk
     """
     how = keywords(strict, **how)
-    plan = files.plan(inputs, suffix=".ltk", takes=files.PICTURES, output=output, directory=directory,
+    plan = paths.plan(inputs, suffix=".ltk", takes=paths.PICTURES, output=output, directory=directory,
                       recursive=recursive, no_clobber=no_clobber)  # fmt: skip
     if report.as_json and any(job.target == STDIO for job in plan):
         raise click.UsageError("--json and the file itself cannot both go to stdout; use -o FILE")

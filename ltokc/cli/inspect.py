@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ltokc import files
-from ltokc.commands import options
-from ltokc.commands.report import Report, reporting, write_out
+from ltokc.cli import options
+from ltokc.cli.console import Report, reporting, write_out
 from ltokc.errors import ModelError, UsageError
-from ltokc.files import STDIO
+from ltokc.jobs import paths
+from ltokc.jobs.paths import STDIO
 
 if TYPE_CHECKING:
     from ltokc.codec import Info, TokenArrays
@@ -71,15 +71,15 @@ def info(
         raise click.UsageError("--plain goes with --heatmap")
     if heatmap is not None:
         _check_heatmap(report, inputs, heatmap)
-    for source in files.collect(inputs, files.LTK, recursive):
+    for source in paths.collect(inputs, paths.LTK, recursive):
         if source.error:
             report.fail(source.path, source.error)
             continue
         with report.each(source.path):
-            data = files.read(source.path)
+            data = paths.read(source.path)
             about = codec.info(data)
             if heatmap is not None:
-                files.write(heatmap, _heatmap(report, source.path, data, plain, options.pixel_limit(limit_pixels)))
+                paths.write(heatmap, _heatmap(report, source.path, data, plain, options.pixel_limit(limit_pixels)))
                 if heatmap == STDIO:
                     continue
             if report.as_json:
@@ -92,12 +92,12 @@ def info(
 def _check_heatmap(report: Report, inputs: tuple[str, ...], target: str) -> None:
     if len(inputs) > 1 or os.path.isdir(inputs[0]):
         raise click.UsageError("--heatmap takes one FILE")
-    if files.same_file(inputs[0], target):
+    if paths.same_file(inputs[0], target):
         raise UsageError(f"{inputs[0]}: input and output are the same file")
     if target == STDIO:
         if report.as_json:
             raise click.UsageError("--json and the heat map cannot both go to stdout; use --heatmap FILE")
-        files.refuse_terminal()
+        paths.refuse_terminal()
 
 
 def _heatmap(report: Report, name: str, data: bytes, plain: bool, limit: dict[str, Any]) -> bytes:
@@ -105,7 +105,8 @@ def _heatmap(report: Report, name: str, data: bytes, plain: bool, limit: dict[st
     import numpy as np
     from PIL import Image
 
-    from ltokc import codec, heatmap, imageio
+    from ltokc import codec, heatmap
+    from ltokc.pictures import load as imageio
 
     bits = heatmap.bit_map(data, allow_truncated=True, **limit)
     about = codec.info(data)
@@ -138,12 +139,12 @@ def verify(report: Report, inputs: tuple[str, ...], recursive: bool, limit_pixel
     """
     from ltokc import codec
 
-    for source in files.collect(inputs, files.LTK, recursive):
+    for source in paths.collect(inputs, paths.LTK, recursive):
         if source.error:
             report.fail(source.path, source.error)
             continue
         with report.each(source.path):
-            codec.verify(files.read(source.path), **options.pixel_limit(limit_pixels))
+            codec.verify(paths.read(source.path), **options.pixel_limit(limit_pixels))
             report.say(f"{source.path}: ok")
             report.record({"input": source.path, "ok": True})
     report.finish()
@@ -174,18 +175,18 @@ def trim(
     if output == STDIO and report.as_json:
         raise click.UsageError("--json and the file itself cannot both go to stdout; use -o FILE")
     if output == STDIO:
-        files.refuse_terminal()
-    (job,) = files.plan([source], suffix=".ltk", takes=files.LTK, output=output, no_clobber=no_clobber)
+        paths.refuse_terminal()
+    (job,) = paths.plan([source], suffix=".ltk", takes=paths.LTK, output=output, no_clobber=no_clobber)
     from ltokc import codec
 
     if job.skip:
         report.skipped += 1
     else:
         with report.each(source):
-            before = files.read(source)
+            before = paths.read(source)
             after = codec.trim(before, tokens=tokens, target_size=target_size, **options.pixel_limit(limit_pixels))
             about = codec.info(after)
-            files.write(output, after)
+            paths.write(output, after)
             report.say(f"{source} -> {output}  {len(before):,} -> {len(after):,} bytes  {about.bpp:.3f} bpp")
             report.record({"input": source, "output": output, "bytes_before": len(before), "bytes": len(after),
                            "bpp": round(about.bpp, 5), "tokens": about.tokens})  # fmt: skip
@@ -215,16 +216,16 @@ def tokens(
     """
     if report.as_json and as_npz:
         raise click.UsageError("--json and --npz exclude each other")
-    if files.same_file(source, output):
+    if paths.same_file(source, output):
         raise UsageError(f"{source}: input and output are the same file")
     if as_npz and output == STDIO:
-        files.refuse_terminal()
+        paths.refuse_terminal()
     from ltokc import codec
 
     with report.each(source):
-        arrays = codec.tokens(files.read(source), allow_truncated=allow_truncated, **options.pixel_limit(limit_pixels))
+        arrays = codec.tokens(paths.read(source), allow_truncated=allow_truncated, **options.pixel_limit(limit_pixels))
         data = _npz(arrays) if as_npz else (_json(source, arrays) if report.as_json else _table(arrays)).encode()
-        files.write(output, data) if as_npz or output != STDIO else write_out(data.decode(), nl=False)
+        paths.write(output, data) if as_npz or output != STDIO else write_out(data.decode(), nl=False)
     report.finish()
 
 

@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ltokc.commands.pack import pack
-from ltokc.commands.report import Report, reporting
+from ltokc.cli.console import Report, reporting
+from ltokc.cli.models_pack import pack
 from ltokc.errors import ModelError
 
 if TYPE_CHECKING:
-    from ltokc.zoo import ModelEntry
+    from ltokc.zoo.registry import ModelEntry
 
 
 def _here(entry: ModelEntry) -> bool:
-    from ltokc import zoo
+    from ltokc.zoo import registry
 
     try:
-        zoo.folder(entry)
+        registry.folder(entry)
     except ModelError:
         return False
     return True
@@ -59,9 +59,9 @@ def list_models(report: Report) -> None:
       ltokc models list
       ltokc models list --json
     """
-    from ltokc import zoo
+    from ltokc.zoo import registry
 
-    for entry in zoo.registry():
+    for entry in registry.registry():
         if report.as_json:
             report.record(_fields(entry))
         else:
@@ -87,9 +87,9 @@ def show(report: Report, name: str | None) -> None:
       ltokc models show
       ltokc models show 1 --json
     """
-    from ltokc import zoo
+    from ltokc.zoo import registry
 
-    fields = _fields(zoo.find(name))
+    fields = _fields(registry.find(name))
     if report.as_json:
         report.record(fields)
         return
@@ -112,9 +112,9 @@ def path(name: str | None) -> None:
       ltokc models path
       ls $(ltokc models path)
     """
-    from ltokc import zoo
+    from ltokc.zoo import registry
 
-    click.echo(click.format_filename(str(zoo.folder(zoo.find(name)))))
+    click.echo(click.format_filename(str(registry.folder(registry.find(name)))))
 
 
 @models.command()
@@ -130,11 +130,11 @@ def verify(report: Report, names: tuple[str, ...]) -> None:
       ltokc models verify
       ltokc models verify 1
     """
-    from ltokc import zoo
+    from ltokc.zoo import registry
 
-    for name in names or tuple(e.name for e in zoo.registry() if _here(e)):
+    for name in names or tuple(e.name for e in registry.registry() if _here(e)):
         with report.each(name):
-            zoo.check(zoo.find(name))
+            registry.check(registry.find(name))
             report.say(f"{name}: ok")
             report.record({"input": name, "ok": True})
     report.finish()

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ltokc.commands.training import need
+from ltokc.cli.extras import need
 
 
 class QualityTable(click.ParamType):
@@ -55,7 +55,7 @@ def pack(
             --quality 0:1,0.6:6.5,1:11
     """
     need("packing", "onnx", "torch")
-    from ltokc.train.package import package
+    from ltokc.train.export.package import package
 
     entry = package(
         weights, folder, name=name, model_id=model_id, quality=quality, license=license_, description=description

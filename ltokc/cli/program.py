@@ -1,4 +1,4 @@
-"""The command line: `ltokc VERB ...`.  A thin layer over `ltokc.codec`; the commands are in `ltokc.commands`.
+"""The command line: `ltokc VERB ...`.  A thin layer over `ltokc.codec`; the commands are in `ltokc.cli`.
 
 Nothing heavy is imported here: a command's module is loaded when the command is named, numpy, Pillow and the runtime
 when it has work for them.  This module turns errors into one line and an exit status:
@@ -19,10 +19,10 @@ from typing import Any
 
 import click
 
-from ltokc.commands.report import complain, is_loud, reason
+from ltokc.cli.console import complain, is_loud, reason
 from ltokc.errors import UsageError
 
-COMMANDS = {  # name -> module in ltokc.commands; the order of the help
+COMMANDS = {  # name -> module in ltokc.cli; the order of the help
     "encode": "encode", "decode": "decode", "info": "inspect", "verify": "inspect", "trim": "inspect",
     "tokens": "inspect", "batch": "batch", "compare": "compare", "thumbnail": "thumbnail", "models": "models",
     "train": "train", "train-halting": "train_halting",
@@ -61,7 +61,7 @@ class Program(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"ltokc.commands.{COMMANDS[cmd_name]}")
+        module = importlib.import_module(f"ltokc.cli.{COMMANDS[cmd_name]}")
         command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
 
@@ -103,7 +103,7 @@ def _silence_stdout() -> None:
 
 def _show_versions(ctx: click.Context, parameter: click.Parameter, wanted: bool) -> None:
     if wanted and not ctx.resilient_parsing:
-        from ltokc.commands.versions import versions
+        from ltokc.cli.versions import versions
 
         click.echo(versions())
         ctx.exit()

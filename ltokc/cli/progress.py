@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ltokc.report_rows import FRESH, Row
+from ltokc.jobs.rows import FRESH, Row
 
 
 def human(size: float) -> str:

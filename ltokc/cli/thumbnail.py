@@ -6,10 +6,10 @@ import os
 
 import click
 
-from ltokc import files
-from ltokc.commands import options
-from ltokc.commands.report import Report, reporting
-from ltokc.files import STDIO
+from ltokc.cli import options
+from ltokc.cli.console import Report, reporting
+from ltokc.jobs import paths
+from ltokc.jobs.paths import STDIO
 
 KINDS = {".jpg": "jpg", ".jpeg": "jpg", ".webp": "webp", ".avif": "avif"}
 
@@ -33,12 +33,12 @@ def thumbnail(report: Report, source: str, output: str, size: int, limit_pixels:
       ltokc thumbnail photo.ltk - > photo.png
     """
     if output == STDIO:
-        files.refuse_terminal()
-    (job,) = files.plan([source], suffix=".png", takes=files.LTK, output=output)
+        paths.refuse_terminal()
+    (job,) = paths.plan([source], suffix=".png", takes=paths.LTK, output=output)
     with report.each(source):
-        data = render(files.read(source), size, KINDS.get(os.path.splitext(output)[1].lower(), "png"),
+        data = render(paths.read(source), size, KINDS.get(os.path.splitext(output)[1].lower(), "png"),
                       **options.pixel_limit(limit_pixels))  # fmt: skip
-        files.write(output, data)
+        paths.write(output, data)
         report.say(f"{source} -> {job.target}  {len(data):,} bytes")
         report.record({"input": source, "output": output, "bytes": len(data)})
     report.finish()
@@ -48,7 +48,8 @@ def render(data: bytes, size: int, kind: str, **limit: int | None) -> bytes:
     """The thumbnail's file; neither side over `size` pixels.  Raises as `ltokc.codec.decode`."""
     from PIL import Image
 
-    from ltokc import codec, container, imageio
+    from ltokc import codec, container
+    from ltokc.pictures import load as imageio
 
     header = container.read_header(data)
     side = max(header.width, header.height)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ltokc.commands.report import LOUD, one_line
-from ltokc.commands.training import need, tars_in
+from ltokc.cli.console import LOUD, one_line
+from ltokc.cli.extras import need, tars_in
 from ltokc.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
@@ -70,10 +70,10 @@ def train(
     need("training", "safetensors", "torch")
     import torch
 
-    from ltokc.train.data import Pictures
-    from ltokc.train.lpips import LPIPS
+    from ltokc.losses.lpips import LPIPS
+    from ltokc.train.data.pictures import Pictures
+    from ltokc.train.local_sgd import helpers
     from ltokc.train.recipe import read_recipe
-    from ltokc.train.together import helpers
 
     plan = read_recipe(recipe)
     if device == "cuda" and not torch.cuda.is_available():
@@ -104,10 +104,10 @@ def _work(
     """One process of a run; all of them begin with the same weights."""
     import torch
 
-    from ltokc.train.data import Pictures
+    from ltokc.train.data.pictures import Pictures
+    from ltokc.train.local_sgd import Together
     from ltokc.train.loop import Trainer
-    from ltokc.train.memory import keep_freed_memory
-    from ltokc.train.together import Together
+    from ltokc.train.malloc import keep_freed_memory
 
     if device == "cpu":
         keep_freed_memory()

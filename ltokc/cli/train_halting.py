@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from ltokc.commands.report import LOUD
-from ltokc.commands.training import need, tars_in
+from ltokc.cli.console import LOUD
+from ltokc.cli.extras import need, tars_in
 
 folder = click.Path(exists=True, file_okay=False, path_type=Path)
 path = click.Path(file_okay=False, path_type=Path)
@@ -43,7 +43,7 @@ def train_halting(
     """Fit the halting head of MODEL (name or id) to what its own decodes of training pictures measure.
 
     Labels take a second or two per picture and are kept in OUT/labels: a run that was interrupted goes on where it
-    was. `ltokc.train.package.add_halting` puts OUT/halting.safetensors into the model's folder.
+    was. `ltokc.train.export.package.add_halting` puts OUT/halting.safetensors into the model's folder.
 
     \b
     Examples:
@@ -54,11 +54,11 @@ def train_halting(
     need("training", "torch")
     from safetensors.numpy import save_file
 
-    from ltokc.model import open_model
-    from ltokc.train.data import Pictures
-    from ltokc.train.halting import calibrated, load_label
-    from ltokc.train.halting_data import variants
-    from ltokc.train.halting_labels import label_all
+    from ltokc.train.data.pictures import Pictures
+    from ltokc.train.halting.fit import calibrated, load_label
+    from ltokc.train.halting.labels import label_all
+    from ltokc.train.halting.pictures import variants
+    from ltokc.zoo.model import open_model
 
     opened, labels = open_model(model), out / "labels"
     labels.mkdir(parents=True, exist_ok=True)

@@ -20,11 +20,11 @@ def versions() -> str:
 
 
 def _model() -> str:
-    from ltokc import zoo
     from ltokc.errors import LtokcError
+    from ltokc.zoo import registry
 
     try:
-        chosen = [f"{e.name} (id {e.id})" for e in zoo.registry() if e.default]
+        chosen = [f"{e.name} (id {e.id})" for e in registry.registry() if e.default]
     except (LtokcError, OSError):
         chosen = []
     return chosen[0] if chosen else "none"

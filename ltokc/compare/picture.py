@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image
 
-from ltokc import codec, imageio
+from ltokc import codec
 from ltokc.compare.codecs import Codec, make_codec
 from ltokc.compare.records import CurvePoint, FileRecord, PictureComparison, Rival
 from ltokc.compare.scores import METRICS, Lpips, Reference
@@ -19,7 +19,8 @@ from ltokc.compare.search import compare_rival
 from ltokc.compare.views import make_views
 from ltokc.container import DEFAULT_LIMIT_PIXELS, MAGIC
 from ltokc.errors import FormatError, LtokcError, UsageError
-from ltokc.metrics import bits_per_pixel
+from ltokc.metrics.fidelity import bits_per_pixel
+from ltokc.pictures import load as imageio
 
 VERSUS = ("jpeg", "webp", "avif")
 OURS = "ltokc"
@@ -37,8 +38,8 @@ def batch_rows(
 ) -> PictureComparison:  # fmt: skip
     """A picture and the bytes of its .ltk file as one record for the report; takes and gives what can be pickled.
 
-    source: its path, or what else `ltokc.imageio.load` takes; name: how the report calls it (default: the base name);
-    quality: the -q that made the file, where known; the rest as in `compare_picture`.  Raises LtokcError.
+    source: its path, or what else `ltokc.pictures.load.load` takes; name: how the report calls it (default: the base
+    name); quality: the -q that made the file, where known; the rest as in `compare_picture`.  Raises LtokcError.
     """
     files = [(OURS, data, quality)]
     return compare_picture(
@@ -55,10 +56,10 @@ def compare_picture(
 ) -> PictureComparison:  # fmt: skip
     """Measures files against their original, and searches rivals to the bytes and the quality of the first one.
 
-    source: the original, as `ltokc.imageio.load` takes it; files: (label, bytes, quality or None) each, .ltk or what
-    Pillow reads, of the original's size.  versus: names of `ltokc.compare.codecs`; metric: what quality is made equal
-    by (None: SSIMULACRA2 where its package is, else MS-SSIM, else PSNR); lpips: weights of LPIPS (None: no LPIPS);
-    curve: also measure our codec and the rivals at the qualities CURVES; views: keep pictures for the report;
+    source: the original, as `ltokc.pictures.load.load` takes it; files: (label, bytes, quality or None) each, .ltk or
+    what Pillow reads, of the original's size.  versus: names of `ltokc.compare.codecs`; metric: what quality is made
+    equal by (None: SSIMULACRA2 where its package is, else MS-SSIM, else PSNR); lpips: weights of LPIPS (None: no
+    LPIPS); curve: also measure our codec and the rivals at the qualities CURVES; views: keep pictures for the report;
     how: backend and device of our networks.  Transparent pictures are compared on white.
 
     Raises FormatError, LimitError, ModelError, UsageError.  Memory: about 350 bytes a pixel while SSIMULACRA2 runs.

@@ -1,7 +1,7 @@
-"""The .ltk container: bytes <-> records, with checksums and limits.  Specification: `formats/LTK.md`, "Container".
+"""The bytes of a file to its record, with checksums and limits.  Specification: `formats/LTK.md`, "Container".
 
-Knows nothing of networks or of the range coder: a segment's stream is bytes here.  Every file has exactly one spelling,
-so `write(read(data)) == data`; nothing is allocated by a number in the file that the file's own length does not cover.
+Knows nothing of networks or of the range coder: a segment's stream is bytes here.  Nothing is allocated by a number in
+the file that the file's own length does not cover.
 """
 
 from __future__ import annotations
@@ -9,107 +9,34 @@ from __future__ import annotations
 import zlib
 from collections.abc import Container
 
-from ltokc.container_records import (
+from ltokc.container.records import (
     ALPHA,
-    CELL,
     DEFAULT_LIMIT_PIXELS,
-    EXIF,
     FLAG_ALPHA,
     FLAG_EXT,
     FLAG_RESERVED,
     FLAG_SEG,
-    ICC,
     MAGIC,
-    MAX_CELL_TOKENS,
     MAX_CHUNK_SIZE,
     MAX_CHUNKS,
     MAX_MODEL_ID,
     MAX_SEGMENT_LOG2,
-    MAX_SIDE,
     MAX_VARINT_BYTES,
     MIN_SEGMENT_LOG2,
-    NOTE,
     VERSION,
-    XMP,
     Chunk,
     Header,
     Ltk,
     Segment,
     check_chunk_name,
     check_one_segment,
-    check_record,
+    check_pixels,
     check_sides,
     check_tokens,
+    crc32,
     segment_boxes,
 )
 from ltokc.errors import FormatError, LimitError
-
-__all__ = [
-    "ALPHA",
-    "CELL",
-    "DEFAULT_LIMIT_PIXELS",
-    "EXIF",
-    "ICC",
-    "MAGIC",
-    "MAX_CELL_TOKENS",
-    "MAX_CHUNKS",
-    "MAX_CHUNK_SIZE",
-    "MAX_SIDE",
-    "NOTE",
-    "XMP",
-    "Chunk",
-    "Header",
-    "Ltk",
-    "Segment",
-    "segment_boxes",
-    "check_pixels",
-    "read",
-    "read_header",
-    "write",
-]
-
-
-# --- writing ---------------------------------------------------------------------------------------------------------
-
-
-def write(ltk: Ltk) -> bytes:
-    """The file of a record.  Raises LimitError for what no reader would take, ValueError for a record without sense."""
-    check_record(ltk)
-    alpha = any(chunk.fourcc == ALPHA for chunk in ltk.chunks)
-    flags = FLAG_EXT * bool(ltk.chunks) | FLAG_SEG * bool(ltk.segment_cells) | FLAG_ALPHA * alpha
-    payloads = [_varint(segment.tokens << 1 | segment.depth_map) + segment.stream for segment in ltk.segments]
-
-    head = MAGIC + bytes([VERSION << 4 | flags]) + _varint(ltk.model_id) + ltk.weights_hash.to_bytes(2, "big")
-    head += _varint(ltk.width - 1) + _varint(ltk.height - 1)
-    if ltk.chunks:
-        head += bytes([len(ltk.chunks)])
-    if ltk.segment_cells:
-        head += bytes([ltk.segment_cells.bit_length() - 1]) + b"".join(_varint(len(payload)) for payload in payloads)
-        parts = [head, _crc(head)]
-        for payload in payloads:
-            parts += [payload, _crc(payload)]
-    else:
-        if ltk.chunks:
-            head += _varint(len(payloads[0]))
-        parts = [head, payloads[0], _crc(head + payloads[0])]
-    for chunk in ltk.chunks:
-        parts += [chunk.fourcc, _varint(len(chunk.data)), chunk.data, _crc(chunk.fourcc + chunk.data)]
-    return b"".join(parts)
-
-
-def _varint(value: int) -> bytes:
-    """Base 128, most significant group first, the high bit set on all bytes but the last; shortest form."""
-    groups = [value & 0x7F]
-    while value := value >> 7:
-        groups.append(0x80 | value & 0x7F)
-    return bytes(reversed(groups))
-
-
-def _crc(data: bytes, start: int = 0) -> bytes:
-    return zlib.crc32(data, start).to_bytes(4, "big")
-
-
-# --- reading ---------------------------------------------------------------------------------------------------------
 
 
 def read(
@@ -151,12 +78,6 @@ def read(
         chunks,
         not whole,
     )
-
-
-def check_pixels(width: int, height: int, limit_pixels: int | None) -> None:
-    """Raises LimitError where there are more pixels than the limit, None for no limit."""
-    if limit_pixels is not None and width * height > limit_pixels:
-        raise LimitError(f"{width}x{height} pixels are above the limit of {limit_pixels} (--limit-pixels)")
 
 
 def read_header(data: bytes) -> Header:
@@ -204,7 +125,7 @@ class _Cursor:
         self.position += len(seal)
         if len(seal) < 4 and not allow_truncated:
             raise _Cut(f"the file is cut inside {what}")
-        if check and len(body) == length and not _crc(body, crc).startswith(seal):
+        if check and len(body) == length and not crc32(body, crc).startswith(seal):
             raise FormatError(f"{what} is damaged: its checksum does not match")
         return body, len(seal) == 4
 
@@ -248,7 +169,7 @@ def _read_only_payload(cursor: _Cursor, allow_truncated: bool) -> tuple[bytes, b
     """What lies between the header and the checksum at the very end; with a wrong checksum, all that is there."""
     data, start = cursor.data, cursor.position
     cursor.position = len(data)
-    if len(data) - start >= 4 and _crc(data[:-4]) == data[-4:]:
+    if len(data) - start >= 4 and crc32(data[:-4]) == data[-4:]:
         return data[start:-4], True
     if not allow_truncated:
         raise FormatError("the file is cut or damaged: its checksum does not match")

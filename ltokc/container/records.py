@@ -1,10 +1,12 @@
 """The records of an .ltk file, their limits and their rules: what holds for reading and for writing.
 
-Specification: `formats/LTK.md`, "Container".  `ltokc.container` turns the records into bytes and back.
+Specification: `formats/LTK.md`, "Container".  `ltokc.container.reader` and `writer` turn the records into bytes and
+back.
 """
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 
 from ltokc.errors import FormatError, LimitError
@@ -102,6 +104,12 @@ def segment_sides() -> list[int]:
     return [1 << log2 for log2 in range(MIN_SEGMENT_LOG2, MAX_SEGMENT_LOG2 + 1)]
 
 
+def check_pixels(width: int, height: int, limit_pixels: int | None) -> None:
+    """Raises LimitError where there are more pixels than the limit, None for no limit."""
+    if limit_pixels is not None and width * height > limit_pixels:
+        raise LimitError(f"{width}x{height} pixels are above the limit of {limit_pixels} (--limit-pixels)")
+
+
 def check_sides(width: int, height: int) -> None:
     """Raises LimitError for sides above MAX_SIDE pixels."""
     if max(width, height) > MAX_SIDE:
@@ -159,3 +167,8 @@ def check_record(ltk: Ltk) -> None:
             check_chunk_name(chunk.fourcc, seen)
         except FormatError as error:
             raise ValueError(str(error)) from None
+
+
+def crc32(data: bytes, start: int = 0) -> bytes:
+    """CRC-32 of `data`, continued from `start`: 4 bytes, big-endian."""
+    return zlib.crc32(data, start).to_bytes(4, "big")

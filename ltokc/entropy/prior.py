@@ -2,7 +2,7 @@
 
 Integers are held in float32 and multiplied by BLAS: every partial sum stays below 2**24 (asserted when the weights are
 loaded), so that the result is exact and the same whatever the order of summation, the number of threads or the library.
-`ltokc.nn.prior` is the same network in torch, for training.
+`ltokc.tokenizer.nn.prior` is the same network in torch, for training.
 """
 
 from __future__ import annotations
@@ -13,9 +13,18 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ltokc.entropy.number_formats import (
+    ACTIVATION_BITS,
+    BIAS_LIMIT,
+    CLIP,
+    EXACT,
+    LOGIT_BITS,
+    LOGIT_LIMIT,
+    MAX_SHIFT,
+    TOTAL_BITS,
+)
 from ltokc.errors import ModelError
-from ltokc.order import spread_order, spread_rank
-from ltokc.prior_config import ACTIVATION_BITS, BIAS_LIMIT, CLIP, EXACT, LOGIT_BITS, LOGIT_LIMIT, MAX_SHIFT, TOTAL_BITS
+from ltokc.token_order import spread_order, spread_rank
 
 Array = npt.NDArray[np.float32]
 UNIT = 2**ACTIVATION_BITS

@@ -1,8 +1,9 @@
 """Range coding of digits under integer counts: symbols <-> the shortest byte string.
 
-Two backends write and read the same bytes: `constriction` (Rust; its queue coder with `Categorical(perfect=False)`)
-and `python` (`ltokc.rangecoder_python`).  constriction is imported on first use, and only trusted when it reproduces a
-known stream: another version of it may round in another way.  Specification: `formats/LTK.md`, "Range coder".
+Two backends write and read the same bytes: `constriction` (Rust; its queue coder with `Categorical(perfect=False)`) and
+`python` (`ltokc.entropy.range_coder_python`).  constriction is imported on first use, and only trusted when it
+reproduces a known stream: another version of it may round in another way.  Specification: `formats/LTK.md`, "Range
+coder".
 
 The coder does not notice damage; the container carries the checksums.
 """
@@ -15,8 +16,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ltokc.entropy.range_coder_python import FULL_WIDTH, STATE_BITS, WORD_BITS, PythonDecoder, PythonEncoder
 from ltokc.errors import FormatError, UsageError
-from ltokc.rangecoder_python import FULL_WIDTH, STATE_BITS, WORD_BITS, PythonDecoder, PythonEncoder
 
 TOTAL = 65536  # every row of counts sums to this
 BACKENDS = ("auto", "constriction", "python")

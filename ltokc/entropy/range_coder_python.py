@@ -45,7 +45,7 @@ def boundaries(counts: np.ndarray) -> np.ndarray:
 
 
 class PythonEncoder:
-    """The encoding half.  Arguments are checked by `ltokc.rangecoder.RangeEncoder`."""
+    """The encoding half.  Arguments are checked by `ltokc.entropy.range_coder.RangeEncoder`."""
 
     def __init__(self) -> None:
         self._words: list[int] = []

@@ -1,8 +1,8 @@
 """A segment's tokens to and from its stream: prior, range coder and coding order meet here.
 
 A grid of rows x columns cells of 64x64 px has one token per position and level; they are coded level by level, inside a
-level in spread order (`ltokc.order`).  `depths` (rows, columns) says how many levels each cell keeps; without it every
-cell keeps all.  A stream may hold any prefix of that sequence.
+level in spread order (`ltokc.token_order`).  `depths` (rows, columns) says how many levels each cell keeps; without it
+every cell keeps all.  A stream may hold any prefix of that sequence.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ltokc.entropy.prior import LevelShape, Prior
+from ltokc.entropy.range_coder import CutDecoder, RangeDecoder, RangeEncoder
 from ltokc.errors import FormatError
-from ltokc.order import spread_order
-from ltokc.prior import LevelShape, Prior
-from ltokc.rangecoder import CutDecoder, RangeDecoder, RangeEncoder
+from ltokc.token_order import spread_order
 
 CELL = 64  # pixels
 Digits = list[npt.NDArray[np.int8]]

@@ -211,7 +211,7 @@ def write(target: str, data: bytes, mark: str = "") -> None:
             rest = rest[stream.write(rest) or 0 :]
         stream.flush()
         return
-    from ltokc import imageio
+    from ltokc.pictures import load as imageio
 
     os.makedirs(os.path.dirname(target) or ".", exist_ok=True)
     try:

@@ -220,7 +220,7 @@ def _leave(number: int, frame: object) -> None:
 
 
 def _warn(message: Warning | str, *_: object, **__: object) -> None:
-    from ltokc.commands.report import complain
+    from ltokc.cli.console import complain
 
     complain(f"warning: {message}")
 

@@ -1,6 +1,6 @@
 """Many pictures: which of them are this run's, and what is done to one of them, in whichever process.
 
-The command is `ltokc.commands.batch`; what was done is kept in `ltokc.journal`, told in `ltokc.report_rows`.
+The command is `ltokc.cli.batch`; what was done is kept in `ltokc.jobs.journal`, told in `ltokc.jobs.rows`.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 
-from ltokc import files, journal
-from ltokc.commands.work import Convert, Result
-from ltokc.files import Job
-from ltokc.journal import Entry
-from ltokc.report_rows import COPIED, DONE, KEPT, UNCHANGED, Row
+from ltokc.cli.convert import Convert, Result
+from ltokc.jobs import journal, paths
+from ltokc.jobs.journal import Entry
+from ltokc.jobs.paths import Job
+from ltokc.jobs.rows import COPIED, DONE, KEPT, UNCHANGED, Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def copies_exist(jobs: Iterable[Job]) -> list[Job]:
     """With --keep-smaller and --no-clobber a copied source, too, is an output that exists."""
     return [
         replace(job, skip=True)
-        if not job.error and os.path.lexists(copy_of(job)) and not files.same_file(job.source, copy_of(job))
+        if not job.error and os.path.lexists(copy_of(job)) and not paths.same_file(job.source, copy_of(job))
         else job
         for job in jobs
     ]
@@ -95,10 +95,10 @@ def perform(recipe: Recipe, task: Task) -> Row:
     result = recipe.convert(job)
     target, data, status = job.target, result.data, DONE
     if recipe.keep_smaller and len(data) >= before.st_size:
-        target, data = copy_of(job), files.read(job.source)
-        status = KEPT if files.same_file(job.source, target) else COPIED
+        target, data = copy_of(job), paths.read(job.source)
+        status = KEPT if paths.same_file(job.source, target) else COPIED
     if status != KEPT:
-        files.write(target, data, recipe.mark)
+        paths.write(target, data, recipe.mark)
     seconds = time.perf_counter() - start
     row = _row(job.source, target, status, before.st_size, data, result, seconds)
     read = journal.digest(job.source)

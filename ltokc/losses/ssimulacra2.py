@@ -1,4 +1,4 @@
-"""SSIMULACRA2's error as a differentiable torch function, the same as `ltokc.ssimulacra2` up to float rounding.
+"""SSIMULACRA2's error as a differentiable torch function, the same as `ltokc.metrics.ssimulacra2` up to float rounding.
 
 For training and for choosing digits by what they do to the look.  Pictures here are not rounded to 8 bits.
 """
@@ -11,8 +11,8 @@ from functools import lru_cache
 import torch
 import torch.nn.functional as F
 
-from ltokc.ssimulacra2 import BIAS, C2, LEAST_SIDE, OPSIN, POWER, SCALES, kernel, stretched
-from ltokc.ssimulacra2_weights import WEIGHTS
+from ltokc.metrics.ssimulacra2 import BIAS, C2, LEAST_SIDE, OPSIN, POWER, SCALES, kernel, stretched
+from ltokc.metrics.ssimulacra2_weights import WEIGHTS
 
 _LEAST = 1e-20  # below fourth powers and cube roots, so that gradients stay finite
 
@@ -75,7 +75,7 @@ class Original:
         return cls(tuple(out))
 
     def error(self, rgb: torch.Tensor) -> torch.Tensor:
-        """Weighted sum of norms of a decoded batch of the same shape: (B,), 0 is equal (`ltokc.looks`)."""
+        """Weighted sum of norms of a decoded batch of the same shape: (B,), 0 is equal (`ltokc.metrics.by_cell`)."""
         linear = to_linear(rgb)
         weights = constants(rgb.device)[2]
         total = torch.zeros(len(rgb), device=rgb.device)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ltokc.ssimulacra2 import SCALES, WEIGHTS, Reference, difference_maps, scales
+from ltokc.metrics.ssimulacra2 import SCALES, WEIGHTS, Reference, difference_maps, scales
 
 CELL = 64  # pixels
 PARTS = (3, SCALES, 2, 3)  # of moments: channels, scales, mean and mean fourth power, maps

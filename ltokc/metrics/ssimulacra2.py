@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ltokc.ssimulacra2_weights import WEIGHTS
+from ltokc.metrics.ssimulacra2_weights import WEIGHTS
 
 Array = npt.NDArray[np.float32]
 SCALES = 6

@@ -22,10 +22,10 @@ from typing import BinaryIO
 import numpy as np
 from PIL import ExifTags, Image, PngImagePlugin, UnidentifiedImageError
 
-from ltokc import pixels
 from ltokc.container import DEFAULT_LIMIT_PIXELS, MAX_SIDE
 from ltokc.errors import FormatError, LimitError, LtokcError, UsageError
-from ltokc.metadata import ORIENTATION, upright_exif, upright_xmp
+from ltokc.pictures import srgb
+from ltokc.pictures.metadata import ORIENTATION, upright_exif, upright_xmp
 
 SAVE_FORMATS = ("png", "jpg", "webp", "avif", "ppm", "npy")
 Source = str | os.PathLike[str] | BinaryIO | Image.Image | np.ndarray
@@ -70,7 +70,7 @@ def load(source: Source | Picture, *, limit_pixels: int | None = DEFAULT_LIMIT_P
     if isinstance(source, np.ndarray):
         if source.ndim >= 2:
             _check_size(source.shape[1], source.shape[0], limit_pixels)
-        found = pixels.from_array(source)
+        found = srgb.from_array(source)
         return Picture(found.rgb, found.alpha, {}, found.notes)
     with _input_errors():
         if isinstance(source, Image.Image):
@@ -154,7 +154,7 @@ def _check_size(width: int, height: int, limit_pixels: int | None) -> None:
 
 def _from_image(image: Image.Image, limit_pixels: int | None) -> Picture:
     _check_size(*image.size, limit_pixels)
-    found = pixels.from_image(image)  # loads the first frame
+    found = srgb.from_image(image)  # loads the first frame
     notes = found.notes
     frames = _frames(image)
     if frames > 1:
@@ -244,12 +244,12 @@ def render(image: Image.Image, format: str) -> bytes:
     format = {"jpeg": "jpg"}.get(format.lower(), format.lower())
     if format not in SAVE_FORMATS:
         raise UsageError(f"unknown picture format {format!r}; known: {', '.join(SAVE_FORMATS)}")
-    image = pixels.in_mode(image, "RGBA" if image.has_transparency_data else "RGB")  # keeps `info`
+    image = srgb.in_mode(image, "RGBA" if image.has_transparency_data else "RGB")  # keeps `info`
     if image.mode == "RGBA" and format in ("jpg", "ppm"):
         image = on_white(image)
     out = io.BytesIO()
     if format == "npy":
-        np.save(out, pixels.samples_of(image), allow_pickle=False)
+        np.save(out, srgb.samples_of(image), allow_pickle=False)
         return out.getvalue()
     try:
         image.save(out, {"jpg": "JPEG"}.get(format, format.upper()), **_save_options(image, format))

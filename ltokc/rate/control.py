@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ltokc import effort as efforts
-from ltokc import ratecontrol
-from ltokc.effort import Studio
-from ltokc.halting import Outlook
-from ltokc.model import Model
-from ltokc.prior import LevelShape
-from ltokc.ratecontrol import Plan
+from ltokc.entropy.prior import LevelShape
+from ltokc.rate import effort as efforts
+from ltokc.rate import plan as ratecontrol
+from ltokc.rate.effort import Studio
+from ltokc.rate.plan import Plan
+from ltokc.tokenizer.halting import Outlook
+from ltokc.zoo.model import Model
 
 CELL = 64
 LEAST = 0.65  # of the levels that all would have: no cell gets fewer, since errors of colour in flat places cost little

@@ -2,7 +2,8 @@
 
 Level 0 believes the halting head and gives all cells the same depth.  Level 1 decodes the picture at the depth that is
 expected (once, if that was about right) and measures every cell, so that the look is hit and cells get levels by gain
-per bit.  Levels 2 to 4 make the plan as level 1 and choose its digits anew, by what they do (`ltokc.refine`).
+per bit.  Levels 2 to 4 make the plan as level 1 and choose its digits anew, by what they do
+(`ltokc.rate.refine.search`).
 """
 
 from __future__ import annotations
@@ -12,13 +13,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ltokc import looks, refine, tiling
-from ltokc.halting import Outlook
-from ltokc.looks import Moments
-from ltokc.model import Model
-from ltokc.ratecontrol import Plan, alike
-from ltokc.runtime import Runtime
-from ltokc.ssimulacra2 import LEAST_SIDE, Reference, points
+from ltokc.metrics import by_cell
+from ltokc.metrics.by_cell import Moments
+from ltokc.metrics.ssimulacra2 import LEAST_SIDE, Reference, points
+from ltokc.rate.plan import Plan, alike
+from ltokc.rate.refine import search
+from ltokc.rate.refine.schedule import Schedule
+from ltokc.tokenizer import windows
+from ltokc.tokenizer.halting import Outlook
+from ltokc.tokenizer.runtime import Runtime
+from ltokc.zoo.model import Model
 
 TOLERANCE = 0.01  # of a look, as a ratio of errors
 LOOKS = 3  # at most, at the depth that is expected
@@ -26,7 +30,7 @@ BALANCE_ROUNDS = 4  # at most, of weighing a plan by what was seen at another de
 APART = 0.75  # levels between that and the last, for another look
 LEAST_PRICE = 1e-3
 # how digits are chosen, by effort
-REFINING = {2: refine.Schedule(8, 0.053, 2), 3: refine.Schedule(24, 0.061, 4), 4: refine.Schedule(48, 0.045, 4)}
+REFINING = {2: Schedule(8, 0.053, 2), 3: Schedule(24, 0.061, 4), 4: Schedule(48, 0.045, 4)}
 # the error that is left by them, as a share: some more than the mean, so that few miss
 EASED = {2: 0.88, 3: 0.82, 4: 0.78}
 LEANER = 0.99  # the bits that they then take, as a share
@@ -45,32 +49,32 @@ class Studio:
     digits: list[np.ndarray]
     advance: Callable[[], None]
 
-    def look(self, plan: Plan) -> looks.Moments:
+    def look(self, plan: Plan) -> by_cell.Moments:
         """Decodes a plan's tokens and compares, window by window so that memory stays bounded."""
         height, width = self.rgb.shape[:2]
         masks = plan.masks(self.model.levels)
         kept = [grid * mask[..., None] for grid, mask in zip(self.digits, masks, strict=True)]
-        shape = np.zeros((*plan.depths.shape, *looks.PARTS), np.float32)
+        shape = np.zeros((*plan.depths.shape, *by_cell.PARTS), np.float32)
         seen = np.zeros(plan.depths.shape, bool)
-        parts = tiling.parts_of(self.runtime, self.model.levels, self.model.reach, kept, masks, height, width)
+        parts = windows.parts_of(self.runtime, self.model.levels, self.model.reach, kept, masks, height, width)
         for left, top, part in parts:
             h, w = part.shape[:2]
             if min(h, w) < LEAST_SIDE:
                 continue
-            found = looks.moments(Reference(self.rgb[top : top + h, left : left + w]), part).cells
-            y, x = top // looks.CELL, left // looks.CELL
+            found = by_cell.moments(Reference(self.rgb[top : top + h, left : left + w]), part).cells
+            y, x = top // by_cell.CELL, left // by_cell.CELL
             shape[y : y + found.shape[0], x : x + found.shape[1]] = found
             seen[y : y + found.shape[0], x : x + found.shape[1]] = True
         self.advance()
         if not seen.all():
             shape[~seen] = shape[seen].mean(0)
-        return looks.Moments(shape)
+        return by_cell.Moments(shape)
 
 
 def need(effort: int) -> None:
     """Raises ModelError if this effort needs what is not installed."""
     if effort in REFINING:
-        refine.need_torch()
+        search.need_torch()
 
 
 def eased(effort: int) -> float:
@@ -85,14 +89,14 @@ def leaner(effort: int) -> float:
 
 def descents(effort: int, rows: int, columns: int) -> int:
     """Steps that choose the digits of a picture of so many cells, at most once for a quality, twice for a size."""
-    return refine.steps_of(rows, columns, REFINING[effort].steps) if effort in REFINING else 0
+    return search.steps_of(rows, columns, REFINING[effort].steps) if effort in REFINING else 0
 
 
 def refined(studio: Studio, plan: Plan, outlook: Outlook | None, effort: int, device: str) -> Studio:
     """The same picture with digits of the plan's tokens that cost and show less error, at efforts above 1."""
     if effort not in REFINING or not visible(studio.rgb):
         return studio
-    digits = refine.refined(
+    digits = search.refined(
         studio.model.folder, studio.rgb, studio.digits, plan.masks(studio.model.levels),
         schedule=REFINING[effort], rate=_worth_of_bits(outlook, plan), device=device, advance=studio.advance,
     )  # fmt: skip
@@ -105,7 +109,7 @@ def _worth_of_bits(outlook: Outlook | None, plan: Plan) -> float:
         return RATE
     keep = plan.keep if plan.keep is not None else float(plan.depths.mean())
     low, high = max(1.0, keep - 1), min(float(len(outlook.errors)), keep + 1)
-    bits = np.interp([low, high], np.arange(1, len(outlook.bits) + 1), outlook.bits.mean((1, 2))) / looks.CELL**2
+    bits = np.interp([low, high], np.arange(1, len(outlook.bits) + 1), outlook.bits.mean((1, 2))) / by_cell.CELL**2
     gained = points(outlook.error_at(high)) - points(outlook.error_at(low))
     return float(np.clip(gained / 100 / (bits[1] - bits[0]), *RATES))
 

@@ -1,8 +1,8 @@
 """Rate control: from what is wanted, a look or a size, to a depth for every cell.
 
-Cells get levels by gain per bit: depths minimise the sum of prices plus a multiplier times the sum of bits
-(Shoham and Gersho 1988).  Prices and bits are the halting head's (`ltokc.halting`) or measured ones.  A wanted look
-fixes the sum of prices, a wanted size the sum of bits; either way the depths of all cells rise together.
+Cells get levels by gain per bit: depths minimise the sum of prices plus a multiplier times the sum of bits (Shoham and
+Gersho 1988).  Prices and bits are the halting head's (`ltokc.tokenizer.halting`) or measured ones.  A wanted look fixes
+the sum of prices, a wanted size the sum of bits; either way the depths of all cells rise together.
 
 `-q` is a look: a model's table has (quality, error) pairs, between which logarithms of errors are interpolated.  Below
 its first quality the target rises to what one level gives at q = 0, above the last it falls to what all give at q = 1.
@@ -17,9 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ltokc.bitstream import Masks, first_tokens, full_masks, tokens_of_keep
-from ltokc.halting import Outlook
-from ltokc.prior import LevelShape
+from ltokc.entropy.prior import LevelShape
+from ltokc.entropy.segment import Masks, first_tokens, full_masks, tokens_of_keep
+from ltokc.tokenizer.halting import Outlook
 
 Table = Sequence[tuple[float, float]]
 Depths = npt.NDArray[np.int64]

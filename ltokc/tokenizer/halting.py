@@ -2,9 +2,9 @@
 
 KARL (Duggal et al. 2025) lets a tokenizer stop by itself once a wanted quality is reached.  Here a small network reads
 the digits of all levels, which one pass of the encoder has made, and a few statistics of the pixels.  For every cell
-and level it tells the price (`ltokc.looks`) that is left after that level and the bits that it takes; for the picture
-the error after each level.  Rate control makes depths of these.  `ltokc.train.halting` fits the network to what decodes
-of training pictures really measured.
+and level it tells the price (`ltokc.metrics.by_cell`) that is left after that level and the bits that it takes; for the
+picture the error after each level.  Rate control makes depths of these.  `ltokc.train.halting.fit` fits the network to
+what decodes of training pictures really measured.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ltokc.errors import ModelError
-from ltokc.looks import Moments
+from ltokc.metrics.by_cell import Moments
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ltokc.prior import LevelShape
+    from ltokc.entropy.prior import LevelShape
 
 CELL = 64  # pixels
 FILE = "halting.safetensors"
@@ -198,7 +198,7 @@ class Head:
 
     @property
     def slopes(self) -> Floats:
-        """(3, 6, 2, 3): what makes prices of a cell's moments (`ltokc.looks`)."""
+        """(3, 6, 2, 3): what makes prices of a cell's moments (`ltokc.metrics.by_cell`)."""
         return self.tensors["slopes"]
 
     def outlook(self, digits: Sequence[np.ndarray], rgb: npt.NDArray[np.uint8]) -> Outlook:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ltokc.container import Header, Ltk, segment_boxes
-from ltokc.container_records import CELL
+from ltokc.container.records import CELL
 from ltokc.errors import UsageError
-from ltokc.reach import Reach, decoder_spans
+from ltokc.tokenizer.receptive_field import Reach, decoder_spans
 
 if TYPE_CHECKING:
     import numpy as np

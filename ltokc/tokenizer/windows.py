@@ -1,9 +1,9 @@
 """Pictures and regions through the networks, whole or in windows with a halo, so that memory stays bounded.
 
-A window makes 1024x1024 px.  Its halo is context that is computed and thrown away; how wide it has to be at each
-stride is derived from the model (`ltokc.reach`).  Decoding in windows is exact, up to the order of floating-point
-sums.  Encoding takes a part of the full reach, `TOKENIZER_SHARE`: what is left out decides a rounding very seldom, and
-any choice of tokens is a good file.
+A window makes 1024x1024 px.  Its halo is context that is computed and thrown away; how wide it has to be at each stride
+is derived from the model (`ltokc.tokenizer.receptive_field`).  Decoding in windows is exact, up to the order of
+floating-point sums.  Encoding takes a part of the full reach, `TOKENIZER_SHARE`: what is left out decides a rounding
+very seldom, and any choice of tokens is a good file.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ltokc.prior import LevelShape
-from ltokc.reach import STRIDES, Reach, Span, Spans, decoder_spans, encoder_cells, tokenizer_spans
-from ltokc.runtime import Cuts, Runtime, feature_cut, state_cut
+from ltokc.entropy.prior import LevelShape
+from ltokc.tokenizer.receptive_field import STRIDES, Reach, Span, Spans, decoder_spans, encoder_cells, tokenizer_spans
+from ltokc.tokenizer.runtime import Cuts, Runtime, feature_cut, state_cut
 
 CELL = 64
 CORE = 16  # side of a window in cells, without its halo

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ltokc import halting, zoo
+from ltokc.entropy.prior import LevelShape, Prior
 from ltokc.errors import ModelError
-from ltokc.halting import Head
-from ltokc.prior import LevelShape, Prior
-from ltokc.reach import Reach, reach_of
-from ltokc.runtime import Runtime, open_runtime
-from ltokc.weights import read_config, read_header
+from ltokc.tokenizer import halting
+from ltokc.tokenizer.halting import Head
+from ltokc.tokenizer.receptive_field import Reach, reach_of
+from ltokc.tokenizer.runtime import Runtime, open_runtime
+from ltokc.zoo import registry
+from ltokc.zoo.weights import read_config, read_header
 
 WEIGHTS = "model.safetensors"
 PRIOR_KIND = 1  # the network of formats/LTK.md, section 5; weights that say nothing are of this kind
@@ -22,7 +23,7 @@ PRIOR_KIND = 1  # the network of formats/LTK.md, section 5; weights that say not
 class Model:
     """Parts are loaded when first asked for: the prior needs numpy alone, the runtime ONNX Runtime or torch."""
 
-    def __init__(self, entry: zoo.ModelEntry, folder: Path):
+    def __init__(self, entry: registry.ModelEntry, folder: Path):
         self.entry, self.folder = entry, folder
         self.runtimes: dict[tuple, Runtime] = {}
 
@@ -78,12 +79,12 @@ def open_model(name: str | int | None = None) -> Model:
 
     Its files are compared with the registry's SHA-256 then: about 1 ms a megabyte.  Raises ModelError.
     """
-    entry = zoo.find(name)
-    return opened(entry, zoo.folder(entry))
+    entry = registry.find(name)
+    return opened(entry, registry.folder(entry))
 
 
 @lru_cache(maxsize=4)
-def opened(entry: zoo.ModelEntry, folder: Path) -> Model:
+def opened(entry: registry.ModelEntry, folder: Path) -> Model:
     """The model of an entry, whose files are in `folder`.  Raises ModelError."""
-    zoo.check(entry)
+    registry.check(entry)
     return Model(entry, folder)

@@ -42,8 +42,8 @@ class ModelFile:
 class ModelEntry:
     """One model.  `bitstream_hash` (u16) is in every file's header; `quality` maps -q (0..1, rising) to levels.
 
-    `looks` maps -q, rising, to errors (`ltokc.looks`), falling: for models with a halting head, in place of `quality`.
-    `retired`: why packages no longer bring its files, and where these are; "" for the others.
+    `looks` maps -q, rising, to errors (`ltokc.metrics.by_cell`), falling: for models with a halting head, in place of
+    `quality`. `retired`: why packages no longer bring its files, and where these are; "" for the others.
     """
 
     id: int
@@ -61,7 +61,7 @@ class ModelEntry:
 
 def search_path() -> list[Path]:
     """The folders that are searched, existing or not, best first."""
-    package = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parent.parent
     named = [Path(part) for part in os.environ.get(ENVIRONMENT, "").split(os.pathsep) if part]
     return [*named, package / "models", package.parent / "models"]
 

@@ -28,7 +28,9 @@ def read_header(path: Path) -> dict[str, Any]:
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """Sizes of the tokenizer (`ltokc.nn.config.LadderConfig` as a dict), from the metadata.  Raises ModelError."""
+    """Sizes of the tokenizer (`ltokc.tokenizer.nn.config.LadderConfig` as a dict), from the metadata.  Raises
+    ModelError.
+    """
     try:
         return json.loads(read_header(path)["__metadata__"]["config"])
     except (KeyError, TypeError, ValueError) as error:

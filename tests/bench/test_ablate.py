@@ -15,11 +15,11 @@ torch = pytest.importorskip("torch")
 from click.testing import CliRunner  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 
-from bench.ablate import KEEPS, coded, main, middle  # noqa: E402
-from bench.ablation_variants import HALF, VARIANTS, trainer_of  # noqa: E402
-from bench.latents_1d import PER_LEVEL, Latents  # noqa: E402
-from tests.pictures import grainy  # noqa: E402
-from tests.random_lpips import random_lpips  # noqa: E402
+from bench.design.ablate import KEEPS, coded, main, middle  # noqa: E402
+from bench.design.ablation_variants import HALF, VARIANTS, trainer_of  # noqa: E402
+from bench.design.latents_1d import PER_LEVEL, Latents  # noqa: E402
+from tests.support.pictures import grainy  # noqa: E402
+from tests.support.random_lpips import random_lpips  # noqa: E402
 
 
 @pytest.fixture(scope="module")

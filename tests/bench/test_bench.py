@@ -12,12 +12,12 @@ from PIL import Image
 
 pytest.importorskip("scipy")
 
-from bench.curves import MEAN_COLUMNS, bd_rates, markdown, mean_rows, read_means, write_means
-from bench.run import main as run_main
-from bench.run import measure, parse_qualities
-from bench.sidebyside import main as sidebyside_main
-from bench.speed import benchmark, ratios, synthetic_picture
-from bench.unfinished import Unfinished
+from bench.common.resume import Unfinished
+from bench.quality.curves import MEAN_COLUMNS, bd_rates, markdown, mean_rows, read_means, write_means
+from bench.quality.rate_distortion import main as run_main
+from bench.quality.rate_distortion import measure, parse_qualities
+from bench.quality.side_by_side import main as sidebyside_main
+from bench.speed.single import benchmark, ratios, synthetic_picture
 from ltokc.compare.scores import METRICS
 from ltokc.compare.tables import finite
 from ltokc.errors import UsageError
@@ -138,12 +138,12 @@ def test_a_run_that_was_stopped_goes_on(folder: Path, tmp_path: Path, monkeypatc
         seen.append(path.name)
         return measure(path, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("bench.run.measure", stopping)
+    monkeypatch.setattr("bench.quality.rate_distortion.measure", stopping)
     assert CliRunner().invoke(run_main, words).exit_code == 1 and not out.exists()
     kept = tmp_path / "results.json.rows"
     with open(kept, "a") as file:
         file.write('[{"image": "b.p')  # killed while it wrote
-    monkeypatch.setattr("bench.run.measure", measure)
+    monkeypatch.setattr("bench.quality.rate_distortion.measure", measure)
     other = CliRunner().invoke(run_main, [*words, "--limit", "1", "--out", str(tmp_path / "other.json")])
     assert "measured before" not in other.output
     result = CliRunner().invoke(run_main, words)
@@ -172,7 +172,7 @@ def test_run_in_processes_gives_the_same_rows(folder: Path, tmp_path: Path) -> N
 
 def test_plot_is_a_picture(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    from bench.plot import main as plot_main
+    from bench.quality.plot import main as plot_main
 
     means = mean_rows(
         [row(codec, q, rate, metric) for codec in ("ltokc", "avif_half") for q, (rate, metric) in enumerate(CURVE)]
@@ -214,7 +214,7 @@ def test_speed_of_rivals_and_ratios() -> None:
 
 
 def test_report_of_a_folder(folder: Path, tmp_path: Path) -> None:
-    from bench.report import main as report_main
+    from bench.quality.report import main as report_main
 
     page, rows = tmp_path / "page.html", tmp_path / "rows.csv"
     words = ["--images", str(folder), "--out", str(page), "--csv", str(rows), "--versus", "webp", "--no-curves"]
@@ -227,7 +227,7 @@ def test_report_of_a_folder(folder: Path, tmp_path: Path) -> None:
 
 
 def test_bd_rates_are_averaged_over_pictures(tmp_path: Path) -> None:
-    from bench.per_picture import main as per_picture_main
+    from bench.quality.per_picture import main as per_picture_main
 
     rows = []
     for image, factor in (("a.png", 0.5), ("b.png", 0.8)):

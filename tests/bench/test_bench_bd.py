@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("scipy")
 
-from bench.bd import Curve, bd_rate
+from bench.quality.bd_rate import Curve, bd_rate
 
 CURVE = [(0.05, 20.0), (0.1, 24.0), (0.2, 27.5), (0.4, 31.0), (0.9, 35.0)]
 

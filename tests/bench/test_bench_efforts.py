@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from bench import efforts, weave
-from tests.pictures import grainy, smooth
+from bench.quality import efforts, grid_pattern
+from tests.support.pictures import grainy, smooth
 
 
 @pytest.fixture
@@ -42,17 +42,17 @@ def test_efforts(folder: Path, tmp_path: Path) -> None:
 def test_a_pattern_is_found_and_noise_is_not() -> None:
     noise = np.random.default_rng(0).normal(0, 5, (128, 192))
     grid = np.where(np.arange(192) % 8 == 0, 3.0, 0.0)
-    assert weave.folded(noise, 8)["offset"] < 3 * weave.folded(noise, 8)["offset_chance"]
-    found = weave.folded(noise + grid, 8)
+    assert grid_pattern.folded(noise, 8)["offset"] < 3 * grid_pattern.folded(noise, 8)["offset_chance"]
+    found = grid_pattern.folded(noise + grid, 8)
     assert found["offset"] == pytest.approx(grid.std(), rel=0.3) and found["offset"] > 3 * found["offset_chance"]
-    beating = weave.folded(noise * np.where(np.arange(192) % 8 == 0, 2.0, 1.0), 8)
+    beating = grid_pattern.folded(noise * np.where(np.arange(192) % 8 == 0, 2.0, 1.0), 8)
     assert beating["strength"] > 3 * beating["strength_chance"]
 
 
 def test_weave(folder: Path, tmp_path: Path) -> None:
     out, png = tmp_path / "weave.json", tmp_path / "weave.png"
     options = ["--images", str(folder), "--qualities", "0.6", "--picture", "one.png", "--png", str(png)]
-    result = CliRunner().invoke(weave.main, [*options, "--out", str(out)])
+    result = CliRunner().invoke(grid_pattern.main, [*options, "--out", str(out)])
     assert result.exit_code == 0, result.output
     assert set(json.loads(out.read_text())["means"]["0.6"]) == {"rms", "4", "8", "16"}
     assert Image.open(png).size == (3 * 192, 192)

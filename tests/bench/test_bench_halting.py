@@ -10,10 +10,10 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from bench import halting
-from bench.tiny import main as tiny_main
-from ltokc.model import open_model
-from tests.pictures import grainy, smooth
+from bench.quality import halting
+from bench.quality.tiny import main as tiny_main
+from ltokc.zoo.model import open_model
+from tests.support.pictures import grainy, smooth
 
 
 def test_a_curve_gives_back_its_own_points() -> None:

@@ -14,11 +14,11 @@ from click.testing import CliRunner  # noqa: E402
 from PIL import Image  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 
-from bench.slopes import main, slopes  # noqa: E402
-from tests.pictures import grainy  # noqa: E402
-from tests.random_lpips import random_lpips  # noqa: E402
+from bench.design.slopes import main, slopes  # noqa: E402
+from tests.support.pictures import grainy  # noqa: E402
+from tests.support.random_lpips import random_lpips  # noqa: E402
 
-RECIPE = Path(__file__).parents[1] / "models" / "ladder-1" / "recipe.toml"
+RECIPE = Path(__file__).parents[2] / "models" / "ladder-1" / "recipe.toml"
 
 
 def test_a_weight_is_the_mean_of_what_bits_bring_to_longer_prefixes() -> None:

@@ -1,4 +1,4 @@
-"""bench.exactness: its second prior is the codec's, and it notices when anything differs."""
+"""bench.verification.exactness: its second prior is the codec's, and it notices when anything differs."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from PIL import Image
 pytest.importorskip("torch")
 pytest.importorskip("onnxruntime")
 
-from bench import exactness
-from bench.reference_prior import Int64Network, ReferencePrior, TorchNetwork
-from ltokc.model import WEIGHTS, open_model
-from ltokc.prior import Prior
-from tests.pictures import grainy
-from tests.small_model import LEVELS, random_grids, small_ladder
+from bench.verification import exactness
+from bench.verification.reference_prior import Int64Network, ReferencePrior, TorchNetwork
+from ltokc.entropy.prior import Prior
+from ltokc.zoo.model import WEIGHTS, open_model
+from tests.support.pictures import grainy
+from tests.support.small_model import LEVELS, random_grids, small_ladder
 
 
 def walk(prior, digits, masks):
@@ -34,7 +34,7 @@ def walk(prior, digits, masks):
 
 @pytest.mark.parametrize("kept", [1.0, 0.6])
 def test_int64_gives_the_codec_s_counts(kept: float) -> None:
-    from ltokc.train.export import prior_tensors
+    from ltokc.train.export.tensors import prior_tensors
 
     tensors = prior_tensors(small_ladder())
     rng = np.random.default_rng(0)

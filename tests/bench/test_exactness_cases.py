@@ -1,4 +1,6 @@
-"""bench.exactness_cases: every way gives the counts and tokens of the first, and a way that does not is noticed."""
+"""bench.verification.exactness_cases: every way gives the counts and tokens of the first, and a way that does not is
+noticed.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +17,11 @@ from click.testing import CliRunner
 pytest.importorskip("torch")
 pytest.importorskip("onnxruntime")
 
-from bench import exactness_cases
-from bench.exactness_cases import WAYS, Way, compare, digest, make_files, network_of
+from bench.verification import exactness_cases
+from bench.verification.exactness_cases import WAYS, Way, compare, digest, make_files, network_of
 from ltokc import container
-from ltokc.model import open_model
-from ltokc.prior import IntegerLayer
+from ltokc.entropy.prior import IntegerLayer
+from ltokc.zoo.model import open_model
 
 FEW = 14
 

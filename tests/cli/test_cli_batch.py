@@ -15,12 +15,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cli_runner import ENVIRONMENT, names, run
 from click.testing import Result
-from pictures import grainy
 from PIL import Image
 
-from ltokc import journal
+from ltokc.jobs import journal
+from tests.support.cli_runner import ENVIRONMENT, names, run
+from tests.support.pictures import grainy
 
 JOURNAL = "out/.ltokc-batch.journal"
 USAGE = [

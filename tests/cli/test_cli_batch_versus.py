@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.cli_runner import run
+from tests.support.cli_runner import run
 
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> Path:
     folder = tmp_path / "in"
     (folder / "sub").mkdir(parents=True)
-    photo = Image.open(Path(__file__).parents[1] / "examples" / "coffee.jpg").convert("RGB")
+    photo = Image.open(Path(__file__).parents[2] / "examples" / "coffee.jpg").convert("RGB")
     photo.crop((100, 60, 260, 220)).save(folder / "a.png")
     photo.crop((200, 100, 360, 220)).save(folder / "sub" / "b <i>.png")
     return folder

@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from cli_runner import program, run
 from PIL import Image
+
+from tests.support.cli_runner import program, run
 
 
 @pytest.fixture

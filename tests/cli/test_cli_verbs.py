@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cli_runner import HEIGHT, WIDTH, names, run
 from PIL import Image
+
+from tests.support.cli_runner import HEIGHT, WIDTH, names, run
 
 
 def test_truncated_jpeg_fails(here: Path, photo: Path) -> None:

@@ -19,10 +19,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cli_runner import ENVIRONMENT, ROOT, program
 from PIL import Image
 
 from ltokc import codec
+from tests.support.cli_runner import ENVIRONMENT, ROOT, program
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals, limits and devices of POSIX")
 needs_full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")

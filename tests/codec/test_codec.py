@@ -11,15 +11,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cli_runner import run
 from PIL import Image
 
 import ltokc
 from ltokc import codec, container
-from ltokc.bitstream import SegmentWriter
 from ltokc.codec import Info
+from ltokc.entropy.segment import SegmentWriter
 from ltokc.errors import LimitError, ModelError, UsageError
-from tests.pictures import file, grainy, mean_error, smooth, srgb_profile
+from tests.support.cli_runner import run
+from tests.support.pictures import file, grainy, mean_error, smooth, srgb_profile
 
 COLOUR_BOUND = 40  # of 255, of a smooth picture's mean at the best quality: says "the same picture", not "a good one"
 WIDTH, HEIGHT = 100, 70  # of the inputs of many kinds

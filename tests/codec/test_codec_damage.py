@@ -12,13 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ltokc
-from ltokc import codec, container, zoo
-from ltokc.bitstream import SegmentWriter, TokenArrays, read_depths, token_capacity
+from ltokc import codec, container
 from ltokc.container import DEFAULT_LIMIT_PIXELS, Ltk, Segment, segment_boxes
+from ltokc.entropy.range_coder import RangeDecoder
+from ltokc.entropy.segment import SegmentWriter, TokenArrays, read_depths, token_capacity
 from ltokc.errors import FormatError, LimitError, LtokcError, ModelError
-from ltokc.model import Model, open_model
-from ltokc.rangecoder import RangeDecoder
-from tests.pictures import grainy, smooth
+from ltokc.zoo import registry
+from ltokc.zoo.model import Model, open_model
+from tests.support.pictures import grainy, smooth
 
 KILOBYTE = range(900, 1101)
 HEADER = 10  # bytes, of a picture of up to 128x128 and a model id below 128
@@ -46,7 +47,7 @@ class Blank:
 
 def record(tokens: int, width: int, height: int, segment_cells: int = 0) -> Ltk:
     """A record of the default model, every segment with so many tokens and no stream: as short as a file can be."""
-    entry, boxes = zoo.find(), segment_boxes(width, height, segment_cells)
+    entry, boxes = registry.find(), segment_boxes(width, height, segment_cells)
     return Ltk(
         entry.id, entry.bitstream_hash, width, height, (Segment(tokens, False, b""),) * len(boxes), segment_cells
     )

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cli_runner import ENVIRONMENT, HEIGHT, WIDTH, run
-from pictures import grainy
 from PIL import Image
 
 import ltokc
 from ltokc import heatmap
 from ltokc.errors import UsageError
+from tests.support.cli_runner import ENVIRONMENT, HEIGHT, WIDTH, run
+from tests.support.pictures import grainy
 
 
 @pytest.fixture(scope="module")

@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pictures import grainy, mean_error, smooth, srgb_profile
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 import ltokc
 from ltokc import codec, container
+from tests.support.pictures import grainy, mean_error, smooth, srgb_profile
 
 ltokc.register_pillow()
 WIDTH, HEIGHT = 150, 100

@@ -7,7 +7,7 @@ import math
 import pytest
 from PIL import Image
 
-from bench.speed import synthetic_picture as photograph
+from bench.speed.single import synthetic_picture as photograph
 from ltokc.compare.codecs import JpegXl, fit, make_codec
 from ltokc.compare.scores import Lpips, Reference
 from ltokc.errors import UsageError

@@ -16,13 +16,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from comparisons import HOSTILE, comparisons
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 import ltokc
-from bench.speed import synthetic_picture
+from bench.speed.single import synthetic_picture
 from ltokc.compare import (
     batch_rows,
     compare_picture,
@@ -38,6 +37,7 @@ from ltokc.compare.records import CurvePoint, EqualQuality, FileRecord, PictureC
 from ltokc.compare.report_text import change, texts
 from ltokc.compare.summary import mean_curves, mean_scores
 from ltokc.errors import FormatError, UsageError
+from tests.support.comparisons import HOSTILE, comparisons
 
 
 def file_of(size: int, ssimulacra2: float, codec: str = "ltokc") -> FileRecord:

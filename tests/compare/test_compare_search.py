@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from bench.speed import synthetic_picture
+from bench.speed.single import synthetic_picture
 from ltokc.compare.codecs import make_codec
 from ltokc.compare.scores import Reference
 from ltokc.compare.search import Ladder, compare_rival, equal_quality, first_at_least

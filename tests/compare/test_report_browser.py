@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from comparisons import HOSTILE, comparisons
 
 from ltokc.compare import compare_picture, write_report
+from tests.support.comparisons import HOSTILE, comparisons
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -318,7 +318,7 @@ def test_two_fingers_zoom(browser: Browser, report: Path) -> None:
 def test_files_of_one_picture_without_rivals(browser: Browser, tmp_path: Path) -> None:
     import io
 
-    from bench.speed import synthetic_picture
+    from bench.speed.single import synthetic_picture
 
     picture, jpeg, png = synthetic_picture(60, 90), io.BytesIO(), io.BytesIO()
     picture.save(jpeg, "jpeg")

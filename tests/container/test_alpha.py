@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from ltokc import alpha as module
-from ltokc.alpha import CONSTANT, DEFLATE, VP8L, decode_alpha, encode_alpha
+from ltokc.container import alpha as module
+from ltokc.container.alpha import CONSTANT, DEFLATE, VP8L, decode_alpha, encode_alpha
 from ltokc.errors import FormatError
 
 

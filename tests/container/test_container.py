@@ -125,7 +125,7 @@ def test_worked_bytes(ltk: Ltk, expected: str) -> None:
 
 
 def test_the_specification_shows_files_that_can_be_read() -> None:
-    text = (Path(__file__).parents[1] / "formats" / "LTK.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[2] / "formats" / "LTK.md").read_text(encoding="utf-8")
     examples = re.findall(r"^    (89 4C 54 4B \|.*)$", text, re.MULTILINE)
     assert len(examples) == 4
     for example_text in examples:

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from ltokc.entropy.prior import IntegerLayer, LevelShape, Prior, counts_from_logits
 from ltokc.errors import ModelError
-from ltokc.prior import IntegerLayer, LevelShape, Prior, counts_from_logits
-from tests.small_model import LEVELS, random_grids, small_ladder
+from tests.support.small_model import LEVELS, random_grids, small_ladder
 
 torch = pytest.importorskip("torch")
 
@@ -20,7 +20,7 @@ def ladder():
 
 @pytest.fixture(scope="module")
 def prior(ladder):
-    from ltokc.train.export import prior_tensors
+    from ltokc.train.export.tensors import prior_tensors
 
     return Prior(prior_tensors(ladder), LEVELS)
 
@@ -129,7 +129,7 @@ def changed(**tensors):
     ],
 )
 def test_weights_of_another_make_are_refused(ladder, change, reason):
-    from ltokc.train.export import prior_tensors
+    from ltokc.train.export.tensors import prior_tensors
 
     with pytest.raises(ModelError, match=reason):
         Prior(change(prior_tensors(ladder)), LEVELS)
@@ -139,7 +139,7 @@ def test_weights_of_another_make_are_refused(ladder, change, reason):
     "levels", [LEVELS[:-1], (LevelShape(64, 3, 5), *LEVELS[1:]), (*LEVELS[:-1], LevelShape(4, 3, 3))]
 )
 def test_levels_that_the_weights_are_not_for(ladder, levels):
-    from ltokc.train.export import prior_tensors
+    from ltokc.train.export.tensors import prior_tensors
 
     with pytest.raises(ModelError):
         Prior(prior_tensors(ladder), levels)
@@ -151,11 +151,11 @@ def test_a_prior_of_another_kind_is_refused(tmp_path):
     from safetensors import safe_open
     from safetensors.numpy import save_file
 
-    from ltokc import zoo
-    from ltokc.model import Model
+    from ltokc.zoo import registry
+    from ltokc.zoo.model import Model
 
-    entry = zoo.find(1)
-    with safe_open(zoo.folder(entry) / "model.safetensors", "np") as f:
+    entry = registry.find(1)
+    with safe_open(registry.folder(entry) / "model.safetensors", "np") as f:
         tensors = {name: f.get_tensor(name) for name in f.keys() if name.startswith("prior.")}  # noqa: SIM118
         config = json.loads(f.metadata()["config"])
     for kind in (1, 2, "gated"):

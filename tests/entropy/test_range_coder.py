@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ltokc import rangecoder
+from ltokc.entropy import range_coder
+from ltokc.entropy.range_coder import TOTAL, CutDecoder, RangeDecoder, RangeEncoder
+from ltokc.entropy.range_coder_python import PRECISION, boundaries
 from ltokc.errors import FormatError, UsageError
-from ltokc.rangecoder import TOTAL, CutDecoder, RangeDecoder, RangeEncoder
-from ltokc.rangecoder_python import PRECISION, boundaries
 
 try:
     import constriction  # noqa: F401
@@ -398,26 +398,26 @@ def test_without_a_fitting_constriction_python_takes_over(monkeypatch: pytest.Mo
     if broken == "absent":
         monkeypatch.setitem(sys.modules, "constriction", None)
     else:
-        monkeypatch.setattr(rangecoder, "CHECK_BYTES", b"another version")
-    rangecoder._constriction.cache_clear()
+        monkeypatch.setattr(range_coder, "CHECK_BYTES", b"another version")
+    range_coder._constriction.cache_clear()
     try:
-        assert rangecoder.resolve_backend("auto") == "python"
+        assert range_coder.resolve_backend("auto") == "python"
         with pytest.raises(UsageError, match="constriction"):
             RangeEncoder("constriction")
         calls = draw_calls(4, 50, 3)
         assert decode(encode(calls, "auto"), calls, "auto") == truth(calls)
     finally:
         monkeypatch.undo()
-        rangecoder._constriction.cache_clear()
+        range_coder._constriction.cache_clear()
 
 
 @needs_constriction
 def test_auto_is_constriction() -> None:
-    assert rangecoder.resolve_backend("auto") == "constriction"
+    assert range_coder.resolve_backend("auto") == "constriction"
 
 
 def test_import_leaves_constriction_alone() -> None:
-    code = "import sys, ltokc.rangecoder; sys.exit('constriction' in sys.modules)"
+    code = "import sys, ltokc.entropy.range_coder; sys.exit('constriction' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from ltokc.bitstream import SegmentWriter, full_masks, read_segment, reopen, token_capacity
+from ltokc.entropy.prior import LevelShape, Prior
+from ltokc.entropy.segment import SegmentWriter, full_masks, read_segment, reopen, token_capacity
 from ltokc.errors import FormatError, ModelError
-from ltokc.prior import LevelShape, Prior
-from tests.small_model import LEVELS, random_grids, small_ladder
+from tests.support.small_model import LEVELS, random_grids, small_ladder
 
 pytest.importorskip("torch")
 ROWS, COLUMNS = 2, 3
@@ -15,7 +15,7 @@ TABLE = np.rint(65536 * np.exp(-np.arange(1024) / 64)).astype(np.int32)
 
 @pytest.fixture(scope="module")
 def prior():
-    from ltokc.train.export import prior_tensors
+    from ltokc.train.export.tensors import prior_tensors
 
     return Prior(prior_tensors(small_ladder()), LEVELS)
 

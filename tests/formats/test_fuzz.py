@@ -11,20 +11,20 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from golden_files import BAD, FAULTS, FILES, GOOD
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ltokc
-from bench import fuzz, fuzz_coverage, mutate
+from bench.verification import fuzz, fuzz_coverage, mutate
 from ltokc import codec, container
-from ltokc.alpha import decode_alpha
+from ltokc.container.alpha import decode_alpha
 from ltokc.errors import FormatError, LtokcError
+from tests.support.golden_files import BAD, FAULTS, FILES, GOOD
 
 pytest.importorskip("onnxruntime")
 
 SMALL = [(GOOD / name).read_bytes() for name, known in FILES.items() if known["bytes"] < 400 and known["segments"] == 1]
-CORPUS = sorted((Path(__file__).parent / "corpus").glob("*.ltk"))
+CORPUS = sorted((Path(__file__).parents[1] / "corpus").glob("*.ltk"))
 numbers = st.integers(0, 2**32 - 1)
 
 

@@ -15,12 +15,13 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from golden_files import FILES, GOLDEN, GOOD, MANIFEST
-from independent_reader import Refused, Weights, read
 from PIL import Image
 
 import ltokc
-from ltokc import container, zoo
+from ltokc import container
+from ltokc.zoo import registry
+from tests.support.golden_files import FILES, GOLDEN, GOOD, MANIFEST
+from tests.support.independent_reader import Refused, Weights, read
 
 pytest.importorskip("onnxruntime")
 every_file = pytest.mark.parametrize("name", FILES)
@@ -40,7 +41,7 @@ def listed(chunks: Iterable[tuple[bytes, bytes]]) -> list[dict[str, Any]]:
 
 @cache
 def weights(model_id: int) -> Weights:
-    return Weights(zoo.folder(zoo.find(model_id)) / "model.safetensors", model_id)
+    return Weights(registry.folder(registry.find(model_id)) / "model.safetensors", model_id)
 
 
 # --- the files are those of the manifest -----------------------------------------------------------------------------
@@ -59,7 +60,7 @@ def test_a_golden_file_is_never_made_again(name: str) -> None:
 @pytest.mark.parametrize("model_id", MANIFEST["models"])
 def test_a_released_model_stays(model_id: str) -> None:
     known = MANIFEST["models"][model_id]
-    entry = zoo.find(int(model_id))
+    entry = registry.find(int(model_id))
     hashes = {file.name: file.sha256 for file in entry.files}
     assert (entry.name, hashes["model.safetensors"]) == (known["name"], known["weights_sha256"])
 

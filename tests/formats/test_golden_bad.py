@@ -6,14 +6,14 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
-from cli_runner import program, run
-from golden_files import BAD, FAULTS
-from independent_reader import Refused, Weights, read
 
 import ltokc
-from ltokc import zoo
 from ltokc.errors import FormatError, LimitError, ModelError
-from ltokc.model import open_model
+from ltokc.zoo import registry
+from ltokc.zoo.model import open_model
+from tests.support.cli_runner import program, run
+from tests.support.golden_files import BAD, FAULTS
+from tests.support.independent_reader import Refused, Weights, read
 
 KINDS = {"FormatError": FormatError, "LimitError": LimitError, "ModelError": ModelError}
 every_fault = pytest.mark.parametrize("name", FAULTS)
@@ -67,7 +67,7 @@ def test_the_independent_reader_refuses(name: str) -> None:
     """All but what only an encoder can see: another stream of the same tokens."""
     if name == "verify-stream-not-shortest.ltk":
         pytest.skip("its tokens are good")
-    weights = Weights(zoo.folder(zoo.find(1)) / "model.safetensors")
+    weights = Weights(registry.folder(registry.find(1)) / "model.safetensors")
     with pytest.raises(Refused):
         read((BAD / name).read_bytes(), weights)
 

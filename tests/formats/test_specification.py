@@ -5,29 +5,29 @@ import json
 import re
 from pathlib import Path
 
-import independent_container
-import independent_reader
 import numpy as np
 import pytest
-from independent_reader import Refused, Weights, read_tokens
 from PIL import Image
 from safetensors.numpy import save_file
 
 import ltokc
-from ltokc import codec, container, zoo
-from ltokc.bitstream import SegmentWriter, depth_counts, full_masks, token_capacity
+from ltokc import codec, container
 from ltokc.container import Ltk, Segment, segment_boxes
-from ltokc.model import open_model
-from ltokc.order import BAYER
+from ltokc.entropy.segment import SegmentWriter, depth_counts, full_masks, token_capacity
+from ltokc.token_order import BAYER
+from ltokc.zoo import registry
+from ltokc.zoo.model import open_model
+from tests.support import independent_container, independent_reader
+from tests.support.independent_reader import Refused, Weights, read_tokens
 
-TEXT = (Path(__file__).parent.parent / "formats" / "LTK.md").read_text("utf-8")
+TEXT = (Path(__file__).parents[2] / "formats" / "LTK.md").read_text("utf-8")
 RANDOM_ID = 268435001  # of a model that lives as long as these tests
 RANDOM_LEVELS = ((64, 2, 15), (64, 1, 3), (32, 3, 7), (16, 2, 5), (16, 4, 3), (8, 1, 9))
 
 
 @pytest.fixture(scope="module")
 def weights():
-    return Weights(zoo.folder(zoo.find()) / "model.safetensors", zoo.find().id)
+    return Weights(registry.folder(registry.find()) / "model.safetensors", registry.find().id)
 
 
 def random_tensors(rng, state=10, inner=7, hidden=9):
@@ -77,7 +77,7 @@ def random_weights(tmp_path_factory):
     }
     (models / "registry.json").write_text(json.dumps({"models": [entry]}))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(zoo.ENVIRONMENT, str(models))
+        patch.setenv(registry.ENVIRONMENT, str(models))
         yield found
 
 
@@ -165,7 +165,7 @@ def test_a_cut_file(weights):
 
 
 def test_the_hash_of_the_model_in_the_box_is_that_of_the_text(weights):
-    assert weights.hash == zoo.find().bitstream_hash
+    assert weights.hash == registry.find().bitstream_hash
 
 
 # --- files of a model of random weights: other sizes, and all the clamps ------------------------------------------

@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import independent_reader
 import pytest
-from golden_files import FILES, GOOD
-from independent_reader import RangeDecoder, Weights, rank, read_segment, read_tokens
 
 import ltokc
-from ltokc import zoo
+from ltokc.zoo import registry
+from tests.support import independent_reader
+from tests.support.golden_files import FILES, GOOD
+from tests.support.independent_reader import RangeDecoder, Weights, rank, read_segment, read_tokens
 
-TEXT = (Path(__file__).parent.parent / "formats" / "LTK.md").read_text("utf-8")
+TEXT = (Path(__file__).parents[2] / "formats" / "LTK.md").read_text("utf-8")
 PART = TEXT[TEXT.index("### A whole file") :]
 NAME, DEPTHS_NAME = re.findall(r"`golden/v1/(\S+)`", PART)
 HEX = re.compile(r"^    ((?:[0-9A-F]{2} ?)+)$", re.M)
@@ -25,7 +25,7 @@ def ints(text: str) -> list[int]:
 
 @pytest.fixture(scope="module")
 def weights() -> Weights:
-    return Weights(zoo.folder(zoo.find(1)) / "model.safetensors")
+    return Weights(registry.folder(registry.find(1)) / "model.safetensors")
 
 
 def bounds(counts: list[int]) -> list[int]:

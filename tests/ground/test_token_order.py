@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ltokc.order import BAYER, spread_order, spread_rank
+from ltokc.token_order import BAYER, spread_order, spread_rank
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 5), (8, 8), (17, 40)])

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ltokc import journal
-from ltokc.journal import Busy, Entry, Journal
+from ltokc.jobs import journal
+from ltokc.jobs.journal import Busy, Entry, Journal
 
 OPTIONS = journal.fingerprint({"quality": 0.6})
 

@@ -1,4 +1,4 @@
-"""Pairing of inputs with outputs (`ltokc.files`)."""
+"""Pairing of inputs with outputs (`ltokc.jobs.paths`)."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ltokc import files
 from ltokc.errors import LtokcError, UsageError
-from ltokc.files import LTK, PICTURES, Job, plan
+from ltokc.jobs import paths
+from ltokc.jobs.paths import LTK, PICTURES, Job, plan
 
 
 @pytest.fixture
@@ -139,11 +139,11 @@ def test_decoding_does_not_replace_the_original(tree: Path) -> None:
 
 
 def test_write_makes_folders_and_names_the_file_that_it_cannot_write(tree: Path) -> None:
-    files.write("new/er/x.ltk", b"abc")
-    assert files.read("new/er/x.ltk") == b"abc"
+    paths.write("new/er/x.ltk", b"abc")
+    assert paths.read("new/er/x.ltk") == b"abc"
     assert os.listdir("new/er") == ["x.ltk"]
     with pytest.raises((OSError, LtokcError), match=r"a\.png"):
-        files.write("pictures/a.png/x.ltk", b"abc")
+        paths.write("pictures/a.png/x.ltk", b"abc")
 
 
 @pytest.mark.parametrize(

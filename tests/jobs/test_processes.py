@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from ltokc import workers
-from ltokc.workers import WorkerDied
+from ltokc.jobs import processes
+from ltokc.jobs.processes import WorkerDied
 
 
 class Awkward(Exception):
@@ -43,19 +43,19 @@ def work(job: int | str) -> object:
 
 
 def test_every_job_has_its_outcome_in_other_processes() -> None:
-    outcomes = list(workers.in_order(workers.run(range(9), work, 2)))
+    outcomes = list(processes.in_order(processes.run(range(9), work, 2)))
     assert [o.job for o in outcomes] == list(range(9))
     assert [o.get()[0] for o in outcomes] == [n * n for n in range(9)]  # type: ignore[index]
     assert os.getpid() not in {o.get()[1] for o in outcomes}  # type: ignore[index]
 
 
 def test_one_worker_is_this_process() -> None:
-    assert {o.get()[1] for o in workers.run(range(3), work)} == {os.getpid()}  # type: ignore[index]
+    assert {o.get()[1] for o in processes.run(range(3), work)} == {os.getpid()}  # type: ignore[index]
 
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_exceptions_belong_to_their_job(count: int) -> None:
-    outcomes = list(workers.in_order(workers.run(["a", "raise", "awkward", "b"], work, count)))
+    outcomes = list(processes.in_order(processes.run(["a", "raise", "awkward", "b"], work, count)))
     assert [o.error is None for o in outcomes] == [True, False, False, True]
     with pytest.raises(FileNotFoundError) as error:
         outcomes[1].get()
@@ -65,7 +65,7 @@ def test_exceptions_belong_to_their_job(count: int) -> None:
 
 def test_death_of_a_process_costs_only_the_job_it_had() -> None:
     jobs = ["a", "die", "b", "exit", "c", "die", "d", "e", "f"]
-    outcomes = list(workers.in_order(workers.run(jobs, work, 2)))
+    outcomes = list(processes.in_order(processes.run(jobs, work, 2)))
     assert [o.job for o in outcomes] == jobs
     for outcome in outcomes:
         assert isinstance(outcome.error, WorkerDied) == (outcome.job in ("die", "exit")), outcome
@@ -77,7 +77,7 @@ def test_death_of_a_process_costs_only_the_job_it_had() -> None:
 
 def test_processes_that_are_stopped_clean_up(tmp_path: Path) -> None:
     held = tmp_path / "held"
-    with closing(workers.run(["a", f"hold {held}"], work, 2)) as outcomes:
+    with closing(processes.run(["a", f"hold {held}"], work, 2)) as outcomes:
         assert next(outcomes).get() == "a"
         limit = time.monotonic() + 20
         while not held.exists():
@@ -87,7 +87,7 @@ def test_processes_that_are_stopped_clean_up(tmp_path: Path) -> None:
 
 
 def test_no_jobs() -> None:
-    assert list(workers.run([], work, 2)) == []
+    assert list(processes.run([], work, 2)) == []
 
 
 def mask_of(_: int) -> list[int]:
@@ -97,11 +97,11 @@ def mask_of(_: int) -> list[int]:
 @pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="signals cannot be held back here")
 def test_no_process_hears_ctrl_c_and_all_hear_sigterm(tmp_path: Path) -> None:
     """Also the first, whose start starts a helper that unblocks both: in a program of its own, where none runs yet."""
-    code = ("from ltokc import workers\nfrom tests.test_workers import mask_of\nif __name__ == '__main__':\n"
+    code = ("from ltokc.jobs import processes as workers\nfrom tests.jobs.test_processes import mask_of\nif __name__ == '__main__':\n"
             "    print(sorted(o.get() for o in workers.run([0, 1], mask_of, 2)))")  # fmt: skip
     path = tmp_path / "masks.py"
     path.write_text(code)
-    root = str(Path(__file__).resolve().parent.parent)
+    root = str(Path(__file__).resolve().parents[2])
     done = subprocess.run([sys.executable, str(path)], env={**os.environ, "PYTHONPATH": root}, capture_output=True,
                           text=True, timeout=60)  # fmt: skip
     assert done.stdout == f"[[{int(signal.SIGINT)}], [{int(signal.SIGINT)}]]\n", done.stderr

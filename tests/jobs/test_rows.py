@@ -8,8 +8,9 @@ import json
 
 import pytest
 
-from ltokc import UsageError, report_rows
-from ltokc.report_rows import Row
+from ltokc import UsageError
+from ltokc.jobs import rows
+from ltokc.jobs.rows import Row
 
 ROWS = [
     Row("a, \"b\".png", "out/a.ltk", "done", 30, 20, 1000, 100, 1.3, 40, "ladder-1", 0.1, "one; two"),
@@ -19,7 +20,7 @@ ROWS = [
 
 
 def test_csv_reads_back() -> None:
-    data = report_rows.render("x.CSV", ROWS).decode("utf-8", "surrogateescape")
+    data = rows.render("x.CSV", ROWS).decode("utf-8", "surrogateescape")
     first, second, third = csv.DictReader(io.StringIO(data, newline=""))
     assert first["input"] == 'a, "b".png'
     assert (first["width"], first["bpp"], first["notes"]) == ("30", "1.3", "one; two")
@@ -28,7 +29,7 @@ def test_csv_reads_back() -> None:
 
 
 def test_json_reads_back() -> None:
-    report = json.loads(report_rows.render("x.json", ROWS))
+    report = json.loads(rows.render("x.json", ROWS))
     assert [Row(**row) for row in report["pictures"]] == ROWS
     assert report["totals"] == {
         "pictures": 3, "done": 1, "copied": 1, "failed": 1, "pixels": 700, "input_bytes": 1050, "output_bytes": 150,
@@ -39,4 +40,4 @@ def test_json_reads_back() -> None:
 @pytest.mark.parametrize("path", ["x", "x.txt", "csv"])
 def test_other_suffixes_are_refused(path: str) -> None:
     with pytest.raises(UsageError, match="suffix"):
-        report_rows.check(path)
+        rows.check(path)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ltokc.errors import UsageError
-from ltokc.metrics import MS_SSIM_LEAST_SIDE, bits_per_pixel, mean_squared_error, ms_ssim, psnr
+from ltokc.metrics.fidelity import MS_SSIM_LEAST_SIDE, bits_per_pixel, mean_squared_error, ms_ssim, psnr
 
 
 def smooth_picture(height: int, width: int, seed: int) -> np.ndarray:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from ltokc import looks
-from ltokc.ssimulacra2 import Reference, blur, kernel, points
-from tests.pictures import grainy, smooth
+from ltokc.metrics import by_cell
+from ltokc.metrics.ssimulacra2 import Reference, blur, kernel, points
+from tests.support.pictures import grainy, smooth
 
 
 def blurred(rgb: np.ndarray, radius: float) -> np.ndarray:
@@ -54,8 +54,8 @@ def test_moments_of_cells_add_up_to_the_picture(size: tuple[int, int]) -> None:
     original = grainy(*size)
     decoded = blurred(original, 1)
     reference = Reference(original)
-    found = looks.moments(reference, decoded)
-    assert found.cells.shape == (-(-size[1] // 64), -(-size[0] // 64), *looks.PARTS)
+    found = by_cell.moments(reference, decoded)
+    assert found.cells.shape == (-(-size[1] // 64), -(-size[0] // 64), *by_cell.PARTS)
     norms = reference.norms(decoded)
     assert np.allclose(found.norms()[:, : norms.shape[1]], norms, rtol=1e-3, atol=1e-6)
     assert points(found.error()) == pytest.approx(reference.score(decoded), abs=0.05)
@@ -64,8 +64,8 @@ def test_moments_of_cells_add_up_to_the_picture(size: tuple[int, int]) -> None:
 def test_prices_are_the_slope_of_the_error() -> None:
     original = grainy(256, 192)
     reference = Reference(original)
-    a, b = (looks.moments(reference, blurred(original, radius)) for radius in (1.0, 1.03))
-    slopes = looks.slopes_at(a.norms())
+    a, b = (by_cell.moments(reference, blurred(original, radius)) for radius in (1.0, 1.03))
+    slopes = by_cell.slopes_at(a.norms())
     step = b.prices(slopes).mean() - a.prices(slopes).mean()
     assert step == pytest.approx(b.error() - a.error(), rel=0.05) and step > 0
 
@@ -74,6 +74,6 @@ def test_a_damaged_cell_is_the_dear_one() -> None:
     original = grainy(256, 256)
     decoded = original.copy()
     decoded[64:128, 128:192] = blurred(original, 3)[64:128, 128:192]
-    found = looks.moments(Reference(original), decoded)
-    prices = found.prices(looks.slopes_at(found.norms()))
+    found = by_cell.moments(Reference(original), decoded)
+    prices = found.prices(by_cell.slopes_at(found.norms()))
     assert np.unravel_index(prices.argmax(), prices.shape) == (1, 2)

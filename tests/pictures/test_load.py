@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageOps
 
-from ltokc import imageio
 from ltokc.errors import FormatError, LimitError, LtokcError, UsageError
-from ltokc.imageio import ORIENTATION, Picture, load, render, save, write_atomic
+from ltokc.pictures import load as imageio
+from ltokc.pictures.load import ORIENTATION, Picture, load, render, save, write_atomic
 
 
 def photo(height: int = 24, width: int = 40) -> np.ndarray:

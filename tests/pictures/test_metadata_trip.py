@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cli_runner import run
-from pictures import mean_error, smooth, srgb_profile
 from PIL import Image
-from test_imageio import png_16_bit_rgb, swapped_profile
+
+from tests.pictures.test_load import png_16_bit_rgb, swapped_profile
+from tests.support.cli_runner import run
+from tests.support.pictures import mean_error, smooth, srgb_profile
 
 PACKET = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><a tiff:Orientation="6"/></x:xmpmeta>'
 MAKE, ORIENTATION, EXIF_IFD, GPS_IFD = 0x010F, 0x0112, 0x8769, 0x8825
@@ -132,7 +133,7 @@ def test_unusual_samples_are_converted_with_a_note() -> None:
 
 
 def test_exif_of_a_tiff_holds_nothing_of_its_strips() -> None:
-    from ltokc import imageio
+    from ltokc.pictures import load as imageio
 
     camera_file("tiff")
     kept = Image.Exif()

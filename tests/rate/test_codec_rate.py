@@ -11,7 +11,7 @@ import ltokc
 from ltokc import codec, container
 from ltokc.container import Segment
 from ltokc.errors import UsageError
-from tests.pictures import grainy, smooth
+from tests.support.pictures import grainy, smooth
 
 SIZES = [40, 200, 501, 700, 1000, 1600, 2000]
 

@@ -11,12 +11,15 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 import ltokc
-from ltokc import codec, halting, looks, zoo
+from ltokc import codec
 from ltokc.errors import ModelError, UsageError
-from ltokc.model import Model, open_model
-from ltokc.ratecontrol import error_of_quality
-from ltokc.ssimulacra2 import Reference, points
-from tests.pictures import grainy, smooth
+from ltokc.metrics import by_cell as looks
+from ltokc.metrics.ssimulacra2 import Reference, points
+from ltokc.rate.plan import error_of_quality
+from ltokc.tokenizer import halting
+from ltokc.zoo import registry as zoo
+from ltokc.zoo.model import Model, open_model
+from tests.support.pictures import grainy, smooth
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +75,7 @@ def test_the_outlook_is_monotone_and_tells_flat_from_dense(model: Model, patchy:
 
 
 def test_effort_0_takes_one_pass_and_no_depth_map(patchy: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ltokc.effort.Studio.look", lambda *_: pytest.fail("decoded"))
+    monkeypatch.setattr("ltokc.rate.effort.Studio.look", lambda *_: pytest.fail("decoded"))
     assert not ltokc.info(ltokc.encode(patchy, 0.6, effort=0)).depth_map
     ltokc.encode(patchy, target_size=900, effort=0)
 
@@ -110,12 +113,12 @@ def test_small_pictures(size: tuple[int, int]) -> None:
 
 
 def test_large_pictures_are_measured_window_by_window(monkeypatch: pytest.MonkeyPatch) -> None:
-    from ltokc import tiling
+    from ltokc.tokenizer import windows
 
     picture = grainy(600, 390)
     whole = ltokc.encode(picture, 0.5)
-    monkeypatch.setattr(tiling, "WHOLE", 1)
-    monkeypatch.setattr(tiling, "CORE", 4)
+    monkeypatch.setattr(windows, "WHOLE", 1)
+    monkeypatch.setattr(windows, "CORE", 4)
     monkeypatch.setattr(codec, "ONE_SEGMENT_CELLS", 8)
     monkeypatch.setattr(codec, "SEGMENT_CELLS", 8)
     cut = ltokc.encode(picture, 0.5)
@@ -186,8 +189,8 @@ def test_a_table_of_looks_without_sense_is_refused(copied: Path, table: list) ->
 
 def test_a_head_is_fitted_to_what_decodes_measure(model: Model) -> None:
     pytest.importorskip("torch")
-    from ltokc.train.halting import calibrated, label
-    from tests.pictures import grainy
+    from ltokc.train.halting.fit import calibrated, label
+    from tests.support.pictures import grainy
 
     labels = []
     for i in range(12):
@@ -204,7 +207,7 @@ def test_a_head_is_fitted_to_what_decodes_measure(model: Model) -> None:
 
 def test_a_guess_far_too_low_is_pulled_up() -> None:
     torch = pytest.importorskip("torch")
-    from ltokc.train.halting import _deviance
+    from ltokc.train.halting.fit import _deviance
 
     guess = torch.tensor([-30.0, -3.0, -2.3, 0.0, 1.0, 30.0], requires_grad=True)
     _deviance(guess, torch.zeros(6)).backward()
@@ -216,7 +219,7 @@ def test_a_guess_far_too_low_is_pulled_up() -> None:
 
 def test_labels_survive_a_file(model: Model, tmp_path: Path) -> None:
     pytest.importorskip("torch")
-    from ltokc.train.halting import label, load_label, save_label
+    from ltokc.train.halting.fit import label, load_label, save_label
 
     found = label(model, model.runtime(), grainy(64, 64))
     save_label(found, tmp_path / "one.npz")
@@ -234,8 +237,8 @@ def test_a_flat_field_keeps_its_colour(effort: int) -> None:
 
 
 def test_labels_are_kept_and_made_by_several_processes(tmp_path: Path) -> None:
-    from ltokc.train.halting import load_label
-    from ltokc.train.halting_labels import label_all
+    from ltokc.train.halting.fit import load_label
+    from ltokc.train.halting.labels import label_all
 
     pictures = [grainy(64, 128, seed) for seed in range(3)]
     assert list(label_all(1, pictures[:1], tmp_path)) == [1]

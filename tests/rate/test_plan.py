@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ltokc import ratecontrol
-from ltokc.halting import Outlook
-from ltokc.prior import LevelShape
+from ltokc.entropy.prior import LevelShape
+from ltokc.rate import plan as ratecontrol
+from ltokc.tokenizer.halting import Outlook
 
 LEVELS = (LevelShape(64, 3, 7), LevelShape(32, 4, 5), LevelShape(16, 3, 5), LevelShape(8, 2, 5), LevelShape(8, 3, 3))
 TOKENS = list(np.cumsum([(64 // level.stride) ** 2 for level in LEVELS]))
@@ -94,7 +94,7 @@ def test_masks_hold_the_tokens_of_the_plan(outlook: Outlook, keep: float) -> Non
 
 
 def test_the_depth_map_costs_about_what_is_expected() -> None:
-    from ltokc.bitstream import depth_counts
+    from ltokc.entropy.segment import depth_counts
 
     rng = np.random.default_rng(1)
     for spread in (1, 2, 4):

@@ -7,18 +7,20 @@ import pytest
 import torch
 
 import ltokc
-from ltokc import refine, tiling
-from ltokc.bitstream import SegmentWriter, full_masks
-from ltokc.effort import REFINING
+from ltokc.entropy.segment import SegmentWriter, full_masks
 from ltokc.errors import ModelError
-from ltokc.model import WEIGHTS, Model, open_model
-from ltokc.nn import descent, look
-from ltokc.nn.damped import DampedRMSprop
-from ltokc.nn.packed import load_packed
-from ltokc.nn.ssim import structural_loss
-from ltokc.ssimulacra2 import Reference, points
-from ltokc.ssimulacra2_weights import WEIGHTS as SSIMULACRA2_WEIGHTS
-from tests.pictures import grainy, smooth
+from ltokc.losses import ssimulacra2 as look
+from ltokc.losses.ssim import structural_loss
+from ltokc.metrics.ssimulacra2 import Reference, points
+from ltokc.metrics.ssimulacra2_weights import WEIGHTS as SSIMULACRA2_WEIGHTS
+from ltokc.rate.effort import REFINING
+from ltokc.rate.refine import descent, search
+from ltokc.rate.refine import schedule as schedules
+from ltokc.rate.refine.optimizer import DampedRMSprop
+from ltokc.tokenizer import windows
+from ltokc.tokenizer.nn.packed import load_packed
+from ltokc.zoo.model import WEIGHTS, Model, open_model
+from tests.support.pictures import grainy, smooth
 
 
 @pytest.fixture(scope="module")
@@ -41,20 +43,20 @@ def tensor(rgb: np.ndarray) -> torch.Tensor:
 def tokens(model: Model, rgb: np.ndarray, depth: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
     rows, columns = (-(-side // 64) for side in rgb.shape[:2])
     everything = full_masks(model.levels, rows, columns)
-    digits = tiling.tokenize(model.runtime(), model.levels, model.reach, rgb, everything)
+    digits = windows.tokenize(model.runtime(), model.levels, model.reach, rgb, everything)
     return digits, full_masks(model.levels, rows, columns, np.full((rows, columns), depth))
 
 
 def loss(model: Model, rgb: np.ndarray, digits: list, masks: list, depth: int, rate: float) -> float:
     """What the search makes small, from the decoder and the prior of the codec."""
     kept = [d * m[..., None] for d, m in zip(digits, masks, strict=True)]
-    shown = tiling.detokenize(model.runtime(), model.levels, model.reach, kept, masks, *rgb.shape[:2])
+    shown = windows.detokenize(model.runtime(), model.levels, model.reach, kept, masks, *rgb.shape[:2])
     squared = float(np.mean((shown.astype(float) - rgb) ** 2))
     structure = structural_loss(tensor(shown), tensor(rgb)).item()
     writer = SegmentWriter(model.prior, digits)
     bits = writer.bits(writer.tokens_at(depth)) / (rgb.shape[0] * rgb.shape[1])
-    look = 1 - Reference(rgb).score(shown) / 100 + refine.STRUCTURE_WEIGHT * structure
-    return look + refine.MSE_WEIGHT * squared + rate * bits
+    look = 1 - Reference(rgb).score(shown) / 100 + schedules.STRUCTURE_WEIGHT * structure
+    return look + schedules.MSE_WEIGHT * squared + rate * bits
 
 
 @pytest.mark.parametrize("shape", [(160, 96), (77, 51), (8, 300)])
@@ -104,33 +106,33 @@ def test_chosen_digits_show_more_for_their_bits(
     model: Model, picture: np.ndarray, cut: bool, bf16: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(descent, "multiplies_bf16", lambda device: bf16)
-    refine._descent.cache_clear()
+    search._descent.cache_clear()
     if cut:
-        monkeypatch.setattr(refine, "WHOLE", 2)
-        monkeypatch.setattr(refine, "CORE", 2)
-        monkeypatch.setattr(refine, "MARGIN", 1)
+        monkeypatch.setattr(search, "WHOLE", 2)
+        monkeypatch.setattr(search, "CORE", 2)
+        monkeypatch.setattr(search, "MARGIN", 1)
     depth, advanced = 6, []
     digits, masks = tokens(model, picture, depth)
     before = [d.copy() for d in digits]
-    found = refine.refined(
+    found = search.refined(
         model.folder, picture, digits, masks, schedule=REFINING[3], rate=2.0, device="cpu",
         advance=lambda: advanced.append(1),
     )  # fmt: skip
     assert all(np.array_equal(a, b) for a, b in zip(before, digits, strict=True))  # what came in stays as it was
-    assert len(advanced) == refine.steps_of(3, 4, 24) == (4 * 24 if cut else 24)
+    assert len(advanced) == search.steps_of(3, 4, 24) == (4 * 24 if cut else 24)
     for level, old, new, mask in zip(model.levels, digits, found, masks, strict=True):
         assert new.dtype == np.int8 and new.shape == old.shape and np.abs(new).max() <= (level.size - 1) // 2
         assert np.array_equal(old[~mask], new[~mask])
     assert any((a != b).any() for a, b in zip(digits, found, strict=True))
     old_loss, new_loss = (loss(model, picture, d, masks, depth, 2.0) for d in (digits, found))
     assert new_loss < 0.99 * old_loss
-    refine._descent.cache_clear()
+    search._descent.cache_clear()
 
 
 def test_no_token_sent_leaves_everything(model: Model, picture: np.ndarray) -> None:
     digits, masks = tokens(model, picture, 0)
-    schedule = refine.Schedule(2, 0.05, 1)
-    found = refine.refined(model.folder, picture, digits, masks, schedule=schedule, rate=2.0, device="cpu")
+    schedule = schedules.Schedule(2, 0.05, 1)
+    found = search.refined(model.folder, picture, digits, masks, schedule=schedule, rate=2.0, device="cpu")
     assert all(np.array_equal(a, b) for a, b in zip(digits, found, strict=True))
 
 
@@ -151,8 +153,8 @@ def test_steps_are_bounded_and_follow_the_gradient() -> None:
     moved = (values - before).detach()
     assert values.grad is None and moved[3] == 0 and moved[0] < 0 < moved[2] and moved[1] < 0
     assert 0.09 < -moved[0] < 0.12 and -moved[1] < 0.001  # what hardly matters hardly moves
-    lengths = [refine.Schedule(8, 0.05, 2).at(step) for step in range(8)]
-    shares = [refine.Schedule(8, 0.05, 2).rounded(step) for step in range(8)]
+    lengths = [schedules.Schedule(8, 0.05, 2).at(step) for step in range(8)]
+    shares = [schedules.Schedule(8, 0.05, 2).rounded(step) for step in range(8)]
     assert shares[:2] == [0.5, 0.625] and shares[4:] == [1.0] * 4
     assert lengths[0] == 0.05 and lengths == sorted(lengths, reverse=True) and lengths[-1] > 0
 
@@ -164,7 +166,7 @@ def test_chosen_digits_keep_to_a_size(picture: np.ndarray) -> None:
 
 
 def test_without_torch_it_says_so(picture: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(refine, "find_spec", lambda name: None)
+    monkeypatch.setattr(search, "find_spec", lambda name: None)
     with pytest.raises(ModelError, match="pip install torch"):
         ltokc.encode(picture, effort=2)
 

@@ -16,11 +16,11 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from cli_runner import ENVIRONMENT, HEIGHT, ROOT, WIDTH, program, run
-from pictures import smooth
 from PIL import Image
 
 import ltokc
+from tests.support.cli_runner import ENVIRONMENT, HEIGHT, ROOT, WIDTH, program, run
+from tests.support.pictures import smooth
 
 
 def script(name: str) -> ModuleType:

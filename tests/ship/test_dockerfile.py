@@ -6,8 +6,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from cli_runner import ROOT
-from test_desktop import script
+
+from tests.ship.test_desktop import script
+from tests.support.cli_runner import ROOT
 
 checker = script("check_dockerfile")
 
@@ -27,7 +28,7 @@ def test_context_has_what_the_wheel_needs_and_no_more() -> None:
     rules = (ROOT / ".dockerignore").read_text().split()
     names = subprocess.run(["git", "-C", str(ROOT), "ls-files"], capture_output=True, text=True, check=True)
     kept = [name for name in names.stdout.split() if not checker.ignored(name, rules)]
-    for needed in ("pyproject.toml", "README.md", "LICENSE", "ltokc/cli.py", "models/registry.json",
+    for needed in ("pyproject.toml", "README.md", "LICENSE", "ltokc/codec.py", "models/registry.json",
                    "docs/man/ltokc.1", "formats/ltk-mime.xml", "desktop/ltokc.thumbnailer"):  # fmt: skip
         assert needed in kept
     assert {Path(name).parts[0] for name in kept} == {

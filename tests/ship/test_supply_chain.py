@@ -11,7 +11,8 @@ import zlib
 from pathlib import Path
 
 import pytest
-from cli_runner import ENVIRONMENT, ROOT
+
+from tests.support.cli_runner import ENVIRONMENT, ROOT
 
 SOURCES = sorted(path for folder in ("ltokc", "bench", "examples", "scripts") for path in (ROOT / folder).rglob("*.py"))
 PICKLES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
@@ -93,7 +94,7 @@ def test_no_socket_is_made(here: Path) -> None:
 
 MEASURE = """
 import json, resource, sys
-import ltokc, ltokc.imageio, ltokc.model, PIL.Image
+import ltokc, ltokc.pictures.load, ltokc.zoo.model, PIL.Image
 PIL.Image.init()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:
@@ -117,7 +118,8 @@ def huge_png(width: int, height: int) -> bytes:
 @pytest.mark.parametrize(
     "call",
     [
-        "ltokc.imageio.load('huge.png')", "ltokc.encode('huge.png')", "ltokc.decode(open('huge.ltk', 'rb').read())",
+        "ltokc.pictures.load.load('huge.png')", "ltokc.encode('huge.png')",
+        "ltokc.decode(open('huge.ltk', 'rb').read())",
         "ltokc.tokens(open('huge.ltk', 'rb').read())", "ltokc.verify(open('huge.ltk', 'rb').read())",
         "ltokc.trim(open('huge.ltk', 'rb').read(), tokens=1)",
         "ltokc.decode(open('huge.ltk', 'rb').read(), crop=(0, 0, 20000, 20000))",
@@ -125,11 +127,12 @@ def huge_png(width: int, height: int) -> bytes:
 )  # fmt: skip
 def test_over_the_limit_nothing_large_is_allocated(here: Path, call: str) -> None:
     """A picture of 1.6 gigapixels: under 32 MB more than before, where its pixels alone have 4.8 GB."""
-    from ltokc import container, zoo
+    from ltokc import container
     from ltokc.container import Ltk, Segment, segment_boxes
+    from ltokc.zoo import registry
 
     Path("huge.png").write_bytes(huge_png(40000, 40000))
-    entry, boxes = zoo.find(), segment_boxes(40000, 40000, 16)
+    entry, boxes = registry.find(), segment_boxes(40000, 40000, 16)
     segments = (Segment(0, False, b""),) * len(boxes)
     record = Ltk(entry.id, entry.bitstream_hash, 40000, 40000, segments, 16)
     Path("huge.ltk").write_bytes(container.write(record))

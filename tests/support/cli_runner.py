@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from ltokc.cli import cli
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 WIDTH, HEIGHT = 96, 80  # of the fixture `photo`
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 

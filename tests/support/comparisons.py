@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import cache
 
-from bench.speed import synthetic_picture
-from ltokc.compare.pictures import batch_rows
+from bench.speed.single import synthetic_picture
+from ltokc.compare.picture import batch_rows
 from ltokc.compare.records import PictureComparison
 
 HOSTILE = (

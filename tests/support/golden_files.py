@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-GOLDEN = Path(__file__).resolve().parent.parent / "formats" / "golden"
+GOLDEN = Path(__file__).resolve().parents[2] / "formats" / "golden"
 GOOD, BAD = GOLDEN / "v1", GOLDEN / "bad"
 
 

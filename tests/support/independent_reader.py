@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from independent_container import Bytes, Header, Refused, boxes, parse, read_alpha
+
+from tests.support.independent_container import Bytes, Header, Refused, boxes, parse, read_alpha
 
 NUMPY_TYPES = {"I8": "|i1", "U8": "|u1", "I32": "<i4", "F16": "<f2", "F32": "<f4"}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from ltokc.train.lpips import Fire
+from ltokc.losses.lpips import Fire
 
 WIDTHS = (64, 128, 256, 384, 384, 512, 512)
 FIRES = {3: (64, 16, 64), 4: (128, 16, 64), 6: (128, 32, 128), 7: (256, 32, 128), 9: (256, 48, 192),

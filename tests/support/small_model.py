@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from ltokc.prior import LevelShape
+from ltokc.entropy.prior import LevelShape
 
 LEVELS = (LevelShape(64, 3, 7), LevelShape(32, 4, 5), LevelShape(16, 3, 5), LevelShape(8, 2, 5), LevelShape(8, 3, 3))
 
 
 def small_config():
-    from ltokc.nn.config import LadderConfig, Level
+    from ltokc.tokenizer.nn.config import LadderConfig, Level
 
     return LadderConfig(
         encoder_channels=(16, 16, 24, 24, 32), encoder_blocks=(1, 1, 1, 1, 1), decoder_channels=(16, 24, 24, 32, 32),
@@ -20,7 +20,7 @@ def small_config():
 def small_ladder(seed=0):
     import torch
 
-    from ltokc.nn.ladder import Ladder
+    from ltokc.tokenizer.nn.ladder import Ladder
 
     torch.manual_seed(seed)
     net = Ladder(small_config()).eval()

@@ -6,11 +6,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from small_model import LEVELS, small_config, small_ladder
 
 from ltokc.errors import ModelError
-from ltokc.reach import CELL, STRIDES, Reach, decoder_spans, encoder_cells, reach_of, tokenizer_spans
-from ltokc.runtime import feature_cut, onnx_cuts, state_cut
+from ltokc.tokenizer.receptive_field import (
+    CELL,
+    STRIDES,
+    Reach,
+    decoder_spans,
+    encoder_cells,
+    reach_of,
+    tokenizer_spans,
+)
+from ltokc.tokenizer.runtime import feature_cut, onnx_cuts, state_cut
+from tests.support.small_model import LEVELS, small_config, small_ladder
 
 
 def header(*names: tuple[str, int]) -> dict[str, dict[str, list[int]]]:
@@ -90,7 +98,7 @@ def test_cuts_are_refused_in_other_graphs(tmp_path: object) -> None:
 def test_the_cut_graph_has_a_slice_for_every_cut(tmp_path: object) -> None:
     import onnx
 
-    from ltokc.model import open_model
+    from ltokc.zoo.model import open_model
 
     folder = open_model().folder
     for name, strides, features in (("tokenizer", (32, 16, 8), True), ("detokenizer", (32, 16, 8, 4), False)):

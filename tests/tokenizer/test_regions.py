@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from pictures import grainy
 from PIL import Image
 
 import ltokc
-from ltokc import container, regions
-from ltokc.model import open_model
+from ltokc import container
+from ltokc.tokenizer import regions
+from ltokc.zoo.model import open_model
+from tests.support.pictures import grainy
 
 SIDE = 2304  # 36x36 cells: segments of 16, 16 and 4 cells
 SEAM = 2

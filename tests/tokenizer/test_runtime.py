@@ -11,16 +11,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cli_runner import ENVIRONMENT
 from PIL import Image
 
 import ltokc
-from ltokc import tiling
-from ltokc.bitstream import full_masks
+from ltokc.entropy.segment import full_masks
 from ltokc.errors import ModelError, UsageError
-from ltokc.model import Model, open_model
-from ltokc.runtime import open_runtime
-from tests.pictures import grainy
+from ltokc.tokenizer import windows
+from ltokc.tokenizer.runtime import open_runtime
+from ltokc.zoo.model import Model, open_model
+from tests.support.cli_runner import ENVIRONMENT
+from tests.support.pictures import grainy
 
 SAME = 2  # of 255: largest difference of a pixel between two runtimes
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "LTOKC_THREADS")
@@ -76,7 +76,9 @@ def test_onnx_and_torch_agree_where_tokens_are_missing(model: Model) -> None:
         grid = rng.integers(-half, half + 1, (*mask.shape, level.digits)) * mask[..., None]
         digits.append(grid.astype(np.int8))
     pictures = [
-        tiling.detokenize(model.runtime(backend, "cpu"), model.levels, model.reach, digits, masks, 190, 250).astype(int)
+        windows.detokenize(
+            model.runtime(backend, "cpu"), model.levels, model.reach, digits, masks, 190, 250
+        ).astype(int)
         for backend in ("onnx", "torch")
     ]
     assert pictures[0].shape == (190, 250, 3)
@@ -89,7 +91,7 @@ def test_onnx_and_torch_choose_nearly_the_same_tokens(model: Model) -> None:
     pytest.importorskip("onnxruntime")
     picture, masks = grainy(128, 128), full_masks(model.levels, 2, 2)
     a, b = (
-        tiling.tokenize(model.runtime(backend, "cpu"), model.levels, model.reach, picture, masks)
+        windows.tokenize(model.runtime(backend, "cpu"), model.levels, model.reach, picture, masks)
         for backend in ("onnx", "torch")
     )
     differing = sum(int((p != q).any(2).sum()) for p, q in zip(a, b, strict=True))
@@ -138,7 +140,7 @@ def installed(*names: str) -> object:
 
 
 def test_no_runtime_at_all(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ltokc.runtime.find_spec", installed())
+    monkeypatch.setattr("ltokc.tokenizer.runtime.find_spec", installed())
     for backend in ("auto", "torch"):
         with pytest.raises(ModelError, match=r"no runtime is installed: pip install 'ltokc\[cpu\]'"):
             open_runtime(model.folder, backend)
@@ -147,7 +149,7 @@ def test_no_runtime_at_all(model: Model, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_without_a_runtime_the_user_sees_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ltokc.runtime.find_spec", installed())
+    monkeypatch.setattr("ltokc.tokenizer.runtime.find_spec", installed())
     monkeypatch.setattr(Model, "runtime", lambda self, backend, device: open_runtime(self.folder, backend, device))
     with pytest.raises(ModelError, match=r"^[^\n]+$"):
         ltokc.encode(grainy(8, 8))
@@ -155,7 +157,7 @@ def test_without_a_runtime_the_user_sees_one_line(monkeypatch: pytest.MonkeyPatc
 
 def test_torch_stands_in_for_onnx_runtime(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("torch")
-    monkeypatch.setattr("ltokc.runtime.find_spec", installed("torch"))
+    monkeypatch.setattr("ltokc.tokenizer.runtime.find_spec", installed("torch"))
     assert open_runtime(model.folder, device="cpu").name.startswith("torch ")
 
 
@@ -197,7 +199,7 @@ def versions(found: Sequence[str]) -> object:
 
 def test_both_onnx_runtimes_give_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("onnxruntime")
-    from ltokc.runtime import onnx
+    from ltokc.tokenizer.runtime import onnx
 
     monkeypatch.setattr(onnx, "version", versions(["onnxruntime", "onnxruntime-gpu"]))
     with pytest.warns(UserWarning, match="both installed and overwrite each other"):

@@ -21,18 +21,18 @@ from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 from torch.utils._pytree import tree_leaves  # noqa: E402
 
 from ltokc.errors import ModelError  # noqa: E402
-from ltokc.nn.prior import RoundToGrid  # noqa: E402
-from ltokc.nn.ssim import structural_loss  # noqa: E402
-from ltokc.train.data import Crops, Pictures  # noqa: E402
-from ltokc.train.feed import Batches, batches  # noqa: E402
-from ltokc.train.graphed import GraphedGradients  # noqa: E402
+from ltokc.losses.grid_pattern import weave_energy  # noqa: E402
+from ltokc.losses.lpips import LPIPS, texture_distance  # noqa: E402
+from ltokc.losses.ssim import structural_loss  # noqa: E402
+from ltokc.tokenizer.nn.prior import RoundToGrid  # noqa: E402
+from ltokc.train.cuda_graph import GraphedGradients  # noqa: E402
+from ltokc.train.data.loader import Batches, batches  # noqa: E402
+from ltokc.train.data.pictures import Crops, Pictures  # noqa: E402
 from ltokc.train.loop import Trainer  # noqa: E402
-from ltokc.train.lpips import LPIPS, texture_distance  # noqa: E402
 from ltokc.train.optim import orthogonalise  # noqa: E402
 from ltokc.train.recipe import Loss, Recipe, read_recipe  # noqa: E402
-from ltokc.train.weave import weave_energy  # noqa: E402
-from tests.random_lpips import random_lpips  # noqa: E402
-from tests.small_model import LEVELS, small_config  # noqa: E402
+from tests.support.random_lpips import random_lpips  # noqa: E402
+from tests.support.small_model import LEVELS, small_config  # noqa: E402
 
 RECIPE = Recipe(
     batch=2,
@@ -126,8 +126,8 @@ def test_a_stage_changes_only_what_it_says(stage, learning, pictures, lpips, tmp
 
 def test_a_packed_model_encodes_and_decodes(pictures, lpips, tmp_path, monkeypatch):
     import ltokc
-    from ltokc import model
-    from ltokc.train.package import package
+    from ltokc.train.export.package import package
+    from ltokc.zoo import model
 
     trainer = Trainer(replace(RECIPE, steps=2), lpips)
     trainer.run(pictures, tmp_path / "run")
@@ -150,7 +150,7 @@ def test_a_packed_model_encodes_and_decodes(pictures, lpips, tmp_path, monkeypat
 
 def test_two_processes_train_one_network(shard, lpips, tmp_path):
     """Through the command line, two workers; the parameters of both are averaged at the end."""
-    from tests.cli_runner import run
+    from tests.support.cli_runner import run
 
     recipe = tmp_path / "recipe.toml"
     config = small_config()
@@ -334,7 +334,7 @@ def test_the_allocator_is_told_to_keep_freed_memory_where_it_can_be():
     # in a process of its own, since the setting stays
     script = """
 import numpy, resource
-from ltokc.train.memory import keep_freed_memory
+from ltokc.train.malloc import keep_freed_memory
 told = keep_freed_memory()
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

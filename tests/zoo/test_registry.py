@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from ltokc import zoo
 from ltokc.errors import ModelError
+from ltokc.zoo import registry
 
 
 def item(name: str = "ladder-1", number: int = 1, **changes: Any) -> dict[str, Any]:
@@ -35,23 +35,23 @@ def install(base: Path, *items: dict[str, Any], contents: dict[str, bytes] | Non
         path = base / items[0]["folder"] / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-        items[0]["files"][name] = {"sha256": zoo.sha256(path), "bytes": len(data)}
+        items[0]["files"][name] = {"sha256": registry.sha256(path), "bytes": len(data)}
     base.mkdir(parents=True, exist_ok=True)
-    (base / zoo.REGISTRY).write_text(json.dumps({"models": list(items)}))
+    (base / registry.REGISTRY).write_text(json.dumps({"models": list(items)}))
 
 
 @pytest.fixture
 def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path, Path]:
     """An installation in a temporary folder: (on LTOKC_MODELS, the package's models, the checkout's models)."""
-    monkeypatch.setattr(zoo, "__file__", str(tmp_path / "checkout" / "ltokc" / "zoo.py"))
-    monkeypatch.setenv(zoo.ENVIRONMENT, os.pathsep.join([str(tmp_path / "mine"), "", str(tmp_path / "nowhere")]))
+    monkeypatch.setattr(registry, "__file__", str(tmp_path / "checkout" / "ltokc" / "zoo" / "registry.py"))
+    monkeypatch.setenv(registry.ENVIRONMENT, os.pathsep.join([str(tmp_path / "mine"), "", str(tmp_path / "nowhere")]))
     root = tmp_path.resolve()
     return tmp_path / "mine", root / "checkout" / "ltokc" / "models", root / "checkout" / "models"
 
 
 def test_an_entry_is_read(places: tuple[Path, Path, Path]) -> None:
     install(places[2], item(), contents={"model.safetensors": b"weights"})
-    entry = zoo.find("ladder-1")
+    entry = registry.find("ladder-1")
     assert (entry.id, entry.name, entry.default, entry.bitstream_hash) == (1, "ladder-1", True, 4661)
     assert entry.quality == ((0.0, 1.0), (0.6, 7.5), (1.0, 11.0)) and entry.license == "CC0-1.0"
     assert [file.name for file in entry.files] == ["model.safetensors"] and entry.files[0].bytes == 7
@@ -61,83 +61,83 @@ def test_an_entry_is_read(places: tuple[Path, Path, Path]) -> None:
 
 def test_find_by_name_id_and_default(places: tuple[Path, Path, Path]) -> None:
     install(places[2], item(), item("ladder-2", 2))
-    assert [entry.id for entry in zoo.registry()] == [1, 2]
-    assert zoo.find().id == 1
+    assert [entry.id for entry in registry.registry()] == [1, 2]
+    assert registry.find().id == 1
     for key in ("ladder-2", 2, "2"):
-        assert zoo.find(key).id == 2
+        assert registry.find(key).id == 2
     with pytest.raises(ModelError, match=r"no model 'x'; known: ladder-1 \(id 1\), ladder-2 \(id 2\)"):
-        zoo.find("x")
+        registry.find("x")
     with pytest.raises(ModelError):
-        zoo.find(3)
+        registry.find(3)
 
 
 def test_search_order(places: tuple[Path, Path, Path]) -> None:
     for base in reversed(places):
         install(base, item(description=str(base)), contents={"a": b"1"})
-        assert zoo.find(1).description == str(base)
-        assert zoo.folder(zoo.find(1)) == base / "ladder-1"
+        assert registry.find(1).description == str(base)
+        assert registry.folder(registry.find(1)) == base / "ladder-1"
 
 
 def test_registries_are_joined_and_folders_searched_apart(places: tuple[Path, Path, Path]) -> None:
     install(places[0], item("extra", 200, default=False))
     install(places[2], item(), contents={"a": b"1", "b": b"22"})
-    assert [entry.name for entry in zoo.registry()] == ["ladder-1", "extra"]
+    assert [entry.name for entry in registry.registry()] == ["ladder-1", "extra"]
     (places[0] / "ladder-1").mkdir()  # incomplete: passed over
     (places[0] / "ladder-1" / "a").write_bytes(b"1")
-    assert zoo.folder(zoo.find(1)) == places[2] / "ladder-1"
+    assert registry.folder(registry.find(1)) == places[2] / "ladder-1"
 
 
 def test_one_id_for_two_models_is_refused(places: tuple[Path, Path, Path]) -> None:
     install(places[0], item("other", 1))
     install(places[2], item())
     with pytest.raises(ModelError, match="taken twice"):
-        zoo.registry()
+        registry.registry()
 
 
 def test_one_name_for_two_ids_is_refused(places: tuple[Path, Path, Path]) -> None:
     install(places[0], item("ladder-1", 7, default=False))
     install(places[2], item())
     with pytest.raises(ModelError, match="two ids"):
-        zoo.registry()
+        registry.registry()
 
 
 def test_check(places: tuple[Path, Path, Path]) -> None:
     install(places[2], item(), contents={"model.safetensors": b"weights", "tokenizer.onnx": b"graph"})
-    entry = zoo.find()
+    entry = registry.find()
     place = places[2] / "ladder-1"
-    assert zoo.check(entry) == place
+    assert registry.check(entry) == place
     (place / "tokenizer.onnx").write_bytes(b"grapH")
     with pytest.raises(ModelError, match="tokenizer.onnx is damaged"):
-        zoo.check(entry)
+        registry.check(entry)
     (place / "model.safetensors").write_bytes(b"weight")
     with pytest.raises(ModelError, match="model.safetensors has 6 bytes, expected 7"):
-        zoo.check(entry)
+        registry.check(entry)
     (place / "model.safetensors").unlink()
     with pytest.raises(ModelError, match="model.safetensors is missing"):
-        zoo.check(entry)
+        registry.check(entry)
 
 
 def test_nothing_installed(places: tuple[Path, Path, Path]) -> None:
-    with pytest.raises(ModelError, match=zoo.ENVIRONMENT):
-        zoo.registry()
+    with pytest.raises(ModelError, match=registry.ENVIRONMENT):
+        registry.registry()
     install(places[2])
-    assert zoo.registry() == ()
+    assert registry.registry() == ()
     with pytest.raises(ModelError, match="no default model; known: none"):
-        zoo.find()
+        registry.find()
     install(places[2], item(files={"a": {"sha256": "", "bytes": 1}}))
     with pytest.raises(ModelError, match="not installed"):
-        zoo.folder(zoo.find())
+        registry.folder(registry.find())
 
 
 def test_a_retired_model_keeps_its_id_and_says_where_its_files_are(places: tuple[Path, Path, Path]) -> None:
     files = {"a": {"sha256": "", "bytes": 1}}
     install(places[2], item(), item("ladder-2", 2, files=files, retired="look in the attic"))
-    assert zoo.find(1).retired == "" and zoo.find(2).name == "ladder-2"
+    assert registry.find(1).retired == "" and registry.find(2).name == "ladder-2"
     with pytest.raises(ModelError, match="the files of model 'ladder-2' are not installed: look in the attic"):
-        zoo.folder(zoo.find(2))
+        registry.folder(registry.find(2))
     (places[0] / "ladder-2").mkdir(parents=True)  # whoever has them can still use them
     (places[0] / "ladder-2" / "a").write_bytes(b"1")
-    assert zoo.folder(zoo.find(2)) == places[0] / "ladder-2"
+    assert registry.folder(registry.find(2)) == places[0] / "ladder-2"
 
 
 @pytest.mark.parametrize(
@@ -161,32 +161,33 @@ def test_a_retired_model_keeps_its_id_and_says_where_its_files_are(places: tuple
 def test_bad_entries_are_refused(changes: dict[str, Any], places: tuple[Path, Path, Path]) -> None:
     install(places[2], item(**changes))
     with pytest.raises(ModelError):
-        zoo.registry()
+        registry.registry()
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"models": 3}', '{"models": [3]}', "\xff", "nonsense"])
 def test_bad_registries_are_refused(text: str, places: tuple[Path, Path, Path]) -> None:
     install(places[2])
-    (places[2] / zoo.REGISTRY).write_text(text, "latin-1")
+    (places[2] / registry.REGISTRY).write_text(text, "latin-1")
     with pytest.raises(ModelError, match="registry.json"):
-        zoo.registry()
+        registry.registry()
 
 
 def test_doubles_in_one_registry_are_refused(places: tuple[Path, Path, Path]) -> None:
     for second in (item(), item("x", 1), item("x", 2, folder="ladder-1"), item("x", 2, default=True)):
         install(places[2], item(), second)
         with pytest.raises(ModelError):
-            zoo.registry()
+            registry.registry()
 
 
 def test_the_module_is_light() -> None:
-    code = "import sys, ltokc.zoo; sys.exit(not {'torch', 'onnxruntime', 'numpy', 'PIL'}.isdisjoint(sys.modules))"
+    heavy = "{'torch', 'onnxruntime', 'numpy', 'PIL'}"
+    code = f"import sys, ltokc.zoo.registry; sys.exit(not {heavy}.isdisjoint(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_a_model_is_opened_once_however_it_is_named() -> None:
     """Encoding asks for the default, decoding for the id of the file: the networks are loaded once."""
-    from ltokc.model import open_model
+    from ltokc.zoo.model import open_model
 
     default = open_model()
     assert open_model(default.entry.id) is default and open_model(default.entry.name) is default

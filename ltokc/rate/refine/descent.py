@@ -1,4 +1,4 @@
-"""One window's digits by gradient descent (`ltokc.refine`): the torch side."""
+"""One window's digits by gradient descent (`ltokc.rate.refine.search`): the torch side."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ltokc.model import WEIGHTS
-from ltokc.nn.config import CELL, STRIDES
-from ltokc.nn.damped import DampedRMSprop
-from ltokc.nn.look import Original, distance
-from ltokc.nn.packed import load_packed
-from ltokc.nn.ssim import structural_loss
-from ltokc.refine import MSE_WEIGHT, STRUCTURE_WEIGHT, Schedule
-from ltokc.steps import threads
+from ltokc.losses.ssim import structural_loss
+from ltokc.losses.ssimulacra2 import Original, distance
+from ltokc.rate.refine.optimizer import DampedRMSprop
+from ltokc.rate.refine.schedule import MSE_WEIGHT, STRUCTURE_WEIGHT, Schedule
+from ltokc.threads import threads
+from ltokc.tokenizer.nn.config import CELL, STRIDES
+from ltokc.tokenizer.nn.packed import load_packed
+from ltokc.zoo.model import WEIGHTS
 
 Span = tuple[int, int]
 

@@ -6,7 +6,7 @@ into the state; the state of stride 8 is finished at stride 4 and becomes pixels
 
 A token that was not sent (tail token drop, halting) is replaced by a fill that the network predicts from its state,
 and a mask channel says so.  Which tokens are sent follows from one number per 64x64 cell, `keep`: level k at a
-position of spread rank r (`ltokc.order`) is sent if keep - k > (r + 0.5) / 64.
+position of spread rank r (`ltokc.token_order`) is sent if keep - k > (r + 0.5) / 64.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from ltokc.nn.blocks import Block, Down, Up, blocks
-from ltokc.nn.config import CELL, STRIDES, LadderConfig
-from ltokc.nn.fsq import fsq
-from ltokc.nn.prior import Prior
-from ltokc.order import spread_rank
+from ltokc.token_order import spread_rank
+from ltokc.tokenizer.nn.blocks import Block, Down, Up, blocks
+from ltokc.tokenizer.nn.config import CELL, STRIDES, LadderConfig
+from ltokc.tokenizer.nn.fsq import fsq
+from ltokc.tokenizer.nn.prior import Prior
 
 # after the last token: may improve without changing the bitstream
 PICTURE_ONLY = ("final.", "head.", "up.0.", "pre.0.")

@@ -7,10 +7,10 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 
+from ltokc.entropy.number_formats import ACTIVATION_BITS
 from ltokc.errors import ModelError
-from ltokc.nn.config import LadderConfig
-from ltokc.nn.ladder import Ladder
-from ltokc.prior_config import ACTIVATION_BITS
+from ltokc.tokenizer.nn.config import LadderConfig
+from ltokc.tokenizer.nn.ladder import Ladder
 
 
 def load_packed(file: Path) -> Ladder:

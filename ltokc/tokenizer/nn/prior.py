@@ -1,4 +1,4 @@
-"""The integer prior as a torch module for training: `ltokc.prior` computes the same numbers with numpy.
+"""The integer prior as a torch module for training: `ltokc.entropy.prior` computes the same numbers with numpy.
 
 Every value on the way is an integer times a power of two: activations are multiples of 1/16 in [-127/16, 127/16],
 weights int8 times 2**-shift (one shift per output channel), logits multiples of 1/64 nat.  Rounding has a
@@ -14,8 +14,8 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from ltokc.nn.config import LadderConfig
-from ltokc.prior_config import ACTIVATION_BITS, CLIP, LOGIT_BITS, LOGIT_LIMIT, MAX_SHIFT, PriorConfig
+from ltokc.entropy.number_formats import ACTIVATION_BITS, CLIP, LOGIT_BITS, LOGIT_LIMIT, MAX_SHIFT, PriorConfig
+from ltokc.tokenizer.nn.config import LadderConfig
 
 STEP = 2.0**-ACTIVATION_BITS
 

@@ -2,7 +2,7 @@
 
 `packed` is uint8 (1, 48, H/4, W/4); masks are uint8 (1, 1, h, w) and digits int8 (1, d, h, w), one of each per level.
 Both take cuts: the rows and columns of the state, and of the encoder's features, that go on at a change of stride
-(`ltokc.tiling`).  Masks and digits then have the size of what goes on at their stride.
+(`ltokc.tokenizer.windows`).  Masks and digits then have the size of what goes on at their stride.
 """
 
 from __future__ import annotations
@@ -58,11 +58,11 @@ def open_runtime(folder: Path, backend: str = "auto", device: str = "auto", thre
     if backend == "onnx":
         if not find_spec("onnxruntime"):
             raise ModelError("ONNX Runtime is not installed: pip install 'ltokc[cpu]' or 'ltokc[gpu]'")
-        from ltokc.runtime.onnx import OnnxRuntime
+        from ltokc.tokenizer.runtime.onnx import OnnxRuntime
 
         return OnnxRuntime(folder, device, threads)
     if not find_spec("torch"):
         raise ModelError("no runtime is installed: pip install 'ltokc[cpu]' (or 'ltokc[gpu]', or torch)")
-    from ltokc.runtime.torch import TorchRuntime
+    from ltokc.tokenizer.runtime.torch import TorchRuntime
 
     return TorchRuntime(folder, device, threads)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ltokc.errors import ModelError
-from ltokc.runtime import feature_cut, state_cut
+from ltokc.tokenizer.runtime import feature_cut, state_cut
 
 Fields = list[tuple[int, int | bytes]]  # (field number, integer or bytes)
 GRAPH = 7  # of ModelProto

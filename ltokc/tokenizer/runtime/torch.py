@@ -13,13 +13,13 @@ import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
 
 from ltokc.errors import ModelError
-from ltokc.nn.config import STRIDES, LadderConfig
-from ltokc.nn.ladder import Ladder
-from ltokc.runtime import Cuts, feature_cut, state_cut
+from ltokc.tokenizer.nn.config import STRIDES, LadderConfig
+from ltokc.tokenizer.nn.ladder import Ladder
+from ltokc.tokenizer.runtime import Cuts, feature_cut, state_cut
 
 
 class TorchRuntime:
-    """See `ltokc.runtime.Runtime`."""
+    """See `ltokc.tokenizer.runtime.Runtime`."""
 
     def __init__(self, folder: Path, device: str = "auto", threads: int | None = None):
         if device == "cuda" and not torch.cuda.is_available():

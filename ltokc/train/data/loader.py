@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from ltokc.train.data import Crops, Pictures
+from ltokc.train.data.pictures import Crops, Pictures
 from ltokc.train.recipe import Recipe
 
 

@@ -1,8 +1,8 @@
 """The two graphs that ONNX Runtime runs: `tokenizer.onnx` and `detokenizer.onnx`, a few kilobytes each.
 
 Their weights are not copied: every initializer points into `model.safetensors` beside them (ONNX external data), fp16,
-cast to float32 when the session is made.  The graphs mirror `ltokc.nn.ladder`; names of tensors are those of its state.
-Pictures cross the border as uint8 (1, 48, H/4, W/4), 4x4 px in the channels; digits as int8, masks as uint8.
+cast to float32 when the session is made.  The graphs mirror `ltokc.tokenizer.nn.ladder`; names of tensors are those of
+its state. Pictures cross the border as uint8 (1, 48, H/4, W/4), 4x4 px in the channels; digits as int8, masks as uint8.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 import onnx
 from onnx import TensorProto, helper
 
-from ltokc.nn.config import STRIDES, LadderConfig
+from ltokc.tokenizer.nn.config import STRIDES, LadderConfig
 
 OPSET = 17
 F = TensorProto.FLOAT
@@ -86,7 +86,7 @@ class Graph:
 
 
 class LadderGraph(Graph):
-    """The pieces of `ltokc.nn.ladder.Ladder` as nodes."""
+    """The pieces of `ltokc.tokenizer.nn.ladder.Ladder` as nodes."""
 
     def __init__(self, weights: Path, config: LadderConfig):
         super().__init__(weights)

@@ -12,13 +12,13 @@ import torch
 from safetensors.numpy import save_file
 from safetensors.torch import load_file
 
-from ltokc import halting
-from ltokc.nn.config import LadderConfig
-from ltokc.nn.ladder import PICTURE_ONLY, Ladder
-from ltokc.train.export import FLOAT_PRIOR, network_tensors, prior_tensors
-from ltokc.train.onnx_graph import write_graphs
-from ltokc.weights import read_config
-from ltokc.zoo import sha256
+from ltokc.tokenizer import halting
+from ltokc.tokenizer.nn.config import LadderConfig
+from ltokc.tokenizer.nn.ladder import PICTURE_ONLY, Ladder
+from ltokc.train.export.onnx_graph import write_graphs
+from ltokc.train.export.tensors import FLOAT_PRIOR, network_tensors, prior_tensors
+from ltokc.zoo.registry import sha256
+from ltokc.zoo.weights import read_config
 
 FILES = ("model.safetensors", "tokenizer.onnx", "detokenizer.onnx")
 
@@ -81,7 +81,7 @@ def package(
 def add_halting(head: Path, models: Path, *, name: str, looks: list[list[float]]) -> None:
     """Copies a fitted halting head into models/<name>/ and enters it and its table of looks in the registry.
 
-    looks: (quality, error) pairs, see `ltokc.ratecontrol`.
+    looks: (quality, error) pairs, see `ltokc.rate.plan`.
     """
     place = models / name / halting.FILE
     shutil.copyfile(head, place)

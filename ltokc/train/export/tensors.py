@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from ltokc.nn.ladder import Ladder
-from ltokc.nn.prior import IntegerConv
-from ltokc.prior import TABLE_SIZE
-from ltokc.prior_config import CLIP, LOGIT_BITS, TOTAL_BITS
+from ltokc.entropy.number_formats import CLIP, LOGIT_BITS, TOTAL_BITS
+from ltokc.entropy.prior import TABLE_SIZE
+from ltokc.tokenizer.nn.ladder import Ladder
+from ltokc.tokenizer.nn.prior import IntegerConv
 
 FLOAT_PRIOR = "prior-float.safetensors"  # the prior before rounding, fp16: to train on, never read by the codec
 

@@ -1,4 +1,5 @@
-"""Fits the halting head (`ltokc.halting`) to a finished model, KARL's way: on labels that the model makes itself.
+"""Fits the halting head (`ltokc.tokenizer.halting`) to a finished model, KARL's way: on labels that the model makes
+itself.
 
 A training picture is tokenized once and decoded after every level; what SSIMULACRA2 says of each decode, as a whole and
 cell by cell, is the label.  Tokenizer and decoder stay as they are; the head is a perceptron of one hidden layer.
@@ -15,12 +16,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from ltokc import halting, looks, tiling
-from ltokc.bitstream import bits_of_cells, full_masks
-from ltokc.halting import FAR, told
-from ltokc.model import Model
-from ltokc.runtime import Runtime
-from ltokc.ssimulacra2 import Reference
+from ltokc.entropy.segment import bits_of_cells, full_masks
+from ltokc.metrics import by_cell
+from ltokc.metrics.ssimulacra2 import Reference
+from ltokc.tokenizer import halting, windows
+from ltokc.tokenizer.halting import FAR, told
+from ltokc.tokenizer.runtime import Runtime
+from ltokc.zoo.model import Model
 
 CELL = halting.CELL
 MISS = 0.14  # logarithm of an error ratio that counts as a miss: about a tenth of the distance to 100 points
@@ -36,7 +38,7 @@ class Label:
     each level alone."""
 
     features: np.ndarray
-    moments: list[looks.Moments]
+    moments: list[by_cell.Moments]
     bits: np.ndarray
 
 
@@ -45,24 +47,25 @@ def label(model: Model, runtime: Runtime, rgb: np.ndarray) -> Label:
     height, width = rgb.shape[:2]
     rows, columns = -(-height // CELL), -(-width // CELL)
     everything = full_masks(model.levels, rows, columns)
-    digits = tiling.tokenize(runtime, model.levels, model.reach, rgb, everything)
+    digits = windows.tokenize(runtime, model.levels, model.reach, rgb, everything)
     reference, found = Reference(rgb), []
     for depth in range(1, len(model.levels) + 1):
         masks = full_masks(model.levels, rows, columns, np.full((rows, columns), depth))
         kept = [grid * mask[..., None] for grid, mask in zip(digits, masks, strict=True)]
-        decoded = tiling.detokenize(runtime, model.levels, model.reach, kept, masks, height, width)
-        found.append(looks.moments(reference, decoded))
+        decoded = windows.detokenize(runtime, model.levels, model.reach, kept, masks, height, width)
+        found.append(by_cell.moments(reference, decoded))
     features = np.concatenate([halting.digit_features(digits, model.levels), halting.pixel_features(rgb)], -1)
     return Label(features, found, bits_of_cells(model.prior, digits))
 
 
 def slopes_of(labels: Sequence[Label]) -> np.ndarray:
     """The slopes that make prices, at the mean norms of these pictures after `PIVOT` levels."""
-    return looks.slopes_at(np.mean([each.moments[PIVOT - 1].norms() for each in labels], 0))
+    return by_cell.slopes_at(np.mean([each.moments[PIVOT - 1].norms() for each in labels], 0))
 
 
 def calibrated(labels: Sequence[Label], **options: float) -> tuple[dict[str, np.ndarray], float]:
-    """Tensors of `ltokc.halting.Head`, and by how much its errors were raised, as a logarithm, so that few look worse.
+    """Tensors of `ltokc.tokenizer.halting.Head`, and by how much its errors were raised, as a logarithm, so that few
+    look worse.
 
     The raise is what pictures need that a head fitted to the others has not seen.
     """
@@ -81,7 +84,7 @@ def fit(
     labels: Sequence[Label], slopes: np.ndarray, *, hidden: int = 64, steps: int = 3000, seed: int = 0,
     decay: float = 1e-3,
 ) -> dict[str, np.ndarray]:  # fmt: skip
-    """Tensors of `ltokc.halting.Head`, float32.  `decay` is the weight decay of AdamW."""
+    """Tensors of `ltokc.tokenizer.halting.Head`, float32.  `decay` is the weight decay of AdamW."""
     torch.manual_seed(seed)
     levels = len(labels[0].bits)
     inputs = [halting.with_context(each.features).reshape(-1, 3 * each.features.shape[-1]) for each in labels]
@@ -158,4 +161,4 @@ def save_label(label: Label, path: Path) -> None:
 
 def load_label(path: Path) -> Label:
     with np.load(path) as found:
-        return Label(found["features"], [looks.Moments(cells) for cells in found["moments"]], found["bits"])
+        return Label(found["features"], [by_cell.Moments(cells) for cells in found["moments"]], found["bits"])

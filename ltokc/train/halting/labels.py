@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ltokc import workers
-from ltokc.model import open_model
-from ltokc.train.halting import label, save_label
+from ltokc.jobs import processes
+from ltokc.train.halting.fit import label, save_label
+from ltokc.zoo.model import open_model
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,6 @@ def label_all(model: int, pictures: Iterable[np.ndarray], folder: Path, jobs: in
     """Writes folder/00000.npz and so on, those that are missing; yields how many of these are done."""
     named = ((folder / f"{i:05d}.npz", rgb) for i, rgb in enumerate(pictures))
     missing = ((file, rgb) for file, rgb in named if not file.exists())
-    for i, outcome in enumerate(workers.run(missing, Labeller(model), jobs), 1):
+    for i, outcome in enumerate(processes.run(missing, Labeller(model), jobs), 1):
         outcome.get()
         yield i

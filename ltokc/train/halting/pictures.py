@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image, ImageFilter
 
-from ltokc.train.data import Crops, Pictures
+from ltokc.train.data.pictures import Crops, Pictures
 
 CELL = 64
 LARGEST = 512  # side of a labelled picture

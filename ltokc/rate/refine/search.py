@@ -23,34 +23,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ltokc.errors import ModelError
+from ltokc.rate.refine.schedule import Schedule
 
 if TYPE_CHECKING:
-    from ltokc.nn.descent import Descent
+    from ltokc.rate.refine.descent import Descent
 
 CELL = 64
 CORE, MARGIN, SEEN = 10, 2, 1  # side of a window in cells, context around it, and how much of that its loss counts
 WHOLE = 160  # pictures of up to so many cells are one window
-MSE_WEIGHT = 0.0035  # of the mean squared difference of 8-bit values
-STRUCTURE_WEIGHT = 2.0
-ROUNDED = 0.5  # how far values are moved to digits in the first step; wholly from the same share of the steps on
 Digits = list[np.ndarray]
-
-
-@dataclass(frozen=True, slots=True)
-class Schedule:
-    """So many steps of the search; the first is about `first` long (1: from a digit to the next), then they shrink."""
-
-    steps: int
-    first: float
-    fall: float
-
-    def at(self, step: int) -> float:
-        """Length of a step, from 0 on."""
-        return self.first * (1 - step / self.steps) ** self.fall
-
-    def rounded(self, step: int) -> float:
-        """How far a step moves values to the nearest digit before it decodes them: 1 is wholly."""
-        return min(1.0, ROUNDED + (1 - ROUNDED) * step / (self.steps * ROUNDED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +89,7 @@ def refined(
 
 @lru_cache(maxsize=2)
 def _descent(folder: Path, device: str) -> Descent:
-    from ltokc.nn.descent import Descent
+    from ltokc.rate.refine.descent import Descent
 
     return Descent(folder, device)
 
