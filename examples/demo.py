@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 import ltokc
-from ltokc.metrics import ms_ssim, psnr
+from ltokc.metrics.fidelity import ms_ssim, psnr
 
 HERE = Path(__file__).resolve().parent
 QUALITIES = (0.2, 0.5, 0.8)

@@ -10,21 +10,22 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ltokc import container, zoo
+from ltokc import container
 from ltokc.container import DEFAULT_LIMIT_PIXELS, Chunk, Header, Ltk, Segment, segment_boxes
 from ltokc.errors import FormatError, ModelError, UsageError
-from ltokc.steps import Progress, Steps, in_parallel
+from ltokc.threads import Progress, Steps, in_parallel
+from ltokc.zoo import registry
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from ltokc.bitstream import SegmentWriter, TokenArrays
-    from ltokc.effort import Studio
-    from ltokc.halting import Outlook
-    from ltokc.imageio import Picture
-    from ltokc.model import Model
-    from ltokc.ratecontrol import Plan
-    from ltokc.regions import Needed
+    from ltokc.entropy.segment import SegmentWriter, TokenArrays
+    from ltokc.pictures.load import Picture
+    from ltokc.rate.effort import Studio
+    from ltokc.rate.plan import Plan
+    from ltokc.tokenizer.halting import Outlook
+    from ltokc.tokenizer.regions import Needed
+    from ltokc.zoo.model import Model
 
 Box = tuple[int, int, int, int]
 DEFAULT_QUALITY = 0.6
@@ -68,18 +69,18 @@ def encode(
 ) -> bytes:  # fmt: skip
     """Encodes a picture as the bytes of an .ltk file.
 
-    image: a path, file object, PIL image, uint8 array (H, W, 3) or what else `ltokc.imageio.load` takes.
-    One rate control at a time: quality 0..1 (default 0.6), tokens, target_size in bytes, target_bpp in bits per pixel
-    of the whole file; a target is met from below.  Where even the smallest file is larger than the target, that file is
-    returned, or with `strict` UsageError raised.
-    metadata: which of "exif", "icc", "xmp" to keep; alpha: "keep", "drop" or "blend" (with white).
-    effort: 0 to 4, see `ltokc.effort`; above 1 torch is needed.  progress: called with (steps done, steps in all) on
-    the way; what it raises ends the work.  Raises FormatError, LimitError, ModelError, UsageError.
+    image: a path, file object, PIL image, uint8 array (H, W, 3) or what else `ltokc.pictures.load.load` takes. One rate
+    control at a time: quality 0..1 (default 0.6), tokens, target_size in bytes, target_bpp in bits per pixel of the
+    whole file; a target is met from below.  Where even the smallest file is larger than the target, that file is
+    returned, or with `strict` UsageError raised. metadata: which of "exif", "icc", "xmp" to keep; alpha: "keep", "drop"
+    or "blend" (with white). effort: 0 to 4, see `ltokc.rate.effort`; above 1 torch is needed.  progress: called with
+    (steps done, steps in all) on the way; what it raises ends the work.  Raises FormatError, LimitError, ModelError,
+    UsageError.
     """
-    from ltokc import imageio
-    from ltokc.allocation import Wish, allocate, foresee
-    from ltokc.effort import need, refined
-    from ltokc.model import open_model
+    from ltokc.pictures import load as imageio
+    from ltokc.rate.control import Wish, allocate, foresee
+    from ltokc.rate.effort import need, refined
+    from ltokc.zoo.model import open_model
 
     rates = {"quality": quality, "tokens": tokens, "target_size": target_size, "target_bpp": target_bpp}
     given = [name for name, value in rates.items() if value is not None]
@@ -127,7 +128,8 @@ def decode(
     """
     from PIL import Image
 
-    from ltokc import regions, tiling
+    from ltokc.tokenizer import regions
+    from ltokc.tokenizer import windows as tiling
 
     if decoder != "faithful":
         raise ModelError(f"decoder {decoder!r} is not in this model")
@@ -167,7 +169,7 @@ def metadata_of(ltk: Ltk) -> dict[str, bytes]:
 
     A profile is handed on where it describes the pixels, which are sRGB: another encoder may have kept the source's.
     """
-    from ltokc.pixels import describes_srgb
+    from ltokc.pictures.srgb import describes_srgb
 
     found = {chunk.fourcc: chunk.data for chunk in ltk.chunks}
     names = {"exif": container.EXIF, "xmp": container.XMP, "icc_profile": container.ICC}
@@ -181,7 +183,7 @@ def info(data: bytes) -> Info:
     """Reads header, segment table and chunks.  Raises FormatError; a file that was cut is described as such."""
     ltk = container.read(data, allow_truncated=True, limit_pixels=None)
     try:
-        entry = zoo.find(ltk.model_id)
+        entry = registry.find(ltk.model_id)
         name: str | None = entry.name
         total: int | None = _tokens_total(entry, ltk)
     except ModelError:
@@ -224,7 +226,7 @@ def tokens(
 
 def verify(data: bytes, *, limit_pixels: int | None = DEFAULT_LIMIT_PIXELS) -> None:
     """Raises FormatError unless checksums hold, the tokens give the same bytes again, and alpha is readable."""
-    from ltokc.alpha import decode_alpha
+    from ltokc.container.alpha import decode_alpha
 
     ltk = container.read(data, limit_pixels=limit_pixels)
     writers = _writers_of(_model_of(ltk), ltk)
@@ -237,7 +239,7 @@ def verify(data: bytes, *, limit_pixels: int | None = DEFAULT_LIMIT_PIXELS) -> N
 
 # -- pieces ----------------------------------------------------------------------------------------------------------
 def _side_chunks(picture: Picture, metadata: Iterable[str], alpha: str) -> tuple[Chunk, ...]:
-    from ltokc.alpha import encode_alpha
+    from ltokc.container.alpha import encode_alpha
 
     if alpha not in ("keep", "drop", "blend"):
         raise UsageError(f"alpha is keep, drop or blend, not {alpha!r}")
@@ -268,7 +270,7 @@ def _blended(picture: Picture) -> Any:
 def _put_alpha(image: Image, data: bytes, ltk: Ltk, box: Box) -> None:
     from PIL import Image
 
-    from ltokc.alpha import decode_alpha
+    from ltokc.container.alpha import decode_alpha
 
     left, top, width, height = box
     alpha = decode_alpha(data, ltk.width, ltk.height)[top : top + height, left : left + width]
@@ -283,10 +285,10 @@ def _tokenized(
     model: Model, rgb: Any, segments: int, backend: str, device: str, effort: int, progress: Progress | None
 ) -> tuple[Studio, Steps]:
     """Every token of the picture; the steps still to come are the segments' and the decodes that the effort takes."""
-    from ltokc import tiling
-    from ltokc.allocation import decodes
-    from ltokc.bitstream import full_masks
-    from ltokc.effort import Studio, descents
+    from ltokc.entropy.segment import full_masks
+    from ltokc.rate.control import decodes
+    from ltokc.rate.effort import Studio, descents
+    from ltokc.tokenizer import windows as tiling
 
     height, width = rgb.shape[:2]
     windows = len(tiling.tokenizer_windows(model.reach, height, width))
@@ -299,7 +301,7 @@ def _tokenized(
 
 def _writers(studio: Studio, plan: Plan, boxes: list[Box]) -> list[SegmentWriter]:
     """One writer per segment, of the tokens that the plan's depths keep."""
-    from ltokc.bitstream import SegmentWriter, full_masks
+    from ltokc.entropy.segment import SegmentWriter, full_masks
 
     model, lean = studio.model, len(boxes) > 1  # one segment is small enough to keep its counts
     if plan.keep is not None:
@@ -365,8 +367,8 @@ def _sized(
     ltk: Ltk, studio: Studio, boxes: list[Box], size: int, strict: bool, effort: int, device: str
 ) -> bytes:  # fmt: skip
     """The file of at most `size` bytes that is expected to look best: a plan for a little more, cut to fit."""
-    from ltokc.allocation import Wish, foresee
-    from ltokc.effort import leaner, refined
+    from ltokc.rate.control import Wish, foresee
+    from ltokc.rate.effort import leaner, refined
 
     outlook = foresee(studio, Wish(bits=8.0 * max(size - _fixed(ltk, boxes), 1)), effort)
     share, best = leaner(effort), b""
@@ -392,8 +394,8 @@ def _plan_for_size(
     ltk: Ltk, studio: Studio, boxes: list[Box], size: int, effort: int, outlook: Outlook | None
 ) -> tuple[Plan, list[SegmentWriter], float]:  # fmt: skip
     """The plan that takes at least, and hardly more than, `size` bytes, the writers of its tokens, and its bytes."""
-    from ltokc.allocation import Wish, allocate
-    from ltokc.ratecontrol import alike
+    from ltokc.rate.control import Wish, allocate
+    from ltokc.rate.plan import alike
 
     bits = 8.0 * max(size - _fixed(ltk, boxes), 1)
     best, least = None, math.inf  # of the plans that fill the size the one with the fewest bytes to cut off
@@ -453,7 +455,7 @@ def _varint_growth(value: int) -> int:
 
 
 def _model_of(ltk: Ltk | Header) -> Model:
-    from ltokc.model import open_model
+    from ltokc.zoo.model import open_model
 
     model = open_model(ltk.model_id)
     if model.entry.bitstream_hash != ltk.weights_hash:
@@ -488,8 +490,8 @@ def _read_tokens(
     """
     import numpy as np
 
-    from ltokc import regions
-    from ltokc.bitstream import TokenArrays, full_masks, read_segment
+    from ltokc.entropy.segment import TokenArrays, full_masks, read_segment
+    from ltokc.tokenizer import regions
 
     needed = needed or regions.everything(ltk, len(model.levels))
     masks = [np.zeros_like(mask) for mask in full_masks(model.levels, *needed.grid)]
@@ -516,7 +518,7 @@ def _read_tokens(
 
 def _writers_of(model: Model, ltk: Ltk) -> list[SegmentWriter]:
     """Writers over the tokens of an existing file."""
-    from ltokc.bitstream import reopen
+    from ltokc.entropy.segment import reopen
 
     boxes = segment_boxes(ltk.width, ltk.height, ltk.segment_cells)
     return [
@@ -525,9 +527,9 @@ def _writers_of(model: Model, ltk: Ltk) -> list[SegmentWriter]:
     ]
 
 
-def _tokens_total(entry: zoo.ModelEntry, ltk: Ltk) -> int:
-    from ltokc.weights import read_config
+def _tokens_total(entry: registry.ModelEntry, ltk: Ltk) -> int:
+    from ltokc.zoo.weights import read_config
 
     cells = _cells(ltk.height) * _cells(ltk.width)
-    config = read_config(zoo.folder(entry) / "model.safetensors")
+    config = read_config(registry.folder(entry) / "model.safetensors")
     return sum(cells * (container.CELL // level["stride"]) ** 2 for level in config["levels"])

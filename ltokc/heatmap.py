@@ -16,9 +16,9 @@ from ltokc.container import CELL, DEFAULT_LIMIT_PIXELS, segment_boxes
 from ltokc.errors import UsageError
 
 if TYPE_CHECKING:
-    from ltokc.bitstream import SegmentWriter
     from ltokc.container import Segment
-    from ltokc.prior import Prior
+    from ltokc.entropy.prior import Prior
+    from ltokc.entropy.segment import SegmentWriter
 
 DEFAULT_CELL = 16  # px; finer, a level of stride 8 that the file cuts short shows the grain of its coding order
 # The colour map "inferno" in nine stops (Nathaniel Smith and Stefan van der Walt, CC0): dark is cheap, pale is dear.
@@ -60,8 +60,8 @@ def bit_map(
 
 def _opened(prior: Prior, segment: Segment, rows: int, columns: int, cut: bool) -> tuple[SegmentWriter, int]:
     """A writer over the tokens of a segment, and how many there are."""
-    from ltokc.bitstream import SegmentWriter, read_depths, read_segment, reopen
-    from ltokc.rangecoder import CutDecoder
+    from ltokc.entropy.range_coder import CutDecoder
+    from ltokc.entropy.segment import SegmentWriter, read_depths, read_segment, reopen
 
     stream, depth_map = segment.stream, segment.depth_map
     if not cut:
@@ -73,7 +73,7 @@ def _opened(prior: Prior, segment: Segment, rows: int, columns: int, cut: bool) 
 
 def _levels(writer: SegmentWriter, count: int, tokens: bool) -> Iterator[tuple[int, np.ndarray]]:
     """Stride and bits (or number) of the tokens at every position of each level that the first `count` tokens reach."""
-    from ltokc.order import spread_order
+    from ltokc.token_order import spread_order
 
     writer.bits(count)  # walks so far
     for k, (level, mask) in enumerate(zip(writer.prior.levels, writer.masks, strict=True)):

@@ -11,11 +11,11 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores: one threa
 
 import numpy as np
 import pytest
-from cli_runner import HEIGHT, WIDTH
 from click.testing import CliRunner
 from PIL import Image
 
 from ltokc.cli import cli
+from tests.support.cli_runner import HEIGHT, WIDTH
 
 
 @pytest.fixture(scope="session")

@@ -20,11 +20,12 @@ import numpy as np
 from PIL import Image, ImageCms
 
 import ltokc
-from ltokc import codec, container, tiling
-from ltokc.alpha import DEFLATE, encode_alpha
-from ltokc.bitstream import SegmentWriter, full_masks
+from ltokc import codec, container
 from ltokc.container import Chunk, Ltk, Segment, segment_boxes
-from ltokc.model import WEIGHTS, Model, open_model
+from ltokc.container.alpha import DEFLATE, encode_alpha
+from ltokc.entropy.segment import SegmentWriter, full_masks
+from ltokc.tokenizer import windows
+from ltokc.zoo.model import WEIGHTS, Model, open_model
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -91,7 +92,7 @@ def written(
         if part is not None:
             whole[y : y + rows, x : x + columns] = part
     masks = full_masks(model.levels, *whole.shape, whole)
-    digits = tiling.tokenize(model.runtime("onnx", "cpu"), model.levels, model.reach, rgb, masks)
+    digits = windows.tokenize(model.runtime("onnx", "cpu"), model.levels, model.reach, rgb, masks)
     segments = []
     for i, (box, part) in enumerate(zip(boxes, parts, strict=True)):
         grid = None if part is None else np.broadcast_to(part, (box[3], box[2])).astype(np.int64)

@@ -20,12 +20,12 @@ import numpy as np
 from PIL import Image
 
 import ltokc
-from ltokc import zoo
 from ltokc.errors import LtokcError
+from ltokc.zoo import registry
 
 HERE = Path(__file__).resolve().parent
 MANIFEST = "manifest.json"
-MODEL = zoo.find(6)
+MODEL = registry.find(6)
 HASH = MODEL.bitstream_hash.to_bytes(2, "big")
 CELL_TOKENS = 377  # of model 6
 STREAM = bytes.fromhex("27 11 39 69 6f")  # some symbols, whatever they mean

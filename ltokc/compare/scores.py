@@ -15,9 +15,9 @@ from PIL import Image
 
 from ltokc.compare.records import Scores
 from ltokc.errors import UsageError
-from ltokc.metrics import MS_SSIM_LEAST_SIDE, bits_per_pixel, ms_ssim, psnr
-from ltokc.ssimulacra2 import LEAST_SIDE
-from ltokc.ssimulacra2 import Reference as Ssimulacra2Reference
+from ltokc.metrics.fidelity import MS_SSIM_LEAST_SIDE, bits_per_pixel, ms_ssim, psnr
+from ltokc.metrics.ssimulacra2 import LEAST_SIDE
+from ltokc.metrics.ssimulacra2 import Reference as Ssimulacra2Reference
 
 METRICS = ("ssimulacra2", "ms_ssim", "psnr", "lpips_squeeze")
 LABELS = {"ssimulacra2": "SSIMULACRA2", "ms_ssim": "MS-SSIM", "psnr": "PSNR", "lpips_squeeze": "LPIPS-SqueezeNet"}
@@ -34,7 +34,7 @@ class Lpips:
 
     def __init__(self, weights: str | Path):
         try:
-            from ltokc.train.lpips import LPIPS
+            from ltokc.losses.lpips import LPIPS
         except ImportError as error:
             raise UsageError('LPIPS needs torch: pip install "ltokc[train]"') from error
         try:

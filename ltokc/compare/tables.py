@@ -11,11 +11,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from ltokc import files
 from ltokc.compare.codecs import library_versions
 from ltokc.compare.records import FileRecord, PictureComparison
 from ltokc.compare.scores import METRICS
 from ltokc.compare.summary import summarize
+from ltokc.jobs import paths
 
 COLUMNS = ("picture", "width", "height", "role", "label", "codec", "quality", "scale", "bytes", "bpp", *METRICS,
            "below_percent", "equal_metric", "bytes_at_equal_quality")  # fmt: skip
@@ -96,9 +96,9 @@ def json_text(pictures: Sequence[PictureComparison]) -> str:
 
 def write_csv(path: str | os.PathLike[str], pictures: Sequence[PictureComparison]) -> None:
     """Writes `csv_text` whole or not at all.  Raises LtokcError, OSError."""
-    files.write(os.fspath(path), csv_text(pictures).encode())
+    paths.write(os.fspath(path), csv_text(pictures).encode())
 
 
 def write_json(path: str | os.PathLike[str], pictures: Sequence[PictureComparison]) -> None:
     """Writes `json_text` whole or not at all.  Raises LtokcError, OSError."""
-    files.write(os.fspath(path), json_text(pictures).encode())
+    paths.write(os.fspath(path), json_text(pictures).encode())

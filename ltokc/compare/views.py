@@ -67,7 +67,8 @@ def _kind(data: bytes) -> str:
 
 def _heat(data: bytes) -> tuple[View | None, float]:
     """The heat map of a .ltk file, and the bits per pixel of its strongest colour; None where there is none."""
-    from ltokc import heatmap, imageio
+    from ltokc import heatmap
+    from ltokc.pictures import load as imageio
 
     try:
         bits = heatmap.bit_map(data, limit_pixels=None)  # the picture is decoded already

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ltokc.nn.config import CELL
-from ltokc.nn.ladder import Ladder, sent_mask
-from ltokc.train.lpips import LPIPS
+from ltokc.losses.lpips import LPIPS
+from ltokc.tokenizer.nn.config import CELL
+from ltokc.tokenizer.nn.ladder import Ladder, sent_mask
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 

@@ -19,19 +19,19 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 
-from ltokc.nn.config import STRIDES
-from ltokc.nn.ladder import PICTURE_ONLY, Ladder, sent_mask
-from ltokc.nn.look import Original, distance
-from ltokc.nn.ssim import structural_loss
-from ltokc.train.data import Pictures
-from ltokc.train.export import FLOAT_PRIOR
-from ltokc.train.feed import Batches, batches
-from ltokc.train.graphed import GraphedGradients
-from ltokc.train.lpips import LPIPS, texture_distance
+from ltokc.losses.grid_pattern import weave_energy
+from ltokc.losses.lpips import LPIPS, texture_distance
+from ltokc.losses.ssim import structural_loss
+from ltokc.losses.ssimulacra2 import Original, distance
+from ltokc.tokenizer.nn.config import STRIDES
+from ltokc.tokenizer.nn.ladder import PICTURE_ONLY, Ladder, sent_mask
+from ltokc.train.cuda_graph import GraphedGradients
+from ltokc.train.data.loader import Batches, batches
+from ltokc.train.data.pictures import Pictures
+from ltokc.train.export.tensors import FLOAT_PRIOR
+from ltokc.train.local_sgd import Together
 from ltokc.train.optim import Muon, hidden_weights
 from ltokc.train.recipe import Recipe
-from ltokc.train.together import Together
-from ltokc.train.weave import weave_energy
 
 MAKERS = 14  # processes at most that draw crops for a GPU
 NEW_BLOCK = re.compile(r"(encoder|pre|final)\..*\.[abc]\.(weight|bias)")

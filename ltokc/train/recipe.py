@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ltokc.errors import ModelError
-from ltokc.nn.config import LadderConfig
+from ltokc.tokenizer.nn.config import LadderConfig
 
 
 @dataclass(frozen=True, slots=True)
 class Loss:
     """Weights: `mse` on 8-bit values, `lpips`, `ssim` (1 - SSIM), `look` (hundredths of SSIMULACRA2's points short of
-    100), `texture`, `weave` (`ltokc.train.weave`, on 8-bit values), and `rate`, bits per pixel per level."""
+    100), `texture`, `weave` (`ltokc.losses.grid_pattern`, on 8-bit values), and `rate`, bits per pixel per level."""
 
     mse: float = 0.0018
     lpips: float = 1.0

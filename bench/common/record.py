@@ -1,0 +1,88 @@
+"""What a measurement depends on: the machine, versions of everything that computes, the commit."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+
+import click
+
+from ltokc.compare.codecs import library_versions
+from ltokc.jobs.journal import fingerprint
+
+PACKAGES = (
+    "ltokc",
+    "numpy",
+    "scipy",
+    "ssimulacra2",
+    "torch",
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "constriction",
+)
+
+
+def environment() -> dict[str, object]:
+    """`machine`, `versions` and `commit` as plain strings and numbers; names no host, user or path."""
+    return {"machine": machine(), "versions": versions(), "commit": commit()}
+
+
+def machine() -> dict[str, object]:
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {"system": platform.system(), "architecture": platform.machine(), "processor": _processor(), "cores": usable}
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor())
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python, of the packages that are installed and of the image libraries inside Pillow."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found | library_versions()
+
+
+def commit() -> str | None:
+    """The commit of this file's checkout, with `+changes` when the tree differs from it; None outside of one."""
+    try:
+        head = _git("rev-parse", "HEAD")
+        return head + ("+changes" if _git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def changes() -> str | None:
+    """A fingerprint of how the tree differs from its commit; None outside of a checkout."""
+    try:
+        return fingerprint(_git("diff", "--binary", "HEAD"))
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _git(*words: str) -> str:
+    folder = Path(__file__).resolve().parent
+    done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def write_report(report: dict[str, object], out: Path | None) -> None:
+    """A benchmark's result as JSON, into a file or to stdout.  Raises ValueError for a number that JSON lacks."""
+    text = json.dumps(report, indent=1, allow_nan=False) + "\n"
+    if out:
+        out.write_text(text)
+    else:
+        click.echo(text, nl=False)

@@ -1,0 +1,1 @@
+"""Experiments that decided the design."""

@@ -1,0 +1,1 @@
+"""Rate and distortion beside other codecs."""

@@ -1,0 +1,1 @@
+"""That tokens are exact, and that no input breaks a reader."""

@@ -1,0 +1,196 @@
+"""Whether the same file gives the same tokens whatever computes them, and how far the pixels of two runtimes part.
+
+Every picture at every quality is decoded with constriction and with the pure-Python range coder, with one and with two
+threads of BLAS, with the prior in int64 (`bench.verification.reference_prior`) and in torch; all tokens must be equal,
+and the pure-Python coder must write the same bytes.  ONNX Runtime and torch must agree on every pixel to within 2 of
+255.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import multiprocessing
+import os
+import sys
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, cast
+
+import click
+import numpy as np
+
+from bench.common.record import environment, machine
+from bench.quality.rate_distortion import finite, pictures
+from bench.verification.reference_prior import Int64Network, ReferencePrior, TorchNetwork
+from ltokc.errors import LtokcError
+
+THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "BLIS_NUM_THREADS")
+MAX_DIFFERENCE = 2  # of 255, between the pixels of two runtimes
+DEFAULT_QUALITIES = "0.1,0.3,0.5,0.7,0.9"
+
+
+def tokens_digest(data: bytes, backend: str = "auto", prior: Any = None) -> str:
+    """SHA-256 over the tokens of a file: digits and masks of every segment and level."""
+    from ltokc import container
+    from ltokc.entropy.segment import read_segment
+    from ltokc.zoo.model import open_model
+
+    ltk, digest = container.read(data), hashlib.sha256()
+    prior = prior or open_model(ltk.model_id).prior
+    boxes = container.segment_boxes(ltk.width, ltk.height, ltk.segment_cells)
+    for segment, (_, _, columns, rows) in zip(ltk.segments, boxes, strict=True):
+        grids = read_segment(
+            prior, segment.stream, segment.tokens, rows, columns, depth_map=segment.depth_map, backend=backend
+        )
+        for array in (*grids[0], *grids[1]):
+            digest.update(str(array.shape).encode() + array.astype(np.int8).tobytes())
+    return digest.hexdigest()
+
+
+def rewritten(data: bytes, backend: str) -> bytes:
+    """The file again, its tokens decoded and encoded."""
+    from dataclasses import replace
+
+    from ltokc import container
+    from ltokc.entropy.range_coder import RangeDecoder
+    from ltokc.entropy.segment import SegmentWriter, read_depths, read_segment
+    from ltokc.zoo.model import open_model
+
+    ltk = container.read(data)
+    prior, segments = open_model(ltk.model_id).prior, []
+    boxes = container.segment_boxes(ltk.width, ltk.height, ltk.segment_cells)
+    for segment, (_, _, columns, rows) in zip(ltk.segments, boxes, strict=True):
+        mapped, levels = segment.depth_map, len(prior.levels)
+        digits, _ = read_segment(
+            prior, segment.stream, segment.tokens, rows, columns, depth_map=mapped, backend=backend
+        )
+        depths = read_depths(RangeDecoder(segment.stream, backend), rows, columns, levels) if mapped else None
+        stream = SegmentWriter(prior, digits, depths).stream(segment.tokens, backend)
+        segments.append(replace(segment, stream=stream))
+    return container.write(replace(ltk, segments=tuple(segments)))
+
+
+def worker(threads: int) -> ProcessPoolExecutor:
+    """One process whose BLAS has so many threads: it reads the environment when it is loaded."""
+    before = {name: os.environ.get(name) for name in THREADS}
+    os.environ.update(dict.fromkeys(THREADS, str(threads)))
+    try:
+        pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+        pool.submit(int).result()  # starts it
+        return pool
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def ways(model: Any, stack: ExitStack) -> dict[str, Callable[[bytes], str]]:
+    """Every way to the tokens of a file, by name; the first is the usual one."""
+    from ltokc.zoo.model import WEIGHTS
+
+    tensors, levels = model.tensors, model.levels
+    one = stack.enter_context(worker(1))
+    int64 = ReferencePrior(Int64Network(tensors), tensors, levels)
+    torch = ReferencePrior(TorchNetwork(tensors, model.folder / WEIGHTS), tensors, levels)
+    found: dict[str, Callable[[bytes], str]] = {
+        "constriction": lambda data: tokens_digest(data, "constriction"),
+        "python": lambda data: tokens_digest(data, "python"),
+        "1 thread": lambda data: one.submit(tokens_digest, data).result(),
+        "int64": lambda data: tokens_digest(data, prior=int64),
+        "torch": lambda data: tokens_digest(data, prior=torch),
+    }
+    if cast(dict, machine())["cores"] > 1:  # on one core BLAS never takes two threads
+        two = stack.enter_context(worker(2))
+        found["2 threads"] = lambda data: two.submit(tokens_digest, data).result()
+    return found
+
+
+def attempt(decode: Callable[[bytes], str], data: bytes) -> str:
+    """The digest, or what went wrong in its place: other counts may make a stream unreadable."""
+    try:
+        return decode(data)
+    except (LtokcError, ArithmeticError) as error:
+        return f"{type(error).__name__}: {error}"
+
+
+def pixels(data: bytes) -> tuple[int, float]:
+    """Largest difference and PSNR in dB between the pixels of ONNX Runtime and torch, both on the CPU."""
+    import ltokc
+
+    a, b = (np.asarray(ltokc.decode(data, backend=backend, device="cpu"), np.int64) for backend in ("onnx", "torch"))
+    error = float(((a - b) ** 2).mean())
+    return int(abs(a - b).max()), 10 * math.log10(255**2 / error) if error else math.inf
+
+
+def measure(path: Path, quality: float, model: Any, paths: dict[str, Callable[[bytes], str]]) -> dict[str, Any]:
+    """One row: `identical` says of every way whether its tokens are those of the first."""
+    import ltokc
+
+    data = ltokc.encode(path, quality, model=model.entry.id, alpha="drop")
+    digests = {name: attempt(decode, data) for name, decode in paths.items()}
+    identical = {name: digest == next(iter(digests.values())) for name, digest in digests.items()}
+    identical["python, written"] = rewritten(data, "python") == data
+    difference, psnr = pixels(data)
+    return {
+        "image": path.name, "q": quality, "bytes": len(data), "tokens": ltokc.info(data).tokens,
+        "sha256": digests["constriction"], "identical": identical, "pixels_max": difference, "pixels_psnr": psnr,
+    }  # fmt: skip
+
+
+def summary(rows: list[dict[str, Any]]) -> tuple[bool, str]:
+    """Whether all is well, and one line that says so."""
+    names = list(rows[0]["identical"])
+    wrong = {name: sum(not row["identical"][name] for row in rows) for name in names}
+    worst = max(row["pixels_max"] for row in rows)
+    good = not any(wrong.values()) and worst <= MAX_DIFFERENCE
+    told = ", ".join(f"{name} differs in {count}" for name, count in wrong.items() if count)
+    pixels_told = f"pixels within {worst}/255, at least {min(row['pixels_psnr'] for row in rows):.1f} dB"
+    equal = f"tokens equal in all of {', '.join(names)}"
+    return good, f"{'ok' if good else 'FAILED'}: {len(rows)} files, {told or equal}; {pixels_told}"
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--images", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder of pictures."
+)
+@click.option("--qualities", default=DEFAULT_QUALITIES, show_default=True, help="0..1, separated by commas.")
+@click.option("--limit", type=click.IntRange(1), help="Only the first pictures.")
+@click.option("--model", help="Model, by name or id.")
+@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="JSON with all rows.")
+def main(images: Path, qualities: str, limit: int | None, model: str | None, out: Path) -> None:
+    """Compare all ways to decode the same files; exit status 1 when any differs.
+
+    \b
+    Example:
+      python -m bench exactness --images kodak --out exactness.json
+    """
+    from ltokc.zoo.model import open_model
+
+    try:
+        values = [float(value) for value in qualities.split(",")]
+        opened, rows = open_model(model), []
+        with ExitStack() as stack:
+            paths = ways(opened, stack)
+            for path in pictures(images)[:limit]:
+                for quality in values:
+                    rows.append(measure(path, quality, opened, paths))
+    except (LtokcError, ValueError) as error:
+        raise click.ClickException(str(error)) from error
+    good, line = summary(rows)
+    about = environment() | {"model": opened.entry.name, "bitstream_hash": opened.entry.bitstream_hash}
+    report = finite(about | {"rows": rows, "ok": good})
+    out.write_text(json.dumps(cast(dict, report), indent=1, allow_nan=False) + "\n")
+    if "2 threads" not in rows[0]["identical"]:
+        click.echo("note: two threads need two cores; left out", err=True)
+    click.echo(line)
+    sys.exit(0 if good else 1)
+
+
+if __name__ == "__main__":
+    main()

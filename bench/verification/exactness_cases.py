@@ -1,0 +1,362 @@
+"""Thousands of small files, each decoded by everything that can compute the prior: counts and tokens must be the same.
+
+The files are made once: pieces of the example photographs at random sizes and qualities, some with depth maps or in
+segments; and tokens that the prior itself draws from random bytes, which go where no photograph does.  Then every way
+(`WAYS`) is a process of its own that decodes all of them, or a share, under its environment: instruction sets, number
+of threads, runtimes, batch and block sizes.  What a way computed is one hash a file over all counts and tokens.
+
+Which tokens an encoder chooses is not compared: its networks are of floats.  What a stream means is.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from bench.common.record import environment
+from ltokc.errors import LtokcError
+
+ROOT = Path(__file__).resolve().parents[2]
+PHOTOS = ("astronaut.jpg", "chelsea.png", "coffee.jpg")
+
+
+@dataclass(frozen=True)
+class Way:
+    """How to compute: `network` of the prior, environment of the process, 1 / `part` of the files."""
+
+    network: str = "numpy"
+    environment: dict[str, str] = field(default_factory=dict)
+    part: int = 1
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+def _openblas(core: str) -> dict[str, str]:
+    return {"OPENBLAS_CORETYPE": core}
+
+
+WAYS = {
+    "numpy": Way(),
+    "numpy, SSE3 BLAS": Way(environment=_openblas("Prescott")),
+    "numpy, AVX BLAS": Way(environment=_openblas("Sandybridge"), part=4),
+    "numpy, AVX2 BLAS": Way(environment=_openblas("Haswell")),
+    "numpy, AVX-512 BLAS": Way(environment=_openblas("SkylakeX"), part=4),
+    "numpy without AVX": Way(environment=_openblas("Prescott") | {"NPY_DISABLE_CPU_FEATURES": "detected"}),
+    "numpy, 2 threads": Way(environment={"OPENBLAS_NUM_THREADS": "2", "OMP_NUM_THREADS": "2"}, part=4),
+    "numpy, in blocks of 5 rows": Way(options={"block": 5}, part=4),
+    "numpy, among other rows": Way(options={"beside": 3}, part=4),
+    "range coder in Python": Way(options={"backend": "python"}, part=2),
+    "int64": Way("int64", part=4),
+    "onnxruntime": Way("onnx", {"OMP_NUM_THREADS": "1"}),
+    "onnxruntime, 2 threads": Way("onnx", part=10, options={"threads": 2}),
+    "torch": Way("torch", part=2),
+    "torch, SSE4.2": Way(
+        "torch",
+        {"ATEN_CPU_CAPABILITY": "default", "MKL_ENABLE_INSTRUCTIONS": "SSE4_2", "ONEDNN_MAX_CPU_ISA": "SSE41"},
+        part=5,
+    ),
+    "torch, AVX2": Way(
+        "torch",
+        {"ATEN_CPU_CAPABILITY": "avx2", "MKL_ENABLE_INSTRUCTIONS": "AVX2", "ONEDNN_MAX_CPU_ISA": "AVX2"},
+        part=10,
+    ),
+    "torch, 2 threads": Way("torch", {"OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": "2"}, part=10),
+    "torch, batch of 3": Way("torch", options={"batch": 3}, part=10),
+    "torch, CUDA": Way("torch", options={"device": "cuda"}),
+}
+
+
+# --- the files -------------------------------------------------------------------------------------------------------
+def make_files(count: int, seed: int, model: str | None = None) -> list[bytes]:
+    """Small files of every option; the same ones for the same encoder."""
+    from PIL import Image
+
+    photos = [np.asarray(Image.open(ROOT / "examples" / name).convert("RGB")) for name in PHOTOS]
+    return [make_file(random.Random(f"{seed}/{i}"), photos, model) for i in range(count)]
+
+
+def make_file(rng: random.Random, photos: list[np.ndarray], model: str | None) -> bytes:
+    from ltokc import codec, container
+    from ltokc.container import Ltk, Segment, segment_boxes
+    from ltokc.entropy.range_coder import RangeDecoder
+    from ltokc.entropy.segment import SegmentWriter, full_masks, read_depths, token_capacity
+    from ltokc.tokenizer import windows
+    from ltokc.zoo.model import open_model
+
+    opened = open_model(model)
+    size = (1, 16, 64, 64, 64, 64, 64, 130)  # mostly one cell: many cases rather than large ones
+    width, height = rng.randint(1, rng.choice(size)), rng.randint(1, rng.choice(size))
+    segment_cells = 0
+    if rng.random() < 0.05:  # a thin strip: two segments
+        width, height, segment_cells = rng.randint(513, 700), rng.randint(1, 8), 8
+    boxes = segment_boxes(width, height, segment_cells)
+    ltk = Ltk(opened.entry.id, opened.entry.bitstream_hash, width, height, (), segment_cells)
+    depth_map = rng.random() < 0.2
+    if rng.random() < 0.6:
+        photo = rng.choice(photos)
+        y, x = rng.randrange(photo.shape[0] - min(height, 250)), rng.randrange(photo.shape[1] - min(width, 440))
+        rgb = photo[y : y + height, x : x + width]
+        rgb = np.pad(rgb, ((0, height - rgb.shape[0]), (0, width - rgb.shape[1]), (0, 0)), "wrap")
+        if not depth_map and not segment_cells:
+            return codec.encode(rgb, rng.random() ** 3, model=opened.entry.id)
+        writers = []
+        for box in boxes:
+            depths = None
+            if depth_map:
+                depths = np.array([rng.randint(0, len(opened.levels)) for _ in range(box[2] * box[3])])
+                depths = depths.reshape(box[3], box[2])
+            part = rgb[box[1] * 64 : (box[1] + box[3]) * 64, box[0] * 64 : (box[0] + box[2]) * 64]
+            everything = full_masks(opened.levels, box[3], box[2])
+            whole = windows.tokenize(opened.runtime("onnx", "cpu"), opened.levels, opened.reach, part, everything)
+            masks = full_masks(opened.levels, box[3], box[2], depths)
+            digits = [d * m[..., None] for d, m in zip(whole, masks, strict=True)]
+            writers.append(SegmentWriter(opened.prior, digits, depths))
+        keep = [int(rng.random() ** 4 * writer.total) for writer in writers]
+        return codec._written(ltk, writers, keep)
+    segments = []
+    for _, _, columns, rows in boxes:
+        # enough bytes for every token there can be; a first byte of FF might name no symbol
+        stream, share = b"\x7f" + rng.randbytes(2000 * rows * columns), rng.random() ** 4
+        tokens = int(share * token_capacity(opened.levels, rows, columns))
+        if depth_map:
+            depths = read_depths(RangeDecoder(stream), rows, columns, len(opened.levels))
+            tokens = int(share * sum(mask.sum() for mask in full_masks(opened.levels, rows, columns, depths)))
+        segments.append(Segment(tokens, depth_map, stream[: 100 + 4 * tokens]))
+    return container.write(replace(ltk, segments=tuple(segments)))
+
+
+# --- one way ---------------------------------------------------------------------------------------------------------
+class Recorder:
+    """Stands in for a prior and hashes all counts that it gives."""
+
+    def __init__(self, prior: Any):
+        self.prior, self.levels, self.digest = prior, prior.levels, hashlib.sha256()
+
+    def state(self, rows: int, columns: int) -> Any:
+        outer, state = self, self.prior.state(rows, columns)
+        plain: Callable[..., Iterator[tuple[np.ndarray, np.ndarray]]] = state.passes
+
+        def passes(digits: np.ndarray, sent: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+            for positions, counts in plain(digits, sent):
+                for array in (positions, counts):
+                    outer.digest.update(np.ascontiguousarray(array, np.int64).tobytes())
+                yield positions, counts
+
+        state.passes = passes
+        return state
+
+
+def digest(data: bytes, prior: Any, backend: str = "auto") -> str:
+    """64 bits of a hash over the tokens of a file and all counts on the way; or the error that decoding ended in."""
+    from ltokc import container
+    from ltokc.entropy.segment import read_segment
+
+    ltk, recorder = container.read(data), Recorder(prior)
+    boxes = container.segment_boxes(ltk.width, ltk.height, ltk.segment_cells)
+    for segment, (_, _, columns, rows) in zip(ltk.segments, boxes, strict=True):
+        try:
+            digits, masks = read_segment(
+                recorder, segment.stream, segment.tokens, rows, columns,  # type: ignore[arg-type]
+                depth_map=segment.depth_map, backend=backend,
+            )  # fmt: skip
+        except (LtokcError, ArithmeticError) as error:
+            recorder.digest.update(str(error).encode())
+            continue
+        for array in (*digits, *masks):
+            recorder.digest.update(array.astype(np.int8).tobytes())
+    return recorder.digest.hexdigest()[:16]
+
+
+def network_of(way: Way, model: Any) -> Any:
+    """The prior as this way computes it."""
+    from bench.verification import reference_prior
+    from ltokc.zoo.model import WEIGHTS
+
+    tensors, options = model.tensors, {k: v for k, v in way.options.items() if k in ("threads", "batch", "device")}
+    if way.network == "numpy":
+        if {"block", "beside"} & set(way.options):
+            _divide(**{k: v for k, v in way.options.items() if k in ("block", "beside")})
+        return model.prior
+    networks: dict[str, Callable[[], Any]] = {
+        "int64": lambda: reference_prior.Int64Network(tensors),
+        "onnx": lambda: reference_prior.OnnxNetwork(tensors, **options),
+        "torch": lambda: reference_prior.TorchNetwork(tensors, model.folder / WEIGHTS, **options),
+    }
+    return reference_prior.ReferencePrior(networks[way.network](), tensors, model.levels)
+
+
+def _divide(block: int = 0, beside: int = 0) -> None:
+    """Makes the codec's layers compute so many rows at a time, or with rows of noise in front."""
+    from ltokc.entropy.prior import IntegerLayer
+
+    plain = IntegerLayer.__call__
+
+    def divided(self: IntegerLayer, x: Any, low: int, high: int) -> Any:
+        if beside:
+            noise = np.full((beside, x.shape[1]), 77, np.float32)
+            return plain(self, np.concatenate([noise, x]), low, high)[beside:]
+        parts = [plain(self, x[i : i + block], low, high) for i in range(0, max(1, len(x)), block)]
+        return np.concatenate(parts)
+
+    IntegerLayer.__call__ = divided  # type: ignore[method-assign]
+
+
+def really() -> dict[str, str]:
+    """What computes in this process, as the libraries say: a switch that does nothing proves nothing."""
+    found: dict[str, str] = {}
+    for path in Path(np.__file__).parent.parent.glob("numpy.libs/*openblas*"):
+        library = ctypes.CDLL(str(path))
+        for what, result in (("corename", ctypes.c_char_p), ("num_threads", ctypes.c_int)):
+            for name in (f"scipy_openblas_get_{what}64_", f"scipy_openblas_get_{what}", f"openblas_get_{what}"):
+                if hasattr(library, name):
+                    get = getattr(library, name)
+                    get.restype = result
+                    value = get()
+                    found[f"BLAS {what}"] = value.decode() if isinstance(value, bytes) else str(value)
+                    break
+    umath = np._core._multiarray_umath  # type: ignore[attr-defined]
+    found["numpy"] = " ".join(name for name in umath.__cpu_dispatch__ if umath.__cpu_features__.get(name)) or "baseline"
+    if "torch" in sys.modules:
+        torch = sys.modules["torch"]
+        found["torch"] = f"{torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads"
+    return found
+
+
+def go_here(name: str, files: list[bytes], model: str | None) -> dict[str, Any]:
+    from ltokc.zoo.model import open_model
+
+    way, opened = WAYS[name], open_model(model)
+    prior, start = network_of(way, opened), time.process_time()
+    if way.environment.get("OMP_NUM_THREADS") and way.network == "torch":
+        sys.modules["torch"].set_num_threads(int(way.environment["OMP_NUM_THREADS"]))
+    found = [digest(data, prior, way.options.get("backend", "auto")) for data in files[:: way.part]]
+    return {"digests": found, "cpu_seconds": round(time.process_time() - start, 1), "really": really()}
+
+
+# --- all ways --------------------------------------------------------------------------------------------------------
+def unusable(name: str) -> str:
+    """Why a way cannot be gone here; empty: it can."""
+    from importlib.util import find_spec
+
+    way = WAYS[name]
+    module = {"onnx": "onnxruntime", "torch": "torch"}.get(way.network)
+    if module and not find_spec(module):
+        return f"{module} is not installed"
+    if way.options.get("device") == "cuda":
+        import torch
+
+        return "" if torch.cuda.is_available() else "no CUDA device"
+    return ""
+
+
+def environment_of(way: Way) -> dict[str, str]:
+    settings = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"} | way.environment
+    if settings.get("NPY_DISABLE_CPU_FEATURES"):
+        known = np._core._multiarray_umath.__cpu_dispatch__  # type: ignore[attr-defined]
+        settings["NPY_DISABLE_CPU_FEATURES"] = " ".join(known)
+    return settings
+
+
+def go(name: str, files: Path, model: str | None) -> dict[str, Any]:
+    """The way in a process of its own."""
+    words = [sys.executable, "-m", "bench.verification.exactness_cases", "--worker", name, "--files", str(files)]
+    words += ["--model", model] if model else []
+    paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    done = subprocess.run(
+        words, env=os.environ | environment_of(WAYS[name]) | {"PYTHONPATH": paths}, capture_output=True, text=True
+    )
+    if done.returncode:
+        raise click.ClickException(f"{name}: {done.stderr.strip().splitlines()[-1]}")
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def keep(path: Path, value: Any) -> None:
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(value))
+    temporary.replace(path)
+
+
+def compare(count: int, seed: int, model: str | None, names: list[str], work: Path | None = None) -> dict[str, Any]:
+    """Goes all the ways; the first is what the others are compared with.  `work` keeps what was done between runs."""
+    ways: dict[str, dict[str, Any]] = {}
+    reference: list[str] = []
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = (work or Path(temporary)) / f"{count}-{seed}-{model or 'default'}"
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / "files.json"
+        if not path.exists():
+            keep(path, [data.hex() for data in make_files(count, seed, model)])
+        files = [bytes.fromhex(v) for v in json.loads(path.read_text())]
+        for name in names:
+            if reason := unusable(name):
+                ways[name] = {"skipped": reason}
+                continue
+            kept = folder / f"{name}.json"
+            if not kept.exists():
+                keep(kept, go(name, path, model))
+            found = json.loads(kept.read_text())
+            digests = found.pop("digests")
+            reference = reference or digests
+            wanted = reference[:: WAYS[name].part]
+            different = [i for i, pair in enumerate(zip(digests, wanted, strict=True)) if pair[0] != pair[1]]
+            ways[name] = {"cases": len(digests), "different": len(different), "first": different[:3], **found,
+                          "environment": WAYS[name].environment, "options": WAYS[name].options}  # fmt: skip
+            click.echo(f"{name}: {len(digests)} cases, {len(different)} differ", err=True)
+    sizes = [len(data) for data in files]
+    return {
+        "cases": count, "seed": seed, "bytes": sum(sizes), "files_sha256": hashlib.sha256(b"".join(files)).hexdigest(),
+        "digests_sha256": hashlib.sha256("".join(reference).encode()).hexdigest(), "ways": ways,
+        "ok": not any(way.get("different") for way in ways.values()),
+    }  # fmt: skip
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--cases", type=click.IntRange(min=1), default=10000, show_default=True, help="How many files.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--model", help="Model, by name or id.")
+@click.option("--way", "names", multiple=True, type=click.Choice(list(WAYS)), help="Only these ways, beside the first.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="JSON with all ways.")
+@click.option("--work", type=click.Path(file_okay=False, path_type=Path), help="Keeps what is done, to go on from.")
+@click.option("--worker", type=click.Choice(list(WAYS)), hidden=True)
+@click.option("--files", type=click.Path(exists=True, path_type=Path), hidden=True)
+def main(
+    cases: int, seed: int, model: str | None, names: tuple[str, ...], out: Path | None, work: Path | None,
+    worker: str | None, files: Path | None,
+) -> None:  # fmt: skip
+    """Decode the same files in every way there is; exit status 1 when counts or tokens of any differ.
+
+    \b
+    Example:
+      python -m bench exactness-cases --out exactness-cases.json
+    """
+    if worker and files:
+        click.echo(json.dumps(go_here(worker, [bytes.fromhex(v) for v in json.loads(files.read_text())], model)))
+        return
+    first = next(iter(WAYS))
+    chosen = [first, *(name for name in names if name != first)] if names else list(WAYS)
+    report = environment() | compare(cases, seed, model, chosen, work)
+    if out:
+        out.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
+    gone = [way for way in report["ways"].values() if "cases" in way]  # type: ignore[attr-defined]
+    click.echo(
+        f"{'ok' if report['ok'] else 'FAILED'}: {cases} files, {len(gone)} ways, {len(chosen) - len(gone)} skipped"
+    )
+    sys.exit(not report["ok"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+"""`ltokc compare`: files of one picture measured against their original, and against what people use now."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ltokc.cli import options
+from ltokc.cli.console import Report, one_line, reporting
+from ltokc.errors import UsageError
+from ltokc.jobs import paths
+from ltokc.jobs.paths import STDIO
+
+if TYPE_CHECKING:
+    from ltokc.compare.records import FileRecord, PictureComparison
+
+RIVALS = ("jpeg", "webp", "avif", "jxl")
+METRICS = {"ssimulacra2": "ssimulacra2", "ms-ssim": "ms_ssim", "psnr": "psnr", "lpips": "lpips_squeeze"}
+
+
+class Versus(click.ParamType):
+    """Some of jpeg, webp, avif and jxl, separated by commas."""
+
+    name = "codecs"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        if isinstance(value, tuple):
+            return value
+        names = tuple(dict.fromkeys(v.strip().lower() for v in str(value).split(",")))
+        names = tuple({"jpg": "jpeg"}.get(name, name) for name in names)
+        if unknown := [name for name in names if name not in RIVALS]:
+            self.fail(f"{unknown[0]!r} is not one of {', '.join(RIVALS)}", param, ctx)
+        return names
+
+
+@click.command()
+@click.argument("original", metavar="ORIGINAL")
+@click.argument("inputs", nargs=-1, required=True, metavar="FILE...")
+@click.option("--versus", type=Versus(), metavar="CODECS", default=(),
+              help="Rivals searched to the bytes of the first FILE: some of jpeg,webp,avif,jxl.")  # fmt: skip
+@click.option("--metric", type=click.Choice(list(METRICS)),
+              help="What rivals are made equal by.  [default: ssimulacra2]")  # fmt: skip
+@click.option("--lpips", metavar="WEIGHTS", help="Also LPIPS, with these weights of SqueezeNet (needs torch).")
+@click.option("--html", metavar="OUT", help="Also write a page to look at them; with --versus it takes longer.")
+@options.limit_pixels
+@options.backend
+@options.device
+@reporting
+def compare(
+    report: Report, original: str, inputs: tuple[str, ...], versus: tuple[str, ...], metric: str | None,
+    lpips: str | None, html: str | None, limit_pixels: int | None, backend: str, device: str,
+) -> None:  # fmt: skip
+    """Compare files of a picture with the original.
+
+    FILEs are .ltk files and pictures of any format that Pillow reads, of the original's size. Bytes, bits per pixel,
+    SSIMULACRA2, MS-SSIM and PSNR. --versus adds the best file of each
+    rival that is not larger than the first FILE, and says how many bytes it needs to be as good.
+
+    \b
+    Examples:
+      ltokc compare photo.png photo.ltk photo.webp
+      ltokc compare photo.png photo.ltk --versus jpeg,webp,avif
+      ltokc compare photo.png photo.ltk --versus webp,avif --html photo.html
+    """
+    if STDIO in (html, original) or inputs.count(STDIO) > 1:
+        raise click.UsageError("- (standard input) may be one of the FILEs, and nothing else")
+    for name in (original, *inputs):
+        if html is not None and paths.same_file(name, html):
+            raise UsageError(f"{name}: input and output are the same file")
+    from ltokc.compare import compare_picture, write_report
+
+    with report.each(original):
+        labels = _labels(inputs)
+        limits: dict[str, Any] = {**options.pixel_limit(limit_pixels)}
+        given = [(label, paths.read(name), None) for label, name in zip(labels, inputs, strict=True)]
+        found = compare_picture(
+            original, given, versus=versus, metric=METRICS[metric] if metric else None, lpips=lpips,
+            curve=html is not None and bool(versus), views=html is not None, how={"backend": backend, "device": device},
+            **limits,
+        )  # fmt: skip
+        if html is not None:
+            write_report(html, [found], budget=None)
+            report.say(f"{original} -> {html}  {os.path.getsize(html):,} bytes")
+        click.echo(_json(found) if report.as_json else _table(found))
+        for note in found.notes:
+            report.detail(f"{original}: {note}")
+    report.finish()
+
+
+def _labels(inputs: tuple[str, ...]) -> list[str]:
+    """Base names where they differ, else the names as they were given."""
+    from ltokc.compare.picture import printable
+
+    short = [printable(os.path.basename(name)) for name in inputs]
+    return short if len(set(short)) == len(short) else [printable(name) for name in inputs]
+
+
+def _json(found: PictureComparison) -> str:
+    from ltokc.compare.tables import json_fields
+
+    return json.dumps(json_fields(found))
+
+
+def _table(found: PictureComparison) -> str:
+    from ltokc.compare.report import DIGITS, SHORT
+    from ltokc.compare.scores import METRICS as ALL
+
+    rows: list[tuple[FileRecord, str]] = [(record, "") for record in found.files]
+    rows += [(rival.same_bytes, _note(found, i)) for i, rival in enumerate(found.rivals)]
+    metrics = [m for m in ALL if any(record.scores.get(m) is not None for record, _ in rows)]
+    lines = [["file", "bytes", "bpp", *(SHORT[m] for m in metrics), ""]]
+    for record, note in rows:
+        scores = [record.scores.get(m) for m in metrics]
+        texts = ["-" if v is None else f"{v:.{DIGITS[m]}f}" for m, v in zip(metrics, scores, strict=True)]
+        lines.append([one_line(record.label), f"{record.bytes:,}", f"{record.bpp:.3f}", *texts, note])
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    out = io.StringIO()
+    for line in lines:
+        cells = [cell.ljust(w) if i in (0, len(line) - 1) else cell.rjust(w)
+                 for i, (cell, w) in enumerate(zip(line, widths, strict=True))]  # fmt: skip
+        out.write("  ".join(cells).rstrip() + "\n")
+    return out.getvalue().rstrip("\n")
+
+
+def _note(found: PictureComparison, place: int) -> str:
+    """Where a rival's file lies, and what it needs to be as good as ours."""
+    from ltokc.compare.scores import LABELS
+
+    rival = found.rivals[place]
+    parts = [f"quality {rival.same_bytes.quality:g}"]
+    if rival.same_bytes.scale > 1:
+        parts.append(f"at 1/{rival.same_bytes.scale} size")
+    over = "larger: its smallest file" if rival.below < 0 else "smaller"
+    parts.append(f"{100 * abs(rival.below):.1f} % {over}")
+    equal = rival.same_quality
+    if equal.bytes is None:
+        parts.append(f"never as good by {LABELS[equal.metric]}")
+    else:
+        most = "at most " if equal.bound else ""
+        parts.append(f"as good by {LABELS[equal.metric]} at {most}{equal.bytes:,.0f} bytes")
+    return ", ".join(parts)

@@ -1,0 +1,120 @@
+"""`ltokc decode`: .ltk files to pictures."""
+
+from __future__ import annotations
+
+import os
+import time
+from functools import partial
+from typing import Any
+
+import click
+
+from ltokc.cli import options
+from ltokc.cli.bars import bar, bars_wanted
+from ltokc.cli.console import Report, reporting
+from ltokc.cli.convert import Result, convert_all
+from ltokc.errors import ModelError, UsageError
+from ltokc.jobs import paths
+from ltokc.jobs.paths import STDIO, Job
+
+FORMATS = ("png", "jpg", "webp", "avif", "ppm", "npy")
+Box = tuple[int, int, int, int]
+
+
+class Region(click.ParamType):
+    """X,Y,W,H in pixels: left, top, width, height."""
+
+    name = "x,y,w,h"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Box:
+        try:
+            x, y, width, height = (int(v) for v in str(value).split(","))
+        except ValueError:
+            self.fail(f"{value!r} is not X,Y,W,H, four whole numbers", param, ctx)
+        if min(x, y) < 0 or min(width, height) < 1:
+            self.fail(f"{value} is no region: X and Y are 0 or more, W and H 1 or more", param, ctx)
+        return x, y, width, height
+
+
+def format_of(output: str | None, wanted: str | None) -> str:
+    """The format to write: -f, else the suffix of -o, else png.  UsageError: a suffix that says nothing."""
+    if wanted or output is None or output == STDIO:
+        return wanted or "png"
+    suffix = os.path.splitext(output)[1].lower().removeprefix(".")
+    suffix = {"jpeg": "jpg", "pnm": "ppm"}.get(suffix, suffix)
+    if suffix not in FORMATS:
+        raise UsageError(f"-o {output}: no known suffix; -f says which of {', '.join(FORMATS)}")
+    return suffix
+
+
+def decode_one(job: Job, format: str, how: dict[str, Any], bars: bool = False) -> Result:
+    """`how`: keyword arguments of `ltokc.codec.decode`."""
+    from ltokc import codec
+    from ltokc.pictures import load as imageio
+
+    start = time.perf_counter()
+    data = paths.read(job.source)
+    with bar(job.source, bars) as progress:
+        image = codec.decode(data, progress=progress, **how)
+    picture = imageio.render(image, format)
+    seconds = time.perf_counter() - start
+    fields = {
+        "input": job.source, "output": job.target, "format": format, "width": image.width, "height": image.height,
+        "bytes": len(data), "seconds": round(seconds, 3),
+    }  # fmt: skip
+    line = f"{job.source} -> {job.target}  {image.width}x{image.height}  {seconds:.2f} s"
+    return Result(picture, line, fields)
+
+
+@click.command()
+@click.argument("inputs", nargs=-1, required=True, type=click.Path(readable=False), metavar="INPUT...")
+@options.outputs
+@click.option("-f", "--format", type=click.Choice(FORMATS), help="Format of the picture.  [default: as -o, else png]")
+@click.option("--decoder", type=click.Choice(["faithful", "generative"]), default="faithful", show_default=True,
+              help="Which decoder.")  # fmt: skip
+@options.at_most_tokens
+@click.option("--crop", type=Region(), metavar="X,Y,W,H", help="Decode this region only, in pixels.")
+@click.option("--allow-truncated", is_flag=True, help="Show what there is of a file that was cut.")
+@options.limit_pixels
+@options.backend
+@options.device
+@options.jobs
+@reporting
+def decode(
+    report: Report,
+    inputs: tuple[str, ...],
+    output: str | None,
+    directory: str | None,
+    recursive: bool,
+    no_clobber: bool,
+    format: str | None,
+    decoder: str,
+    limit_pixels: int | None,
+    jobs: int,
+    **how: Any,
+) -> None:
+    """Decode .ltk files to pictures.
+
+    photo.ltk becomes photo.png beside it, unless there is a photo.png already: that may be the original, and is only
+    replaced when -o or -d names it. - is standard input, and then standard output unless -o is given.
+
+    \b
+    Examples:
+      ltokc decode photo.ltk -o back.png
+      ltokc decode photo.ltk -f webp
+      ltokc decode photo.ltk --tokens 200 -o coarse.png
+      ltokc decode map.ltk --crop 4000,2500,512,512 -o part.png
+      ltokc decode half.ltk --allow-truncated -o half.png
+      ltokc decode -r small -d pictures
+      ltokc decode - < photo.ltk > photo.png
+    """
+    if decoder != "faithful":
+        raise ModelError(f"the {decoder} decoder is not in this model")
+    kind = format_of(output, format)
+    plan = paths.plan(inputs, suffix=f".{kind}", takes=paths.LTK, output=output, directory=directory,
+                      recursive=recursive, no_clobber=no_clobber, keep_beside=True)  # fmt: skip
+    if report.as_json and any(job.target == STDIO for job in plan):
+        raise click.UsageError("--json and the picture itself cannot both go to stdout; use -o FILE")
+    how |= options.pixel_limit(limit_pixels)
+    convert = partial(decode_one, format=kind, how=how, bars=bars_wanted(report, jobs))
+    convert_all(report, plan, convert, jobs)

@@ -1,0 +1,119 @@
+"""`ltokc encode`: pictures to .ltk files."""
+
+from __future__ import annotations
+
+import io
+import time
+from functools import partial
+from typing import Any
+
+import click
+
+from ltokc.cli import options
+from ltokc.cli.bars import bar, bars_wanted
+from ltokc.cli.console import Report, reporting
+from ltokc.cli.convert import Result, convert_all
+from ltokc.jobs import paths
+from ltokc.jobs.paths import STDIO, Job
+
+METADATA = ("exif", "icc", "xmp")
+RATES = ("quality", "tokens", "target_size", "target_bpp")
+
+
+class Metadata(click.ParamType):
+    """none, all, or some of exif,icc,xmp."""
+
+    name = "kinds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        if isinstance(value, tuple):
+            return value
+        if value in ("none", "all"):
+            return METADATA if value == "all" else ()
+        kinds = tuple(dict.fromkeys(v.strip().lower() for v in str(value).split(",")))
+        if unknown := [k for k in kinds if k not in METADATA]:
+            self.fail(f"{unknown[0]!r} is not one of none, all, {', '.join(METADATA)}", param, ctx)
+        return kinds
+
+
+def keywords(strict: bool, **options_: Any) -> dict[str, Any]:
+    """Keyword arguments of `ltokc.codec.encode` from the command's options.  UsageError: they exclude each other."""
+    rates = {name: options_.pop(name) for name in RATES}
+    options.one_of(**rates)
+    if strict and rates["target_size"] is None and rates["target_bpp"] is None:
+        raise click.UsageError("--strict goes with --target-size or --target-bpp")
+    return options_ | {name: value for name, value in rates.items() if value is not None} | {"strict": strict}
+
+
+def encode_one(job: Job, load: dict[str, Any], how: dict[str, Any], bars: bool = False) -> Result:
+    """`load`, `how`: keyword arguments of `ltokc.pictures.load.load` and `ltokc.codec.encode`."""
+    from ltokc import codec
+    from ltokc.pictures import load as imageio
+
+    start = time.perf_counter()
+    source = io.BytesIO(paths.read(STDIO)) if job.source == STDIO else job.source
+    picture = imageio.load(source, **load)
+    with bar(job.source, bars) as progress:
+        data = codec.encode(picture, progress=progress, **how, **load)
+    seconds = time.perf_counter() - start
+    about = codec.info(data)
+    size = f"{about.width}x{about.height}  {len(data):,} bytes  {about.bpp:.3f} bpp"
+    fields = {
+        "input": job.source, "output": job.target, "width": about.width, "height": about.height, "bytes": len(data),
+        "bpp": round(about.bpp, 5), "tokens": about.tokens, "model": about.model, "seconds": round(seconds, 3),
+    }  # fmt: skip
+    return Result(data, f"{job.source} -> {job.target}  {size}  {seconds:.2f} s", fields, list(picture.notes))
+
+
+@click.command()
+@click.argument("inputs", nargs=-1, required=True, type=click.Path(readable=False), metavar="INPUT...")
+@options.outputs
+@click.option("-q", "--quality", type=options.Quality(), metavar="0..1", help="0 smallest to 1 best.  [default: 0.6]")
+@click.option("--tokens", type=click.IntRange(min=1), metavar="N", help="Keep this many tokens.")
+@click.option("--target-size", type=options.Size(), help="File size to aim for: 800, 2k, 2kB, 1.5M.")
+@click.option("--target-bpp", type=options.Density(), help="Bits per pixel of the whole file to aim for.")
+@click.option("--strict", is_flag=True, help="Never exceed the target.")
+@options.effort
+@click.option("-m", "--model", metavar="NAME", help="Model by name or id; see `ltokc models`.")
+@click.option("--metadata", type=Metadata(), metavar="KINDS", default="none", show_default=True,
+              help="Metadata to keep: none, all, or some of exif,icc,xmp.")  # fmt: skip
+@click.option("--alpha", type=click.Choice(["keep", "drop", "blend"]), default="keep", show_default=True,
+              help="Transparency: keep it, forget it, or blend it with white.")  # fmt: skip
+@options.limit_pixels
+@options.backend
+@options.device
+@options.jobs
+@reporting
+def encode(
+    report: Report,
+    inputs: tuple[str, ...],
+    output: str | None,
+    directory: str | None,
+    recursive: bool,
+    no_clobber: bool,
+    limit_pixels: int | None,
+    jobs: int,
+    strict: bool,
+    **how: Any,
+) -> None:
+    """Encode pictures as .ltk files.
+
+    photo.png becomes photo.ltk beside it. Any format that Pillow reads is taken; - is standard input, and then
+    standard output unless -o is given. One of -q, --tokens, --target-size and --target-bpp sets the rate.
+
+    \b
+    Examples:
+      ltokc encode photo.png
+      ltokc encode photo.png -q 0.8 -o better.ltk
+      ltokc encode photo.png --target-size 2k --strict
+      ltokc encode *.jpg -d small -j all
+      ltokc encode -r pictures -d small -n
+      cat photo.png | ltokc encode - > photo.ltk
+    """
+    how = keywords(strict, **how)
+    plan = paths.plan(inputs, suffix=".ltk", takes=paths.PICTURES, output=output, directory=directory,
+                      recursive=recursive, no_clobber=no_clobber)  # fmt: skip
+    if report.as_json and any(job.target == STDIO for job in plan):
+        raise click.UsageError("--json and the file itself cannot both go to stdout; use -o FILE")
+    load = options.pixel_limit(limit_pixels)
+    convert_all(report, plan, partial(encode_one, load=load, how=how, bars=bars_wanted(report, jobs)), jobs)

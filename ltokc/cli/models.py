@@ -1,0 +1,146 @@
+"""`ltokc models`: the models that this installation knows and has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ltokc.cli.console import Report, reporting
+from ltokc.cli.models_add_halting import add_halting
+from ltokc.cli.models_pack import pack
+from ltokc.cli.train_halting import fit_halting
+from ltokc.errors import ModelError
+
+if TYPE_CHECKING:
+    from ltokc.zoo.registry import ModelEntry
+
+
+def _here(entry: ModelEntry) -> bool:
+    from ltokc.zoo import registry
+
+    try:
+        registry.folder(entry)
+    except ModelError:
+        return False
+    return True
+
+
+def _fields(entry: ModelEntry) -> dict[str, Any]:
+    return {
+        "id": entry.id, "name": entry.name, "default": bool(entry.default), "installed": _here(entry),
+        "description": entry.description, "license": entry.license, "bytes": sum(f.bytes for f in entry.files),
+        "files": [f.name for f in entry.files],
+    }  # fmt: skip
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def models(ctx: click.Context) -> None:
+    """List, show, find, check and make models.
+
+    Without a command: list. Models are looked for in the folders that LTOKC_MODELS names, and in the package. A
+    model is made in four steps: pack, fit-halting, add-halting, verify.
+
+    \b
+    Examples:
+      ltokc models
+      ltokc models show ladder-6
+      ltokc models verify
+    """
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(list_models, as_json=False, verbose=0, quiet=False)
+
+
+@models.command("list")
+@reporting
+def list_models(report: Report) -> None:
+    """List the known models.
+
+    \b
+    Examples:
+      ltokc models list
+      ltokc models list --json
+    """
+    from ltokc.zoo import registry
+
+    for entry in registry.registry():
+        if report.as_json:
+            report.record(_fields(entry))
+        else:
+            notes = [n for n, wanted in (("default", entry.default), ("not installed", not _here(entry))) if wanted]
+            note = f"  ({', '.join(notes)})" if notes else ""
+            click.echo(f"{entry.id:4}  {entry.name:16}  {entry.description}{note}")
+        report.done += 1
+    report.quiet = True  # the list is the answer
+    report.finish()
+
+
+@models.command()
+@click.argument("name", required=False)
+@reporting
+def show(report: Report, name: str | None) -> None:
+    """Show what is known of a model.
+
+    By name or id; without one, the default model.
+
+    \b
+    Examples:
+      ltokc models show
+      ltokc models show 6 --json
+    """
+    from ltokc.zoo import registry
+
+    fields = _fields(registry.find(name))
+    if report.as_json:
+        report.record(fields)
+        return
+    for label, value in fields.items():
+        if value is None:
+            continue
+        text = {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
+        click.echo(f"{label:12} {', '.join(text) if isinstance(text, list) else text}")
+
+
+@models.command()
+@click.argument("name", required=False)
+def path(name: str | None) -> None:
+    """Print the folder of a model's files.
+
+    By name or id; without one, the default model.
+
+    \b
+    Examples:
+      ltokc models path
+      ls $(ltokc models path)
+    """
+    from ltokc.zoo import registry
+
+    click.echo(click.format_filename(str(registry.folder(registry.find(name)))))
+
+
+@models.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@reporting
+def verify(report: Report, names: tuple[str, ...]) -> None:
+    """Check the SHA-256 of models' files.
+
+    By name or id; without one, of all models that are installed.
+
+    \b
+    Examples:
+      ltokc models verify
+      ltokc models verify ladder-6
+    """
+    from ltokc.zoo import registry
+
+    for name in names or tuple(e.name for e in registry.registry() if _here(e)):
+        with report.each(name):
+            registry.check(registry.find(name))
+            report.say(f"{name}: ok")
+            report.record({"input": name, "ok": True})
+    report.finish()
+
+
+for step in (pack, fit_halting, add_halting):
+    models.add_command(step)

@@ -1,0 +1,60 @@
+"""`ltokc thumbnail`: a small picture of a .ltk file, as file managers ask for it."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from ltokc.cli import options
+from ltokc.cli.console import Report, reporting
+from ltokc.jobs import paths
+from ltokc.jobs.paths import STDIO
+
+KINDS = {".jpg": "jpg", ".jpeg": "jpg", ".webp": "webp", ".avif": "avif"}
+
+
+@click.command()
+@click.argument("source", type=click.Path(), metavar="IN")
+@click.argument("output", type=click.Path(), metavar="OUT")
+@click.option("-s", "--size", type=click.IntRange(1, 4096), default=256, show_default=True, metavar="N",
+              help="Pixels of the longer side, at most.")  # fmt: skip
+@options.limit_pixels
+@reporting
+def thumbnail(report: Report, source: str, output: str, size: int, limit_pixels: int | None) -> None:
+    """Make a thumbnail of a .ltk file.
+
+    Only the levels that a small picture shows are decoded, and a file that was cut is shown as far as it goes. OUT
+    is a JPEG, WebP or AVIF file by its suffix, else PNG; - is stdout. Small pictures are not enlarged.
+
+    \b
+    Examples:
+      ltokc thumbnail photo.ltk photo.png -s 128
+      ltokc thumbnail photo.ltk - > photo.png
+    """
+    if output == STDIO:
+        paths.refuse_terminal()
+    (job,) = paths.plan([source], suffix=".png", takes=paths.LTK, output=output)
+    with report.each(source):
+        data = render(paths.read(source), size, KINDS.get(os.path.splitext(output)[1].lower(), "png"),
+                      **options.pixel_limit(limit_pixels))  # fmt: skip
+        paths.write(output, data)
+        report.say(f"{source} -> {job.target}  {len(data):,} bytes")
+        report.record({"input": source, "output": output, "bytes": len(data)})
+    report.finish()
+
+
+def render(data: bytes, size: int, kind: str, **limit: int | None) -> bytes:
+    """The thumbnail's file; neither side over `size` pixels.  Raises as `ltokc.codec.decode`."""
+    from PIL import Image
+
+    from ltokc import codec, container
+    from ltokc.pictures import load as imageio
+
+    header = container.read_header(data)
+    side = max(header.width, header.height)
+    reduce = next((s for s in (8, 4, 2) if side // s >= 2 * size), 1)  # what is left halves well
+    image = codec.decode(data, allow_truncated=True, reduce=reduce, **limit)  # type: ignore[arg-type]
+    image.thumbnail((size, size), Image.Resampling.LANCZOS)
+    image.info = {}
+    return imageio.render(image, kind)

@@ -1,0 +1,140 @@
+"""`ltokc train`: a run of the training loop; needs the `train` extra (torch)."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ltokc.cli.console import LOUD, one_line
+from ltokc.cli.extras import need, tars_in
+from ltokc.errors import ModelError, UsageError
+
+if TYPE_CHECKING:
+    from ltokc.train.loop import Trainer
+    from ltokc.train.recipe import Recipe
+
+folder = click.Path(exists=True, file_okay=False, path_type=Path)
+file = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command()
+@click.argument("recipe", type=file)
+@click.option("--shards", type=folder, required=True, help="Folder with .tar shards of pictures.")
+@click.option("--lpips", type=file, required=True, help="LPIPS weights (SqueezeNet), a .safetensors file.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True,
+              help="Folder of the run: log, checkpoint, weights.")  # fmt: skip
+@click.option("--cache", type=click.Path(file_okay=False, path_type=Path),
+              help="Folder for the decoded pictures, which runs can share.  [default: OUT/cache]")  # fmt: skip
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Where to train.")
+@click.option("--threads", type=click.IntRange(min=1), metavar="N", help="CPU threads.  [default: torch's choice]")
+@click.option("--workers", type=click.IntRange(min=1), default=1, metavar="N", show_default=True,
+              help="CPU processes that train together, one thread each.")  # fmt: skip
+@click.option("--start", type=file, metavar="WEIGHTS", help="Begin with these weights instead of random ones.")
+@click.option(
+    "--evaluate", type=folder, help="Folder of pictures to measure the result on: bpp, PSNR, LPIPS per level."
+)
+@click.option("-v", "--verbose", count=True, help="-vv shows tracebacks.")
+def train(
+    recipe: Path,
+    shards: Path,
+    lpips: Path,
+    out: Path,
+    cache: Path | None,
+    device: str,
+    threads: int | None,
+    workers: int,
+    start: Path | None,
+    evaluate: Path | None,
+    verbose: int,
+) -> None:
+    """Train a model as RECIPE (a TOML file) says.
+
+    A run that was interrupted goes on from its last checkpoint when the same command is given again. Progress is
+    in OUT/log.jsonl, the weights are in OUT/ema.safetensors.
+
+    \b
+    Examples:
+      ltokc train recipe.toml --shards shards --lpips lpips.safetensors --out runs/a
+      ltokc train recipe.toml --shards shards --lpips lpips.safetensors --out runs/a --workers 2
+      ltokc train recipe.toml --shards shards --lpips lpips.safetensors --out runs/b \\
+            --device cuda --start runs/a/ema.safetensors
+    """
+    click.get_current_context().meta[LOUD] = verbose > 1
+    tars = tars_in(shards)
+    need("training", "safetensors", "torch")
+    import torch
+
+    from ltokc.losses.lpips import LPIPS
+    from ltokc.train.data.pictures import Pictures
+    from ltokc.train.local_sgd import helpers
+    from ltokc.train.recipe import read_recipe
+
+    plan = read_recipe(recipe)
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ModelError("--device cuda: torch finds no usable GPU")
+    if workers > 1 and device == "cuda":
+        raise UsageError("--workers is for the CPU")
+    with _weights_of(f"--lpips {lpips}: no LPIPS weights"):
+        LPIPS(lpips)
+    pictures = Pictures(tars, cache or out / "cache", plan.held_out)
+    _say(f"{out}: {len(pictures):,} pictures of {len(tars)} shards, {device}, process {os.getpid()}")
+    arguments = (workers, plan, tars, lpips, out, cache or out / "cache", device, threads, start)
+    with helpers(_work, workers, arguments):
+        trainer = _work(0, *arguments)
+    _say(f"{out}: done, {trainer.step:,} steps in {trainer.seconds / 60:.1f} minutes")
+    if evaluate:
+        from ltokc.train.evaluate import evaluate_folder
+
+        with open(out / "log.jsonl", "a") as log:
+            for row in evaluate_folder(trainer.ema, evaluate, trainer.lpips):
+                log.write(json.dumps(row) + "\n")
+                _say("  ".join(f"{name} {value:g}" for name, value in row.items()))
+
+
+def _work(
+    rank: int, workers: int, plan: Recipe, tars: list[Path], lpips: Path, out: Path, cache: Path, device: str,
+    threads: int | None, start: Path | None,
+) -> Trainer:  # fmt: skip
+    """One process of a run; all of them begin with the same weights."""
+    import torch
+
+    from ltokc.train.data.pictures import Pictures
+    from ltokc.train.local_sgd import Together
+    from ltokc.train.loop import Trainer
+    from ltokc.train.malloc import keep_freed_memory
+
+    if device == "cpu":
+        keep_freed_memory()
+    if threads or workers > 1:
+        torch.set_num_threads(threads or 1)
+    trainer = Trainer(plan, lpips, device)
+    with _weights_of(f"{out}: its checkpoint is of another network; choose another --out"):
+        resumed = trainer.resume(out)
+    if resumed and rank == 0:
+        _say(f"{out}: goes on at step {trainer.step:,}" + (", --start is not used" if start else ""))
+    elif start and not resumed:
+        with _weights_of(f"--start {start}: not the weights of this network"):
+            trainer.start_from(start)
+    trainer.run(Pictures(tars, cache, plan.held_out), out, together=Together(rank, workers))
+    return trainer
+
+
+@contextmanager
+def _weights_of(complaint: str) -> Iterator[None]:
+    """Weights of another kind become one line; torch would list every tensor."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (KeyError, RuntimeError, ValueError, SafetensorError) as error:
+        raise ModelError(complaint) from error
+
+
+def _say(text: str) -> None:
+    click.echo(one_line(text), err=True)

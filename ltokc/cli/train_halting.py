@@ -1,0 +1,81 @@
+"""`ltokc train-halting`, also `ltokc models fit-halting`: a model's halting head; needs the `train` extra (torch)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ltokc.cli.console import LOUD
+from ltokc.cli.extras import need, tars_in
+
+folder = click.Path(exists=True, file_okay=False, path_type=Path)
+path = click.Path(file_okay=False, path_type=Path)
+
+
+@click.command("train-halting")
+@click.argument("model")
+@click.option("--shards", type=folder, required=True, help="Folder with .tar shards of pictures.")
+@click.option("--out", type=path, required=True, help="Folder of the run: labels, halting.safetensors.")
+@click.option("--cache", type=path, help="Folder for the decoded pictures, which runs can share.  [default: OUT/cache]")
+@click.option("--pictures", "count", type=click.IntRange(min=12), default=600, show_default=True, metavar="N",
+              help="Pictures to label.")  # fmt: skip
+@click.option("--held-out", type=click.IntRange(min=0), default=70, show_default=True, metavar="N",
+              help="Last pictures of the shards to leave aside.")  # fmt: skip
+@click.option("--steps", type=click.IntRange(min=1), default=3000, show_default=True, metavar="N",
+              help="Steps of the fit.")  # fmt: skip
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the choice of pictures and of the fit.")
+@click.option("-j", "--jobs", type=click.IntRange(min=1), default=1, show_default=True, metavar="N",
+              help="Processes that label, one thread each if more than one.")  # fmt: skip
+@click.option("-v", "--verbose", count=True, help="-vv shows tracebacks.")
+def train_halting(
+    model: str,
+    shards: Path,
+    out: Path,
+    cache: Path | None,
+    count: int,
+    held_out: int,
+    steps: int,
+    seed: int,
+    jobs: int,
+    verbose: int,
+) -> None:
+    """Fit the halting head of MODEL (name or id) to what its own decodes of training pictures measure.
+
+    Labels take a second or two per picture and are kept in OUT/labels: a run that was interrupted goes on where it
+    was. `ltokc models add-halting` puts OUT/halting.safetensors into the model's folder.
+
+    \b
+    Examples:
+      ltokc train-halting mine --shards shards --out runs/halting -j 2
+    """
+    click.get_current_context().meta[LOUD] = verbose > 1
+    tars = tars_in(shards)
+    need("training", "torch")
+    from safetensors.numpy import save_file
+
+    from ltokc.train.data.pictures import Pictures
+    from ltokc.train.halting.fit import calibrated, load_label
+    from ltokc.train.halting.labels import label_all
+    from ltokc.train.halting.pictures import variants
+    from ltokc.zoo.model import open_model
+
+    opened, labels = open_model(model), out / "labels"
+    labels.mkdir(parents=True, exist_ok=True)
+    pictures = Pictures(tars, cache or out / "cache", held_out)
+    for done in label_all(opened.entry.id, variants(pictures, count, seed), labels, jobs):
+        if done % 50 == 0:
+            click.echo(f"{done} labelled, {count} in all", err=True)
+    found = [load_label(file) for file in sorted(labels.glob("*.npz"))]
+    tensors, margin = calibrated(found, steps=steps, seed=seed)
+    head = out / "halting.safetensors"
+    save_file(tensors, head, {"model": opened.entry.name, "pictures": str(len(found))})
+    click.echo(f"{head}: fitted to {len(found)} pictures, errors raised by {margin:.3f}", err=True)
+
+
+fit_halting = click.Command(  # the same, where a model's other steps are
+    "fit-halting",
+    params=train_halting.params,
+    callback=train_halting.callback,
+    help=(train_halting.help or "").replace("ltokc train-halting", "ltokc models fit-halting"),
+)

@@ -1,1 +1,0 @@
-"""The commands of `ltokc`, one module for each kind of work; `ltokc.cli` loads them by name."""

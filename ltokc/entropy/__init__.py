@@ -1,0 +1,1 @@
+"""Tokens to streams and back, in integers only."""

@@ -1,0 +1,1 @@
+"""Distances between pictures in torch, for training and for the search of digits."""

@@ -1,0 +1,74 @@
+"""How a decoded picture looks, as a whole and cell by cell: SSIMULACRA2 taken apart into 64x64 cells.
+
+SSIMULACRA2's error is a weighted sum of norms of maps, means and fourth-power norms.  Near one point it is linear in
+what every cell adds to the means of the maps and of their fourth powers: those parts are a cell's *price*.  The point
+is one for all pictures (`slopes`), so that prices add up and mean the same everywhere; a picture's *error* is exact.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ltokc.metrics.ssimulacra2 import SCALES, WEIGHTS, Reference, difference_maps, scales
+
+CELL = 64  # pixels
+PARTS = (3, SCALES, 2, 3)  # of moments: channels, scales, mean and mean fourth power, maps
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """Of every cell, map, channel and scale the mean and the mean fourth power: (rows, columns, *PARTS) float32,
+    such that their mean over the cells is that of the picture."""
+
+    cells: npt.NDArray[np.float32]
+
+    def norms(self) -> Floats:
+        """SSIMULACRA2's norms of the picture, (3, 6, 2, 3)."""
+        mean = self.cells.mean((0, 1), dtype=np.float64)
+        mean[:, :, 1] = np.maximum(mean[:, :, 1], 0) ** 0.25
+        return mean
+
+    def error(self) -> float:
+        """SSIMULACRA2's weighted sum of norms: 0 is equal, about 8 is 40 points, 21 is 0 points."""
+        return float((WEIGHTS * self.norms()).sum())
+
+    def scaled(self, ratio: np.ndarray) -> Moments:
+        """Every cell's moments times its ratio, (rows, columns)."""
+        return Moments(self.cells * ratio[:, :, None, None, None, None].astype(np.float32))
+
+    def prices(self, slopes: np.ndarray) -> Floats:
+        """What each cell adds to the error, (rows, columns), with `slopes` (3, 6, 2, 3) of its moments."""
+        return np.einsum("yxcsnm,csnm->yx", self.cells, slopes, dtype=np.float64)
+
+
+def moments(reference: Reference, rgb: npt.NDArray[np.uint8]) -> Moments:
+    """Compares a decoded picture (H, W, 3) with the original of the same shape.
+
+    Cells that the border cuts count as what they have; scales that the picture is too small for are 0.
+    """
+    rows, columns = (-(-side // CELL) for side in rgb.shape[:2])
+    out = np.zeros((rows, columns, *PARTS), np.float32)
+    for i, (a, b) in enumerate(zip(reference.scales, scales(rgb), strict=True)):
+        for j, each in enumerate(difference_maps(a, b)):
+            square = each * each
+            for n, values in enumerate((each, square * square)):
+                out[:, :, :, i, n, j] = _shares(values, CELL >> i, rows, columns)
+    return Moments(out)
+
+
+def _shares(values: np.ndarray, side: int, rows: int, columns: int) -> np.ndarray:
+    """Sums over squares of `side`, scaled such that their mean is that of `values`: (3, h, w) -> (rows, columns, 3)."""
+    h, w = values.shape[1:]
+    sums = np.add.reduceat(np.add.reduceat(values, np.arange(rows) * side, 1), np.arange(columns) * side, 2)
+    return (sums * np.float32(rows * columns / (h * w))).transpose(1, 2, 0)
+
+
+def slopes_at(norms: np.ndarray) -> npt.NDArray[np.float32]:
+    """Slopes of the error in the moments at a point of given `norms` (3, 6, 2, 3)."""
+    out = WEIGHTS.copy()
+    out[:, :, 1] *= 0.25 * np.maximum(norms[:, :, 1], 1e-3) ** -3
+    return out.astype(np.float32)

@@ -1,0 +1,1 @@
+"""Pillow in and out: upright 8-bit sRGB, alpha, metadata."""

@@ -1,0 +1,1 @@
+"""Rate control: from a quality, a size or a number to the tokens that are sent."""

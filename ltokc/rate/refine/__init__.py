@@ -1,0 +1,1 @@
+"""The search for digits that cost less and show less error."""

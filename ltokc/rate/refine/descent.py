@@ -1,0 +1,120 @@
+"""One window's digits by gradient descent (`ltokc.rate.refine.search`): the torch side."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ltokc.losses.ssim import structural_loss
+from ltokc.losses.ssimulacra2 import Original, distance
+from ltokc.rate.refine.optimizer import DampedRMSprop
+from ltokc.rate.refine.schedule import MSE_WEIGHT, STRUCTURE_WEIGHT, Schedule
+from ltokc.threads import threads
+from ltokc.tokenizer.nn.config import CELL, STRIDES
+from ltokc.tokenizer.nn.packed import load_packed
+from ltokc.zoo.model import WEIGHTS
+
+Span = tuple[int, int]
+
+
+def multiplies_bf16(device: str) -> bool:
+    """Whether a device ("cpu", "cuda") has instructions for products of bf16; without them fp32 is faster."""
+    if device == "cuda":
+        return torch.cuda.is_bf16_supported()
+    known = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return bool(known.get("avx512_bf16") or known.get("amx_bf16"))
+
+
+class Descent:
+    """A model's networks, frozen, on a device ("auto", "cpu", "cuda")."""
+
+    def __init__(self, folder: Path, device: str = "auto"):
+        if "LTOKC_THREADS" in os.environ:
+            torch.set_num_threads(threads())
+        self.device = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
+        self.net = load_packed(folder / WEIGHTS).to(self.device, memory_format=torch.channels_last)
+        self.bf16 = multiplies_bf16(self.device)  # a quarter faster, and the digits are as good
+        self.levels = self.net.config.levels
+        self.strides = tuple(level.stride for level in self.levels)
+
+    def run(
+        self, rgb: np.ndarray, digits: Sequence[np.ndarray], masks: Sequence[np.ndarray], core: np.ndarray,
+        counted: tuple[Span, Span], *, schedule: Schedule, rate: float, advance: Callable[[], None],
+    ) -> list[np.ndarray]:  # fmt: skip
+        """Digits int8 of the window's shapes.
+
+        rgb: (h, w, 3) uint8, the window or, at the picture's border, what there is of it; digits (rows, columns, d),
+        masks (rows, columns): per level; core: bool (cells), where digits may change; counted: rows and columns of
+        cells whose pixels, and tokens, the loss counts.
+        """
+        symbols = [torch.from_numpy(d.astype(np.float32)).permute(2, 0, 1)[None].to(self.device) for d in digits]
+        sent = [torch.from_numpy(m.astype(np.float32))[None, None].to(self.device) for m in masks]
+        free = [(self._cells(core, k) * m > 0).expand_as(s) for k, (m, s) in enumerate(zip(sent, symbols, strict=True))]
+        rows, columns = (slice(a * CELL, b * CELL) for a, b in counted)
+        x = torch.from_numpy(np.ascontiguousarray(rgb)).to(self.device).permute(2, 0, 1)[None].float() / 127.5 - 1
+        used = np.zeros(core.shape, bool)
+        used[slice(*counted[0]), slice(*counted[1])] = True
+        bits_of = [self._cells(used, k) * m for k, m in enumerate(sent)]
+        values = self._values(x, symbols, sent)
+        active = [k for k in range(len(values)) if bool(free[k].any())]
+        if not active:
+            return [np.array(d) for d in digits]
+        depth = 1 + max(k for k, m in enumerate(sent) if bool(m.any()))
+        wanted = x[:, :, rows, columns]
+        original, pixels = Original.of(wanted), wanted.shape[2] * wanted.shape[3]
+        for k in active:
+            values[k].requires_grad_(True)
+        optimizer = DampedRMSprop([values[k] for k in active], [free[k] for k in active])
+        for step in range(schedule.steps):
+            held = [torch.where(f, v, s) for f, v, s in zip(free, values, symbols, strict=True)]
+            share = schedule.rounded(step)
+            chosen = [h + share * (self._rounded(h, k) - h).detach() for k, h in enumerate(held)]
+            with torch.autocast(self.device, torch.bfloat16, enabled=self.bf16):
+                whole = self.net.picture(chosen, sent)
+            shown = whole[:, :, : x.shape[2], : x.shape[3]][:, :, rows, columns]
+            told = self.net.prior([c * m for c, m in zip(chosen[:depth], sent[:depth], strict=True)], sent[:depth])
+            bits = self.net.bits(held[:depth], told, bits_of[:depth])
+            squared = ((shown - wanted) ** 2).mean() * 127.5**2
+            look = distance(original.error(shown)).mean() + STRUCTURE_WEIGHT * structural_loss(shown, wanted).mean()
+            (look + MSE_WEIGHT * squared + rate * bits.sum() / pixels).backward()
+            optimizer.step(schedule.at(step))
+            with torch.no_grad():
+                for k in active:
+                    bound = (self.levels[k].size - 1) / 2 + 0.49
+                    values[k].clamp_(-bound, bound)
+            advance()
+        with torch.no_grad():
+            kinds = enumerate(zip(free, values, symbols, strict=True))
+            found = [torch.where(f, self._rounded(v, k), s) for k, (f, v, s) in kinds]
+        return [f[0].permute(1, 2, 0).cpu().numpy().astype(np.int8) for f in found]
+
+    def _cells(self, cells: np.ndarray, k: int) -> torch.Tensor:
+        """A map of cells at the positions of level k: (1, 1, h, w) float."""
+        scale = CELL // self.strides[k]
+        grid = cells.repeat(scale, 0).repeat(scale, 1).astype(np.float32)
+        return torch.from_numpy(grid)[None, None].to(self.device)
+
+    def _rounded(self, values: torch.Tensor, k: int) -> torch.Tensor:
+        half = (self.levels[k].size - 1) / 2
+        return values.detach().round().clamp(-half, half)
+
+    @torch.no_grad()
+    def _values(
+        self, x: torch.Tensor, symbols: Sequence[torch.Tensor], sent: Sequence[torch.Tensor]
+    ) -> list[torch.Tensor]:
+        """What the tokenizer rounds, where that gives the digits at hand; elsewhere the digits themselves."""
+        height, width = (n * self.strides[0] for n in symbols[0].shape[-2:])
+        x = torch.nn.functional.pad(x, (0, width - x.shape[3], 0, height - x.shape[2]), "replicate")
+        features, out, stride = self.net.features(x), [], len(STRIDES) - 1
+        state = self.net.start(1, *features[-1].shape[-2:])
+        for k, level in enumerate(self.levels):
+            s = STRIDES.index(level.stride)
+            state, stride = self.net.descend(state, stride, s), s
+            bounded, rounded = self.net.query(k, state, features)
+            out.append(torch.where(rounded == symbols[k], bounded, symbols[k]).contiguous())
+            state = self.net.absorb(k, state, symbols[k] / ((level.size - 1) / 2), sent[k])
+        return out

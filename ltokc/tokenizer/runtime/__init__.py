@@ -1,0 +1,68 @@
+"""The networks behind two calls, whatever runs them: tokenize(packed, masks) and detokenize(digits, masks).
+
+`packed` is uint8 (1, 48, H/4, W/4); masks are uint8 (1, 1, h, w) and digits int8 (1, d, h, w), one of each per level.
+Both take cuts: the rows and columns of the state, and of the encoder's features, that go on at a change of stride
+(`ltokc.tokenizer.windows`).  Masks and digits then have the size of what goes on at their stride.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from ltokc.errors import ModelError, UsageError
+
+Cuts = dict[str, tuple[tuple[int, int], tuple[int, int]]]  # name -> rows (first, last + 1), columns
+
+
+def state_cut(stride: int) -> str:
+    """Name of the cut of the state that has just come to this stride, doubled in size."""
+    return f"state_{stride}"
+
+
+def feature_cut(stride: int) -> str:
+    """Name of the cut of the encoder's features of this stride, where the top-down path takes them."""
+    return f"feature_{stride}"
+
+
+class Runtime(Protocol):
+    """What a backend offers; `name` says what really runs, e.g. "onnxruntime 1.32.0 CPUExecutionProvider"."""
+
+    name: str
+
+    def tokenize(
+        self, packed: np.ndarray, masks: Sequence[np.ndarray], cuts: Cuts | None = None
+    ) -> list[np.ndarray]: ...
+
+    def detokenize(
+        self, digits: Sequence[np.ndarray], masks: Sequence[np.ndarray], cuts: Cuts | None = None
+    ) -> np.ndarray: ...
+
+
+def open_runtime(folder: Path, backend: str = "auto", device: str = "auto", threads: int | None = None) -> Runtime:
+    """Opens the model in `folder`.  ModelError if the wanted backend or device is not installed.
+
+    threads: for the CPU; None: the environment's LTOKC_THREADS, else the runtime's own choice.
+    """
+    if threads is None and os.environ.get("LTOKC_THREADS", "").isdigit():
+        threads = int(os.environ["LTOKC_THREADS"]) or None
+    if backend not in ("auto", "onnx", "torch") or device not in ("auto", "cpu", "cuda"):
+        raise UsageError(f"unknown backend or device: {backend}, {device}")
+    if backend == "auto":
+        backend = "onnx" if find_spec("onnxruntime") else "torch"
+    if backend == "onnx":
+        if not find_spec("onnxruntime"):
+            raise ModelError("ONNX Runtime is not installed: pip install 'ltokc[cpu]' or 'ltokc[gpu]'")
+        from ltokc.tokenizer.runtime.onnx import OnnxRuntime
+
+        return OnnxRuntime(folder, device, threads)
+    if not find_spec("torch"):
+        raise ModelError("no runtime is installed: pip install 'ltokc[cpu]' (or 'ltokc[gpu]', or torch)")
+    from ltokc.tokenizer.runtime.torch import TorchRuntime
+
+    return TorchRuntime(folder, device, threads)

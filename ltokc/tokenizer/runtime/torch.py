@@ -1,0 +1,97 @@
+"""The networks on torch, CPU or CUDA, in float32 from the same weights file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError, safe_open
+
+from ltokc.errors import ModelError
+from ltokc.tokenizer.nn.config import STRIDES, LadderConfig
+from ltokc.tokenizer.nn.ladder import Ladder
+from ltokc.tokenizer.runtime import Cuts, feature_cut, state_cut
+
+
+class TorchRuntime:
+    """See `ltokc.tokenizer.runtime.Runtime`."""
+
+    def __init__(self, folder: Path, device: str = "auto", threads: int | None = None):
+        if device == "cuda" and not torch.cuda.is_available():
+            raise ModelError("this torch has no CUDA device")
+        self.device = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
+        if threads:
+            torch.set_num_threads(threads)
+        try:
+            with safe_open(folder / "model.safetensors", "pt") as f:
+                self.net = Ladder(LadderConfig.from_json(f.metadata()["config"]))
+                state = {k: f.get_tensor(k).float() for k in f.keys() if not k.startswith("prior.")}  # noqa: SIM118
+            del self.net.prior
+            self.net.load_state_dict(state)
+        except (OSError, SafetensorError, LookupError, TypeError, ValueError, RuntimeError) as error:
+            raise ModelError(f"cannot load model.safetensors: {str(error).splitlines()[0]}") from error
+        self.net = self.net.eval().requires_grad_(False).to(self.device)
+        self.name = f"torch {torch.__version__} {self.device}"
+
+    def _tensors(self, arrays: Sequence[np.ndarray]) -> list[torch.Tensor]:
+        return [torch.from_numpy(np.ascontiguousarray(a)).to(self.device).float() for a in arrays]
+
+    @torch.no_grad()
+    def tokenize(
+        self, packed: np.ndarray, masks: Sequence[np.ndarray], cuts: Cuts | None = None
+    ) -> list[np.ndarray]:
+        x = F.pixel_shuffle(self._tensors([packed])[0], 4) / 127.5 - 1
+        net, sent = self.net, self._tensors(masks)
+        if cuts is None:
+            return [d.cpu().numpy().astype(np.int8) for d in net.tokenize(x, sent)]
+        features = [
+            _cut(f, cuts.get(feature_cut(stride))) for f, stride in zip(net.features(x), STRIDES, strict=True)
+        ]
+        out, state = [], net.start(1, *features[-1].shape[-2:])
+        s = len(STRIDES) - 1
+        with self._cutting(cuts):
+            for k, level in enumerate(net.config.levels):
+                target = STRIDES.index(level.stride)
+                state, s = net.descend(state, s, target), target
+                digits = net.query(k, state, features)[1] * sent[k]
+                out.append(digits.cpu().numpy().astype(np.int8))
+                state = net.absorb(k, state, digits / ((level.size - 1) / 2), sent[k])
+        return out
+
+    @torch.no_grad()
+    def detokenize(
+        self, digits: Sequence[np.ndarray], masks: Sequence[np.ndarray], cuts: Cuts | None = None
+    ) -> np.ndarray:
+        with self._cutting(cuts or {}):
+            y = self.net.detokenize(self._tensors(digits), self._tensors(masks))
+        y = F.pixel_unshuffle(((y + 1) * 127.5).round().clamp(0, 255), 4)
+        return y.to(torch.uint8).cpu().numpy()
+
+    @contextmanager
+    def _cutting(self, cuts: Cuts) -> Iterator[None]:
+        """Cuts the state before the blocks (`pre`) that follow each doubling."""
+        hooks = [
+            blocks.register_forward_pre_hook(partial(_cut_input, cuts.get(state_cut(stride))))
+            for blocks, stride in zip(self.net.pre, STRIDES, strict=False)
+        ]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+
+Place = tuple[tuple[int, int], tuple[int, int]]
+
+
+def _cut(x: torch.Tensor, place: Place | None) -> torch.Tensor:
+    return x if place is None else x[..., slice(*place[0]), slice(*place[1])]
+
+
+def _cut_input(place: Place | None, blocks: torch.nn.Module, inputs: tuple[torch.Tensor]) -> torch.Tensor:
+    return _cut(inputs[0], place)

@@ -1,0 +1,35 @@
+"""Batches of crops for the training loop, made ahead by processes of their own where a GPU would wait for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from ltokc.train.data.pictures import Crops, Pictures
+from ltokc.train.recipe import Recipe
+
+
+class Batches(Dataset):
+    """The batch of every step, (batch, crop, crop, 3) uint8: it follows from the seed, `rank` and the step alone."""
+
+    def __init__(self, pictures: Pictures, recipe: Recipe, rank: int = 0):
+        self.pictures, self.recipe, self.rank = pictures, recipe, rank
+
+    def __getitem__(self, step: int) -> torch.Tensor:
+        recipe, rng = self.recipe, np.random.default_rng((self.recipe.seed, self.rank, step))
+        crops = Crops(self.pictures, recipe.crop, recipe.batch, rng, recipe.text_share, recipe.smooth_share)
+        return torch.from_numpy(next(crops))
+
+
+def batches(source: Batches, first: int = 0, makers: int = 0, pinned: bool = False) -> Iterator[torch.Tensor]:
+    """Endless batches from step `first` on, the same whether none or several processes (`makers`) draw them.
+
+    pinned: in memory that a GPU copies from without being waited for.
+    """
+    ahead = 3 if makers else None
+    steps = count(first)
+    return iter(DataLoader(source, None, sampler=steps, num_workers=makers, pin_memory=pinned, prefetch_factor=ahead))

@@ -1,0 +1,1 @@
+"""Weights to what the codec reads: packed tensors and ONNX graphs."""

@@ -1,0 +1,1 @@
+"""The halting head: measured pictures, and the fit to them."""

@@ -1,0 +1,90 @@
+"""A model that is open for use: its registry entry, the shapes of its levels, the integer prior, the networks."""
+
+from __future__ import annotations
+
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from ltokc.entropy.prior import LevelShape, Prior
+from ltokc.errors import ModelError
+from ltokc.tokenizer import halting
+from ltokc.tokenizer.halting import Head
+from ltokc.tokenizer.receptive_field import Reach, reach_of
+from ltokc.tokenizer.runtime import Runtime, open_runtime
+from ltokc.zoo import registry
+from ltokc.zoo.weights import read_config, read_header
+
+WEIGHTS = "model.safetensors"
+PRIOR_KIND = 1  # the network of formats/LTK.md, section 5; weights that say nothing are of this kind
+
+
+class Model:
+    """Parts are loaded when first asked for: the prior needs numpy alone, the runtime ONNX Runtime or torch."""
+
+    def __init__(self, entry: registry.ModelEntry, folder: Path):
+        self.entry, self.folder = entry, folder
+        self.runtimes: dict[tuple, Runtime] = {}
+
+    @cached_property
+    def tensors(self) -> dict[str, np.ndarray]:
+        """The integer tensors of the prior."""
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(self.folder / WEIGHTS, "np") as f:
+                return {name: f.get_tensor(name) for name in f.keys() if name.startswith("prior.")}  # noqa: SIM118
+        except (OSError, SafetensorError) as error:
+            raise ModelError(f"cannot read {WEIGHTS} of model {self.entry.name}: {error}") from error
+
+    @cached_property
+    def levels(self) -> tuple[LevelShape, ...]:
+        config = read_config(self.folder / WEIGHTS)
+        return tuple(LevelShape(level["stride"], level["digits"], level["size"]) for level in config["levels"])
+
+    @cached_property
+    def reach(self) -> Reach:
+        """How far the networks look."""
+        return reach_of(read_header(self.folder / WEIGHTS), [level.stride for level in self.levels])
+
+    @cached_property
+    def prior(self) -> Prior:
+        kind = read_config(self.folder / WEIGHTS).get("prior_kind", PRIOR_KIND)
+        if kind != PRIOR_KIND:
+            raise ModelError(f"model {self.entry.name} has a prior of kind {kind!r}, unknown to this program")
+        return Prior(self.tensors, self.levels)
+
+    def runtime(self, backend: str = "auto", device: str = "auto", threads: int | None = None) -> Runtime:
+        key = (backend, device, threads)
+        if key not in self.runtimes:
+            self.runtimes[key] = open_runtime(self.folder, backend, device, threads)
+        return self.runtimes[key]
+
+    @cached_property
+    def halting(self) -> Head | None:
+        """The halting head, if the model has one."""
+        if not self.entry.looks or not any(file.name == halting.FILE for file in self.entry.files):
+            return None
+        return halting.Head.load(self.folder / halting.FILE, self.levels)
+
+    def keep_of_quality(self, quality: float) -> float:
+        """Levels of an ordinary picture at a quality 0..1 (piecewise linear); of every one without a halting head."""
+        table = np.asarray(self.entry.quality, float)
+        return float(np.interp(quality, table[:, 0], table[:, 1]))
+
+
+def open_model(name: str | int | None = None) -> Model:
+    """Opens a model by name or id; None: the default one.  However it is named, it is opened once a process.
+
+    Its files are compared with the registry's SHA-256 then: about 1 ms a megabyte.  Raises ModelError.
+    """
+    entry = registry.find(name)
+    return opened(entry, registry.folder(entry))
+
+
+@lru_cache(maxsize=4)
+def opened(entry: registry.ModelEntry, folder: Path) -> Model:
+    """The model of an entry, whose files are in `folder`.  Raises ModelError."""
+    registry.check(entry)
+    return Model(entry, folder)

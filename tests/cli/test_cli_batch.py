@@ -1,0 +1,296 @@
+"""`ltokc batch` on real pictures and files, with the default model, in this process unless a test says otherwise."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import Result
+from PIL import Image
+
+from ltokc.jobs import journal
+from tests.support.cli_runner import ENVIRONMENT, names, run
+from tests.support.pictures import grainy
+
+JOURNAL = "out/.ltokc-batch.journal"
+USAGE = [
+    (["in"], "Missing option '-d'"),
+    (["in", "-d", "photo.png"], "is not a folder"),
+    (["in", "-d", "out", "--shard", "3/2"], "is not I/N"),
+    (["in", "-d", "out", "--shard", "0/2"], "is not I/N"),
+    (["in", "-d", "out", "-q", "0.5", "--tokens", "9"], "one rate control at a time"),
+    (["in", "-d", "out", "-q", "60"], "did you mean 0.6?"),
+    (["in", "-d", "out", "--strict"], "--strict goes with"),
+    (["in", "-d", "out", "--report", "r.txt"], "the suffix says the kind"),
+    (["in", "-d", "out", "--format", "png"], "--format is for decoding"),
+    (["in", "-d", "out", "--decode", "-q", "0.5"], "--quality is for encoding"),
+    (["in", "-d", "out", "--decode", "--keep-smaller"], "--keep-smaller is for encoding"),
+    (["-", "-d", "out"], "standard input has no name"),
+]
+
+
+@pytest.fixture
+def tree(here: Path) -> Path:
+    """in/a.png, in/sub/b.png (small) and in/sub/bad.png, which is no picture."""
+    Path("in/sub").mkdir(parents=True)
+    for seed, name in enumerate(("a.png", "sub/b.png")):
+        Image.fromarray(grainy(40, 30 + seed, seed)).save(f"in/{name}")
+    shutil.copy("text.png", "in/sub/bad.png")
+    return here
+
+
+def batch(*args: str, jobs: str = "1") -> Result:
+    return run("batch", *args, "-j", jobs)
+
+
+def outputs(folder: str = "out") -> dict[str, bytes]:
+    """Everything below a folder but the journals."""
+    files = (p for p in Path(folder).rglob("*") if p.is_file() and not journal.NAME.fullmatch(p.name))
+    return {str(p.relative_to(folder)): p.read_bytes() for p in files}
+
+
+@pytest.mark.parametrize(("args", "text"), USAGE, ids=[" ".join(a) for a, _ in USAGE])
+def test_usage_errors(tree: Path, args: list[str], text: str) -> None:
+    before = names()
+    result = run("batch", *args)
+    assert result.exit_code == 2, result.output
+    assert text in result.stderr
+    assert names() == before
+
+
+def test_tree_is_encoded_and_a_failure_is_named_at_the_end(tree: Path) -> None:
+    result = batch("-r", "in", "-d", "out", "-q", "0.3")
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    lines = result.stderr.splitlines()
+    assert lines[0].startswith("ltokc: in/sub/bad.png: ")
+    assert lines[1] == "ltokc: failed: in/sub/bad.png"
+    assert lines[-1] == "2 done, 1 failed"
+    run("encode", "in/a.png", "-q", "0.3", "-o", "alone.ltk")
+    assert outputs() == {"a.ltk": Path("alone.ltk").read_bytes(), "sub/b.ltk": Path("out/sub/b.ltk").read_bytes()}
+    assert not list(Path("out").rglob("*.tmp"))
+
+
+def test_decoding_gives_what_decode_gives(tree: Path) -> None:
+    os.unlink("in/sub/bad.png")
+    assert batch("-r", "in", "-d", "out").exit_code == 0
+    assert batch("--decode", "-r", "out", "-d", "back", "-f", "webp").exit_code == 0
+    assert run("decode", "out/sub/b.ltk", "-o", "b.webp").exit_code == 0
+    assert set(outputs("back")) == {"a.webp", "sub/b.webp"}
+    assert outputs("back")["sub/b.webp"] == Path("b.webp").read_bytes()
+    result = batch("-r", "out", "-d", "other")
+    assert (result.exit_code, result.stderr) == (
+        3, "no pictures, but .ltk files: did you mean --decode?\nnothing to do\n",
+    )  # fmt: skip
+
+
+def test_reports(tree: Path) -> None:
+    assert (
+        batch("-r", "in", "-d", "out", "--report", "r.csv", "--report", "to/r.json", "--metadata", "all").exit_code == 1
+    )
+    rows = list(csv.DictReader(Path("r.csv").open(newline="")))
+    assert [(row["input"], row["status"]) for row in rows] == [
+        ("in/a.png", "done"), ("in/sub/b.png", "done"), ("in/sub/bad.png", "failed"),
+    ]  # fmt: skip
+    first = rows[0]
+    assert (first["output"], first["width"], first["height"]) == ("out/a.ltk", "40", "30")
+    assert int(first["input_bytes"]) == Path("in/a.png").stat().st_size
+    assert int(first["output_bytes"]) == Path("out/a.ltk").stat().st_size
+    assert "not a picture" in rows[2]["error"]
+    report = json.loads(Path("to/r.json").read_text())
+    assert (report["totals"]["done"], report["totals"]["failed"], report["totals"]["pixels"]) == (
+        2,
+        1,
+        40 * 30 + 40 * 31,
+    )
+    assert [str(row["width"] or "") for row in report["pictures"]] == [row["width"] for row in rows]
+
+
+def test_json_has_every_picture(tree: Path) -> None:
+    result = batch("-r", "in", "-d", "out", "--json", jobs="2")
+    rows = [json.loads(line) for line in result.stdout.splitlines()]
+    assert {(row["input"], row["status"]) for row in rows} == {
+        ("in/a.png", "done"), ("in/sub/b.png", "done"), ("in/sub/bad.png", "failed"),
+    }  # fmt: skip
+
+
+def test_dry_run_writes_nothing(tree: Path) -> None:
+    before = names()
+    result = batch("-r", "in", "-d", "out", "--dry-run", "--report", "r.csv")
+    assert result.exit_code == 0
+    assert "in/sub/b.png -> out/sub/b.ltk" in result.stderr.splitlines()
+    assert names() == before and not Path("out").exists()
+    os.unlink("in/sub/bad.png")
+    batch("-r", "in", "-d", "out")
+    assert batch("-r", "in", "-d", "out", "--dry-run", "--resume").exit_code == 3
+
+
+def test_resume_does_what_changed_and_nothing_else(tree: Path) -> None:
+    resume = ("-r", "in", "-d", "out", "--resume", "--report", "r.json")
+
+    def again(*args: str) -> dict[str, str]:
+        batch(*resume, *args)
+        return {row["input"]: row["status"] for row in json.loads(Path("r.json").read_text())["pictures"]}
+
+    a, b, bad = "in/a.png", "in/sub/b.png", "in/sub/bad.png"
+    assert again("-q", "0.3") == {a: "done", b: "done", bad: "failed"}
+    first = outputs()
+    assert again("-q", "0.3") == {a: "unchanged", b: "unchanged", bad: "failed"}
+    rows = json.loads(Path("r.json").read_text())["pictures"]
+    assert rows[0]["width"] == 40 and rows[0]["output_bytes"] == len(first["a.ltk"]), "the report is whole all the same"
+    assert again("-q", "0.4") == {a: "done", b: "done", bad: "failed"}
+    assert again("-q", "0.3", "--resume", "--device", "cpu") == {a: "done", b: "done", bad: "failed"}
+    assert outputs() == first
+    shutil.copy(a, bad)
+    Path("out/sub/b.ltk").write_bytes(first["sub/b.ltk"][:-1])
+    assert again("-q", "0.3") == {a: "unchanged", b: "done", bad: "done"}
+    assert outputs()["sub/b.ltk"] == first["sub/b.ltk"]
+    Path("out/a.ltk").unlink()
+    assert again("-q", "0.3") == {a: "done", b: "unchanged", bad: "unchanged"}
+    result = batch(*resume, "-q", "0.3")
+    assert (result.exit_code, result.stderr.splitlines()[-1]) == (3, "nothing to do")
+
+
+def test_without_a_journal_nothing_is_believed(tree: Path) -> None:
+    batch("in/a.png", "-d", "out")
+    Path(JOURNAL).unlink()
+    assert batch("in/a.png", "-d", "out", "--resume").exit_code == 0
+
+
+def test_no_clobber(tree: Path) -> None:
+    Path("out").mkdir()
+    Path("out/a.ltk").write_bytes(b"mine")
+    assert batch("in/*.png", "-d", "out", "-n").exit_code == 3
+    assert outputs() == {"a.ltk": b"mine"}
+    assert not Path(JOURNAL).exists()
+
+
+def small_png(path: str) -> None:
+    """A picture that is small as a PNG and large as tokens: one square of noise, repeated, one bit per pixel."""
+    noise = np.random.default_rng(0).integers(0, 2, (16, 16)) * 255
+    Image.fromarray(np.tile(noise, (8, 8)).astype(np.uint8)).convert("1").save(path, optimize=True)
+
+
+def test_keep_smaller_copies_what_would_grow(tree: Path) -> None:
+    os.unlink("in/sub/bad.png")
+    small_png("in/sub/small.png")
+    arguments = ("-r", "in", "-d", "out", "-q", "0.9", "--report", "r.json")
+    assert batch(*arguments).exit_code == 0
+    assert len(outputs()["sub/small.ltk"]) > Path("in/sub/small.png").stat().st_size
+    shutil.rmtree("out")
+    assert batch(*arguments, "--keep-smaller").exit_code == 0
+    assert set(outputs()) == {"a.ltk", "sub/b.ltk", "sub/small.png"}
+    rows = json.loads(Path("r.json").read_text())["pictures"]
+    assert [row["status"] for row in rows] == ["done", "done", "copied"]
+    assert all(row["output_bytes"] <= row["input_bytes"] for row in rows)
+
+
+def test_keep_smaller_copy_is_the_source_and_is_resumed(here: Path) -> None:
+    Path("in").mkdir()
+    small_png("in/small.png")
+    arguments = ("-r", "in", "--keep-smaller", "-q", "1", "-d")
+    assert batch(*arguments, "out").exit_code == 0
+    assert outputs() == {"small.png": Path("in/small.png").read_bytes()}
+    assert batch(*arguments, "out", "--resume").exit_code == 3
+    assert batch(*arguments, "out", "-n").exit_code == 3
+    Path("out/small.png").write_bytes(b"hurt")
+    assert batch(*arguments, "out", "--resume").exit_code == 0
+    assert outputs() == {"small.png": Path("in/small.png").read_bytes()}
+    before = names() | {"in/.ltokc-batch.journal"}
+    assert batch(*arguments, "in", "--json").exit_code == 0, "into the folder itself: the source is there already"
+    assert names() == before
+
+
+def test_shards_are_a_stable_partition(tree: Path) -> None:
+    for n in range(12):
+        shutil.copy("in/a.png", f"in/sub/{n}.png")
+
+    def shard(i: int) -> set[str]:
+        result = batch("-r", "in", "-d", "out", "--dry-run", "--json", "--shard", f"{i}/3")
+        return {json.loads(line)["output"] for line in result.stdout.splitlines()}
+
+    parts = [shard(i) for i in (1, 2, 3)]
+    assert sum(map(len, parts)) == len(set.union(*parts)) == 15
+    assert sum(map(bool, parts)) > 1
+    shutil.rmtree("in/sub")
+    assert all(shard(i + 1) <= part for i, part in enumerate(parts)), "others in the tree change nothing"
+
+
+def test_resume_knows_the_work_of_shards(tree: Path) -> None:
+    os.unlink("in/sub/bad.png")
+    for i in ("1/2", "2/2"):
+        assert batch("-r", "in", "-d", "out", "--shard", i).exit_code in (0, 3)
+    assert batch("-r", "in", "-d", "out", "--resume").exit_code == 3
+
+
+def test_light_until_there_is_work(tree: Path) -> None:
+    batch("in/a.png", "-d", "out")
+    code = (
+        "import sys\n"
+        "from ltokc.cli import cli\n"
+        "try:\n    cli(sys.argv[1:])\n"
+        "except SystemExit as end:\n    assert end.code == 3, end.code\n"
+        "sys.exit(str({'torch', 'onnxruntime', 'PIL', 'numpy', 'tqdm'} & set(sys.modules)))\n"
+    )
+    command = [sys.executable, "-c", code, "batch", "in/a.png", "-d", "out", "--resume"]
+    done = subprocess.run(command, env=ENVIRONMENT, timeout=60, capture_output=True, check=False, text=True)
+    assert done.stderr.splitlines()[-1] == "set()"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="terminals of POSIX")
+def test_terminal_gets_a_bar_and_lines_above_it(tree: Path) -> None:
+    import fcntl
+    import termios
+
+    master, terminal = os.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("4H", 24, 120, 0, 0))
+    command = [sys.executable, "-m", "ltokc", "batch", "-r", "in", "-d", "out", "-j", "1"]
+    with os.fdopen(terminal, "wb") as stderr:
+        done = subprocess.run(command, env=ENVIRONMENT, stderr=stderr, stdout=subprocess.PIPE, timeout=60, check=False)
+    said = os.read(master, 1 << 16).decode()
+    os.close(master)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert "/3 [" in said and "pictures/s" in said and " MP/s, " in said and " -> " in said
+    assert any(part.startswith("ltokc: in/sub/bad.png: ") for part in said.replace("\n", "\r").split("\r"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="process groups of POSIX")
+def test_killed_at_any_moment_and_resumed_gives_the_same_bytes(here: Path) -> None:
+    """kill -9 of the whole group after every output that appears; no half file on the way, equal bytes in the end."""
+    Path("in/sub").mkdir(parents=True)
+    for n in range(4):
+        Image.fromarray(grainy(64, 48, n)).save(f"in/{'sub/' * (n % 2)}{n}.png")
+    assert batch("-r", "in", "-d", "whole", "-q", "0.3").exit_code == 0
+    expected = outputs("whole")
+    command = [sys.executable, "-m", "ltokc", "batch", "-r", "in", "-d", "out", "-q", "0.3", "-j", "2", "--resume"]
+    for wanted in (1, 3):
+        process = subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.DEVNULL, start_new_session=True)
+        limit = time.monotonic() + 60
+        while process.poll() is None and len(list(Path("out").rglob("*.ltk"))) < wanted:
+            assert time.monotonic() < limit
+            time.sleep(0.002)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        found = {name: data for name, data in outputs().items() if not name.endswith(".tmp")}
+        assert all(expected[name] == data for name, data in found.items())
+        assert len(found) >= wanted
+    Path("out/sub").mkdir(exist_ok=True)
+    (run_mark,) = {f["run"] for f in list(journal.parse(Path(JOURNAL).read_bytes()))[:1]}
+    Path(f"out/sub/.1.ltk.{run_mark}0123456789ab.tmp").write_bytes(b"half")  # as a kill inside a write leaves it
+    before = {entry.target for entries in journal.read_all("out").values() for entry in entries}
+    result = batch("-r", "in", "-d", "out", "-q", "0.3", "--resume", "--json")
+    statuses = {Path(row["input"]).stem: row["status"] for row in map(json.loads, result.stdout.splitlines())}
+    assert all(statuses[Path(name).stem] == "unchanged" for name in before)
+    assert outputs() == expected
+    again = batch("-r", "in", "-d", "out", "-q", "0.3", "--resume")
+    assert again.exit_code == 3

@@ -1,0 +1,135 @@
+"""The journal of a batch: torn and damaged lines are never believed, nor is a line without its files."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ltokc.jobs import journal
+from ltokc.jobs.journal import Busy, Entry, Journal
+
+OPTIONS = journal.fingerprint({"quality": 0.6})
+
+
+@pytest.fixture
+def done(tmp_path: Path) -> tuple[Path, Path, Entry]:
+    """A source, its output and the entry of both."""
+    source, output = tmp_path / "a.png", tmp_path / "out" / "a.ltk"
+    output.parent.mkdir()
+    source.write_bytes(b"the source")
+    output.write_bytes(b"the output")
+    entry = Entry("a.ltk", OPTIONS, "a.png", 10, source.stat().st_mtime_ns, journal.digest(str(source)),
+                  "a.ltk", 10, journal.digest(str(output)), {"width": 3})  # fmt: skip
+    return source, output, entry
+
+
+def found(entry: Entry, source: Path, options: str = OPTIONS) -> Entry | None:
+    return journal.unchanged([entry], options, str(source), str(source.parent / "out"))
+
+
+def test_round_trip_and_both_files_are_there(done: tuple[Path, Path, Entry]) -> None:
+    source, output, entry = done
+    with Journal(str(output.parent)) as book:
+        journal.append(book.path, entry)
+    assert journal.read_all(str(output.parent)) == {"a.ltk": [entry]}
+    assert found(entry, source) == entry
+
+
+def test_other_options_are_other_work(done: tuple[Path, Path, Entry]) -> None:
+    source, _, entry = done
+    assert found(entry, source, journal.fingerprint({"quality": 0.7})) is None
+
+
+@pytest.mark.parametrize("data", [b"the outpu", b"the outpuT", b"the output.", b"", None])
+def test_output_that_is_not_the_one_written(done: tuple[Path, Path, Entry], data: bytes | None) -> None:
+    source, output, entry = done
+    output.unlink() if data is None else output.write_bytes(data)
+    assert found(entry, source) is None
+
+
+def test_source_that_changed(done: tuple[Path, Path, Entry]) -> None:
+    source, _, entry = done
+    os.utime(source, ns=(1, 1))
+    assert found(entry, source) == entry, "another time, the same bytes"
+    source.write_bytes(b"the sourcE")
+    assert found(entry, source) is None
+    source.write_bytes(b"the source, longer")
+    assert found(entry, source) is None
+    source.unlink()
+    assert found(entry, source) is None
+
+
+def test_another_source_for_the_same_output(done: tuple[Path, Path, Entry]) -> None:
+    source, _, entry = done
+    other = source.rename(source.with_suffix(".jpg"))
+    assert found(entry, other) is None
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_read_without_an_error(data: bytes) -> None:
+    assert all(isinstance(fields, dict) for fields in journal.parse(data))
+
+
+@given(st.data())
+def test_a_torn_or_damaged_line_is_none_and_the_others_stay(data: st.DataObject) -> None:
+    lines = [journal.line_of({"n": n, "text": "é\n" * n}) for n in range(4)]
+    hurt = data.draw(st.integers(0, 3))
+    cut = data.draw(st.integers(0, len(lines[hurt]) - 2))
+    change = data.draw(st.integers(1, 255))
+    torn = lines[hurt][:cut] + b"\n"
+    assert [f["n"] for f in journal.parse(b"".join(lines[:hurt] + [torn] + lines[hurt + 1 :]))] == [
+        n for n in range(4) if n != hurt
+    ]
+    damaged = bytearray(lines[hurt])
+    damaged[cut] ^= change
+    assert hurt not in [f.get("n") for f in journal.parse(bytes(damaged))]
+
+
+FIELDS = [*asdict(Entry("", "", "", 0, 0, "", "", 0, "")), "other"]
+VALUES = st.one_of(st.none(), st.integers(), st.text(), st.dictionaries(st.text(), st.integers()))
+
+
+@given(st.dictionaries(st.sampled_from(FIELDS), VALUES))
+def test_lines_of_other_shapes_are_no_entries(fields: dict) -> None:
+    entry = journal.entry_of(fields)
+    assert entry is None or asdict(entry) == {"row": {}, **fields}
+
+
+def test_a_new_line_is_not_glued_to_a_stump(done: tuple[Path, Path, Entry]) -> None:
+    _, output, entry = done
+    path = output.parent / journal.name_of(None)
+    path.write_bytes(journal.line_of(asdict(entry))[:-20])
+    with Journal(str(output.parent)) as book:
+        journal.append(book.path, replace(entry, target="b.ltk"))
+    assert list(journal.read_all(str(output.parent))) == ["b.ltk"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no flock")
+def test_one_run_at_a_time_but_for_shards(tmp_path: Path) -> None:
+    with Journal(str(tmp_path)):
+        with pytest.raises(Busy, match="another batch"), Journal(str(tmp_path)):
+            pass
+        with Journal(str(tmp_path), (1, 2)), Journal(str(tmp_path), (2, 2)):
+            pass
+    with Journal(str(tmp_path)):
+        pass
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no flock")
+def test_only_temporary_files_of_dead_runs_of_this_journal_go(tmp_path: Path) -> None:
+    with Journal(str(tmp_path)) as dead, Journal(str(tmp_path), (1, 2)) as alive:
+        marks = dead.mark, alive.mark
+    names = [f".a.ltk.{mark}0123456789ab.tmp" for mark in marks] + [".a.ltk.0123456789ab.tmp", f"{marks[0]}.ltk"]
+    with Journal(str(tmp_path), (1, 2)), Journal(str(tmp_path)) as book:
+        own = f".a.ltk.{book.mark}0123456789ab.tmp"
+        for name in [*names, own]:
+            (tmp_path / name).touch()
+        assert book.clean([str(tmp_path), str(tmp_path / "missing")]) == 1
+    left = {p.name for p in tmp_path.iterdir() if "journal" not in p.name}
+    assert left == {*names[1:], own}

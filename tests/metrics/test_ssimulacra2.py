@@ -1,0 +1,79 @@
+"""SSIMULACRA2 with numpy, and its parts by cell."""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFilter
+
+from ltokc.metrics import by_cell
+from ltokc.metrics.ssimulacra2 import Reference, blur, kernel, points
+from tests.support.pictures import grainy, smooth
+
+
+def blurred(rgb: np.ndarray, radius: float) -> np.ndarray:
+    return np.asarray(Image.fromarray(rgb).filter(ImageFilter.GaussianBlur(radius)))
+
+
+def test_the_blur_is_the_kernel_with_zeros_beyond_the_borders() -> None:
+    dot = np.zeros((1, 300, 40), np.float32)
+    dot[0, 130, 2] = 1
+    taps = kernel()
+    assert taps.sum() == pytest.approx(1) and np.allclose(taps, taps[::-1])
+    full = np.zeros((300 + len(taps), 40 + len(taps)))
+    full[130 : 130 + len(taps), 2 : 2 + len(taps)] = np.outer(taps, taps)
+    half = len(taps) // 2
+    assert np.allclose(blur(dot)[0], full[half : half + 300, half : half + 40], atol=1e-6)
+
+
+def test_it_is_near_the_package_whose_blur_is_another() -> None:
+    package = pytest.importorskip("ssimulacra2")
+    original = grainy(320, 288)
+    reference, seen = Reference(original), []
+    assert reference.score(original) == pytest.approx(100)
+    for radius in (0.4, 0.7, 1.0):
+        decoded, files = blurred(original, radius), [BytesIO(), BytesIO()]
+        for rgb, file in zip((original, decoded), files, strict=True):
+            Image.fromarray(rgb).save(file, "PNG")
+        seen.append(reference.score(decoded))
+        assert abs(seen[-1] - package.compute_ssimulacra2(*files)) < 6
+    assert seen == sorted(seen, reverse=True)
+
+
+def test_other_shapes_and_tiny_pictures_are_refused() -> None:
+    with pytest.raises(ValueError, match="different shapes"):
+        Reference(smooth(40, 30)).score(smooth(30, 40))
+    with pytest.raises(ValueError, match="8 or more"):
+        Reference(smooth(40, 7))
+
+
+@pytest.mark.parametrize("size", [(256, 256), (200, 130), (65, 300), (8, 64)])
+def test_moments_of_cells_add_up_to_the_picture(size: tuple[int, int]) -> None:
+    original = grainy(*size)
+    decoded = blurred(original, 1)
+    reference = Reference(original)
+    found = by_cell.moments(reference, decoded)
+    assert found.cells.shape == (-(-size[1] // 64), -(-size[0] // 64), *by_cell.PARTS)
+    norms = reference.norms(decoded)
+    assert np.allclose(found.norms()[:, : norms.shape[1]], norms, rtol=1e-3, atol=1e-6)
+    assert points(found.error()) == pytest.approx(reference.score(decoded), abs=0.05)
+
+
+def test_prices_are_the_slope_of_the_error() -> None:
+    original = grainy(256, 192)
+    reference = Reference(original)
+    a, b = (by_cell.moments(reference, blurred(original, radius)) for radius in (1.0, 1.03))
+    slopes = by_cell.slopes_at(a.norms())
+    step = b.prices(slopes).mean() - a.prices(slopes).mean()
+    assert step == pytest.approx(b.error() - a.error(), rel=0.05) and step > 0
+
+
+def test_a_damaged_cell_is_the_dear_one() -> None:
+    original = grainy(256, 256)
+    decoded = original.copy()
+    decoded[64:128, 128:192] = blurred(original, 3)[64:128, 128:192]
+    found = by_cell.moments(Reference(original), decoded)
+    prices = found.prices(by_cell.slopes_at(found.norms()))
+    assert np.unravel_index(prices.argmax(), prices.shape) == (1, 2)
