@@ -98,7 +98,8 @@ def encode(
     height, width = rgb.shape[:2]
     segment_cells = 0 if _cells(height) * _cells(width) <= ONE_SEGMENT_CELLS else SEGMENT_CELLS
     boxes = segment_boxes(width, height, segment_cells)
-    ltk = Ltk(opened.entry.id, opened.entry.bitstream_hash, width, height, (), segment_cells, chunks)
+    header = Header(opened.entry.id, opened.entry.bitstream_hash, width, height, segment_cells)
+    ltk = Ltk(header, ()).with_chunks(chunks)
     if target_bpp is not None:
         target_size = int(target_bpp * width * height / 8)
     if not given:

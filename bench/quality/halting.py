@@ -23,7 +23,7 @@ from bench.common.held_out import held_out
 from bench.common.record import environment, write_report
 from bench.quality.rate_distortion import load_rgb, pictures
 from ltokc import codec
-from ltokc.container import Ltk, segment_boxes
+from ltokc.container import Header, Ltk, segment_boxes
 from ltokc.metrics import by_cell
 from ltokc.metrics.fidelity import ms_ssim
 from ltokc.metrics.ssimulacra2 import points
@@ -46,7 +46,7 @@ class Bench:
         height, width = rgb.shape[:2]
         self.boxes = segment_boxes(width, height, 0)
         self.studio: Studio = codec._tokenized(model, rgb, 1, "auto", "auto", 0, None)[0]
-        self.ltk = Ltk(model.entry.id, model.entry.bitstream_hash, width, height, (), 0, ())
+        self.ltk = Ltk(Header(model.entry.id, model.entry.bitstream_hash, width, height), ())
 
     def plan(self, quality: float, effort: int) -> Plan:
         wish = Wish(quality=quality)

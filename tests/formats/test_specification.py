@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 
 import ltokc
 from ltokc import codec, container
-from ltokc.container import Ltk, Segment, segment_boxes
+from ltokc.container import Header, Ltk, Segment, segment_boxes
 from ltokc.entropy.segment import SegmentWriter, depth_counts, full_masks, token_capacity
 from ltokc.token_order import BAYER
 from ltokc.zoo import registry
@@ -102,7 +102,7 @@ def made_file(model_id, width, height, *, depth_map, share=1.0, segment_cells=0,
         writer = SegmentWriter(model.prior, digits, depths)
         tokens = int(writer.total * share)
         segments.append(Segment(tokens, depth_map, writer.stream(tokens)))
-    ltk = Ltk(model.entry.id, model.entry.bitstream_hash, width, height, tuple(segments), segment_cells)
+    ltk = Ltk(Header(model.entry.id, model.entry.bitstream_hash, width, height, segment_cells), tuple(segments))
     return container.write(ltk), sum(segment.tokens for segment in segments)
 
 
