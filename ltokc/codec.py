@@ -59,6 +59,7 @@ class Info:
     bpp: float
     chunks: list[tuple[str, int]]
     truncated: bool
+    gray: bool
 
 
 def encode(
@@ -119,7 +120,7 @@ def decode(
     limit_pixels: int | None = DEFAULT_LIMIT_PIXELS, backend: str = "auto", device: str = "auto",
     decoder: str = "faithful", reduce: int = 1, progress: Progress | None = None,
 ) -> Image:  # fmt: skip
-    """Decodes an .ltk file to a PIL image, RGB or RGBA, with the metadata it carries in `info`.
+    """Decodes an .ltk file to a PIL image, RGB, RGBA, L or LA, with the metadata it carries in `info`.
 
     tokens: use no more than so many; crop: (left, top, width, height) of the region wanted, in pixels: only the
     segments that it depends on are read, and the limit counts its pixels; allow_truncated: take what is there of a file
@@ -129,6 +130,7 @@ def decode(
     """
     from PIL import Image
 
+    from ltokc.container.composition import compose
     from ltokc.tokenizer import regions
     from ltokc.tokenizer import windows as tiling
 
@@ -156,9 +158,7 @@ def decode(
     ):  # fmt: skip
         image.paste(Image.fromarray(part), (left - box[0], top - box[1]))
         steps.advance()
-    found = {chunk.fourcc: chunk.data for chunk in ltk.chunks}
-    if container.ALPHA in found:
-        _put_alpha(image, found[container.ALPHA], ltk, box)
+    image = compose(image, ltk, box)
     if reduce > 1:
         image = image.reduce(reduce)
     image.info.update(metadata_of(ltk))
@@ -192,7 +192,7 @@ def info(data: bytes) -> Info:
     return Info(
         ltk.version, name, ltk.model_id, ltk.width, ltk.height, len(ltk.segments), sum(s.tokens for s in ltk.segments),
         total, any(s.depth_map for s in ltk.segments), len(data), 8 * len(data) / (ltk.width * ltk.height),
-        [(c.fourcc.decode("latin-1"), len(c.data)) for c in ltk.chunks], ltk.truncated,
+        [(c.fourcc.decode("latin-1"), len(c.data)) for c in ltk.chunks], ltk.truncated, ltk.header.gray,
     )  # fmt: skip
 
 
@@ -227,15 +227,13 @@ def tokens(
 
 def verify(data: bytes, *, limit_pixels: int | None = DEFAULT_LIMIT_PIXELS) -> None:
     """Raises FormatError unless checksums hold, the tokens give the same bytes again, and alpha is readable."""
-    from ltokc.container.alpha import decode_alpha
+    from ltokc.container.composition import check_pictures
 
     ltk = container.read(data, limit_pixels=limit_pixels)
     writers = _writers_of(_model_of(ltk), ltk)
     if _written(ltk, writers, [s.tokens for s in ltk.segments]) != data:
         raise FormatError("the stream is not the one its tokens have")
-    for chunk in ltk.chunks:
-        if chunk.fourcc == container.ALPHA:
-            decode_alpha(chunk.data, ltk.width, ltk.height)
+    check_pictures(ltk)
 
 
 # -- pieces ----------------------------------------------------------------------------------------------------------
@@ -266,16 +264,6 @@ def _blended(picture: Picture) -> Any:
         a = picture.alpha[rows, :, None].astype(np.uint16)
         out[rows] = (picture.rgb[rows] * a + 255 * (255 - a) + 127) // 255
     return out
-
-
-def _put_alpha(image: Image, data: bytes, ltk: Ltk, box: Box) -> None:
-    from PIL import Image
-
-    from ltokc.container.alpha import decode_alpha
-
-    left, top, width, height = box
-    alpha = decode_alpha(data, ltk.width, ltk.height)[top : top + height, left : left + width]
-    image.putalpha(Image.fromarray(alpha))
 
 
 def _cells(length: int) -> int:
