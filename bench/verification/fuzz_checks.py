@@ -26,7 +26,7 @@ def attempt(verb: Any, *arguments: Any, **options: Any) -> tuple[Any, Outcome]:
         text = str(error)
         if not text or "\n" in text or len(text) > 300:
             raise Contradiction(f"no error for one line: {text!r}") from error
-        return None, next(cls.__name__ for cls in type(error).__mro__ if not cls.__name__.startswith("_"))
+        return None, next(cls.__name__ for cls in type(error).__mro__ if cls.__module__ == "ltokc.errors")
 
 
 def check(data: bytes, rng: random.Random) -> Outcome:

@@ -76,7 +76,7 @@ def _parts(cursor: Cursor, header: Header) -> Patch:
         raise FormatError(f"patches fade over {feather} pixels: {MAX_FEATHER} at most")
     count = cursor.varint("the number of rectangles")
     if not 1 <= count <= columns * rows:
-        raise FormatError(f"{count} rectangles in a segment of {columns * rows} cells")
+        raise FormatError(f"{count} rectangles of patches: 1 to {columns * rows} are allowed in this segment")
     rectangles = _rectangles(cursor, count, columns, rows)
     return Patch(segment, coding, feather, rectangles, cursor.data[cursor.position :])
 

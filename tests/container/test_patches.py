@@ -69,7 +69,7 @@ def changed(**fields: object) -> bytes:
 
 FAULTS = {
     "nothing": (b"", "ends inside its numbers"),
-    "no rectangle": (b"\0\2\0\0", "0 rectangles"),
+    "no rectangle": (b"\0\2\0\0", "0 rectangles of patches: 1 to 20"),
     "numbers cut": (spell(GOOD)[:9], "ends inside its numbers"),
     "long number": (b"\x80" + spell(GOOD), "shortest form"),
     "no picture": (changed(picture=b""), "is no VP8L"),
@@ -77,7 +77,7 @@ FAULTS = {
     "coding 1": (changed(coding=1), "unknown coding 1 of patches"),
     "coding 5": (changed(coding=5), "unknown coding 5 of patches"),
     "feather": (changed(feather=33), "fade over 33 pixels"),
-    "many": (b"\0\2\0" + varint(21) + bytes(84), "21 rectangles in a segment of 20 cells"),
+    "many": (b"\0\2\0" + varint(21) + bytes(84), "21 rectangles of patches: 1 to 20"),
     "too far right": (changed(rectangles=((3, 0, 3, 1),)), "leaves its segment"),
     "too far down": (changed(rectangles=((0, 4, 1, 1),)), "leaves its segment"),
     "far away": (b"\0\2\0\1" + varint(2**35 - 1) * 4, "leaves its segment"),
