@@ -188,7 +188,7 @@ CASES: dict[str, tuple[str, Build]] = {
     ),
     "colour-deflate": (
         "a colour grid by deflate", with_chunks(
-            photo(520, 70, 0, 100, "coffee.jpg"), Chunk(container.COLOUR, colour.encode(tinted(2, 9) // 60)),
+            photo(520, 70, 0, 100, "coffee.jpg"), Chunk(container.COLOUR, colour.encode(tinted(2, 9) // 30 * 12)),
             segment_cells=8),
     ),
     "patch-vp8l": ("a patch by VP8L", with_chunks(photo(150, 140), patched((150, 140), (1, 0, 2, 1), (0, 2, 1, 1)))),
