@@ -18,14 +18,14 @@ from ltokc.tokenizer.nn.ladder import PICTURE_ONLY, Ladder
 from ltokc.train.export.onnx_graph import write_graphs
 from ltokc.train.export.tensors import FLOAT_PRIOR, network_tensors, prior_tensors
 from ltokc.zoo.registry import sha256
-from ltokc.zoo.weights import read_config
+from ltokc.zoo.weights import Weights
 
 FILES = ("model.safetensors", "tokenizer.onnx", "detokenizer.onnx")
 
 
 def load_ladder(weights: Path) -> Ladder:
     """A network from a training run's ema.safetensors (fp16, sizes in the metadata)."""
-    net = Ladder(LadderConfig.from_dict(read_config(weights)))
+    net = Ladder(LadderConfig.from_dict(Weights(weights).config))
     net.load_state_dict({k: v.float() for k, v in load_file(weights).items()})
     return net.eval()
 
