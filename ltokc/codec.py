@@ -1,6 +1,6 @@
 """encode, decode, info, trim, tokens, verify: what each verb does, step by step.
 
-numpy, Pillow and the runtimes are imported by the verbs that need them, so that `info` starts at once.
+What is heavy is imported by the verbs that need it, so that `info` starts at once.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 class Info:
     """What a file says of itself, read without decoding it.
 
-    `tokens` of `tokens_total` possible (None: the model is not here) are in the file; `chunks`: (FourCC, bytes) each.
+    tokens: in the file, of `tokens_total` possible (None: the model is not here); chunks: (FourCC, bytes) each.
     """
 
     version: int
@@ -57,8 +57,8 @@ def encode(
 
     image: a path, file object, PIL image, uint8 array (H, W, 3) or what else `ltokc.pictures.load.load` takes.
     One rate control at a time: quality 0..1 (default 0.6), tokens, target_size in bytes, target_bpp in bits per pixel
-    of the whole file; a target is met from below.  Where even the smallest file is larger than the target, that file is
-    returned, or with `strict` UsageError raised.
+    of the whole file.  A target is met from below; where even the smallest file is larger, that file is returned, or
+    with `strict` UsageError raised.
     metadata: which of "exif", "icc", "xmp" to keep; alpha: "keep", "drop" or "blend" (with white).
     effort: 0 to 4, see `ltokc.rate.effort`; above 1 torch is needed.  progress: called with (steps done, steps in all)
     on the way; what it raises ends the work.  Raises FormatError, LimitError, ModelError, UsageError.
@@ -170,9 +170,8 @@ def trim(
     if (tokens is None) == (target_size is None):
         raise UsageError("trim needs either tokens or a target size")
     ltk = container.read(data, limit_pixels=limit_pixels)
-    if (target_size is not None and len(data) <= target_size) or (
-        tokens is not None and sum(s.tokens for s in ltk.segments) <= tokens
-    ):
+    held = sum(segment.tokens for segment in ltk.segments)
+    if len(data) <= target_size if target_size is not None else held <= (tokens or 0):
         return data
     file = FileWriter.reopen(model_of(ltk).prior, ltk)
     if target_size is not None:
