@@ -97,11 +97,10 @@ def decode(
 ) -> Image:  # fmt: skip
     """Decodes an .ltk file to a PIL image, RGB or RGBA, with the metadata it carries in `info`.
 
-    tokens: use no more than so many; crop: (left, top, width, height) of the region wanted, in pixels: only the
-    segments that it depends on are read, and the limit counts its pixels; allow_truncated: take what is there of a file
-    that was cut; reduce: 1, 2, 4 or 8: a picture of 1/reduce of the size (rounded up), for which the finest levels are
-    left out; progress: called with (steps done, steps in all) on the way; what it raises ends the work.
-    Raises FormatError, LimitError, ModelError, UsageError.
+    tokens: use no more than so many; crop: (left, top, width, height) of the region wanted in pixels, of which only the
+    segments are read and the limit counts the pixels; allow_truncated: take what is there of a file that was cut;
+    reduce: 1, 2, 4 or 8, for a picture of 1/reduce of the size (rounded up) without the finest levels; progress: as of
+    `encode`.  Raises FormatError, LimitError, ModelError, UsageError.
     """
     from PIL import Image
 
@@ -119,7 +118,7 @@ def decode(
         container.check_pixels(box.width, box.height, limit_pixels)
         limit_pixels = None
     container.check_pixels(*size, limit_pixels)
-    model = model_of(header)
+    model = model_of(header, data, allow_truncated)
     part = needed(header, model.field, box)
     ltk = container.read(data, allow_truncated=allow_truncated, limit_pixels=None, only=part.levels)
     part = part.up_to(levels_for_reduced(reduce, len(model.levels)))

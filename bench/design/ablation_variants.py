@@ -130,7 +130,7 @@ STEEPER = tuple(2 * rate for rate in STEEP)
 TAPERED = (16.0, 12.0, 9.0, 6.4, 4.6, 3.4, 2.2, 1.4, 0.85, 0.5, 0.3)
 FEW = (0.8, 0.8, 0.8, 0.75, 0.6, 0.3)
 VARIANTS: dict[str, Variant] = {
-    "base": Variant("the recipe of ladder-1 with half its channels", {}),
+    "base": Variant("the first model's recipe with half its channels", {}),
     "again": Variant("the same from another seed: what chance does", {"seed": 1}),
     "half-time": Variant("half as many crops", {}, length=0.5),
     "twice": Variant("twice as many crops", {}, length=2.0),

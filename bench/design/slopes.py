@@ -1,6 +1,6 @@
 """What a bit brings at every level, and the weights of the rate that follow from it.
 
-    python -m bench slopes --images HELD --lpips lpips_squeeze.safetensors --recipe recipe.toml [--model ladder-3] \
+    python -m bench slopes --images HELD --lpips lpips_squeeze.safetensors --recipe recipe.toml [--model NAME] \
         --out slopes.json
 
 The pictures are decoded after 1, 2, ... levels.  `slope`: by how much a level lowers the recipe's distortion (loss

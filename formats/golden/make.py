@@ -3,7 +3,7 @@
 Files that exist are never written again, whatever this program would make today; new cases and new models add to them.
 
     python formats/golden/make.py                    the default model's files that do not exist yet
-    python formats/golden/make.py --model ladder-1   those of another model
+    python formats/golden/make.py --model NAME       those of another model
 """
 
 from __future__ import annotations

@@ -25,9 +25,9 @@ from ltokc.zoo import registry
 
 HERE = Path(__file__).resolve().parent
 MANIFEST = "manifest.json"
-MODEL = registry.find(1)
+MODEL = registry.find(6)
 HASH = MODEL.bitstream_hash.to_bytes(2, "big")
-CELL_TOKENS = 377  # of model 1
+CELL_TOKENS = 377  # of model 6
 STREAM = bytes.fromhex("27 11 39 69 6f")  # some symbols, whatever they mean
 PAYLOAD = b"\x06" + STREAM  # 3 tokens, no depth map
 EXT, SEG, ALPHA = 1, 2, 4
@@ -50,7 +50,7 @@ def seal(data: bytes) -> bytes:
 
 
 def head(
-    flags: int = 0, *, first: int | None = None, magic: bytes = b"\x89LTK", model: bytes = b"\x01",
+    flags: int = 0, *, first: int | None = None, magic: bytes = b"\x89LTK", model: bytes = varint(MODEL.id),
     weights: bytes = HASH, width: bytes = varint(49), height: bytes = varint(39), rest: bytes = b"",
 ) -> bytes:  # fmt: skip
     """A header of 50x40 pixels where nothing else is said; sides are written less one."""
@@ -205,7 +205,7 @@ def encode_vp8l(width: int, height: int) -> bytes:
 
 
 def good() -> bytes:
-    return ltokc.encode(Image.new("RGB", (50, 40), (90, 140, 40)), tokens=3, model=1)
+    return ltokc.encode(Image.new("RGB", (50, 40), (90, 140, 40)), tokens=3, model=MODEL.id)
 
 
 def longer() -> bytes:

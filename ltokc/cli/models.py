@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ltokc.cli.console import Report, reporting
+from ltokc.cli.models_add_halting import add_halting
 from ltokc.cli.models_pack import pack
+from ltokc.cli.train_halting import fit_halting
 from ltokc.errors import ModelError
 
 if TYPE_CHECKING:
@@ -28,21 +30,22 @@ def _fields(entry: ModelEntry) -> dict[str, Any]:
     return {
         "id": entry.id, "name": entry.name, "default": bool(entry.default), "installed": _here(entry),
         "description": entry.description, "license": entry.license, "bytes": sum(f.bytes for f in entry.files),
-        "files": [f.name for f in entry.files], "retired": entry.retired or None,
+        "files": [f.name for f in entry.files],
     }  # fmt: skip
 
 
 @click.group(invoke_without_command=True)
 @click.pass_context
 def models(ctx: click.Context) -> None:
-    """List, show, find and check models.
+    """List, show, find, check and make models.
 
-    Without a command: list.
+    Without a command: list. Models are looked for in the folders that LTOKC_MODELS names, and in the package. A
+    model is made in four steps: pack, fit-halting, add-halting, verify.
 
     \b
     Examples:
       ltokc models
-      ltokc models show 1
+      ltokc models show ladder-6
       ltokc models verify
     """
     if ctx.invoked_subcommand is None:
@@ -65,8 +68,7 @@ def list_models(report: Report) -> None:
         if report.as_json:
             report.record(_fields(entry))
         else:
-            absent = "retired" if entry.retired else "not installed"
-            notes = [n for n, wanted in (("default", entry.default), (absent, not _here(entry))) if wanted]
+            notes = [n for n, wanted in (("default", entry.default), ("not installed", not _here(entry))) if wanted]
             note = f"  ({', '.join(notes)})" if notes else ""
             click.echo(f"{entry.id:4}  {entry.name:16}  {entry.description}{note}")
         report.done += 1
@@ -85,7 +87,7 @@ def show(report: Report, name: str | None) -> None:
     \b
     Examples:
       ltokc models show
-      ltokc models show 1 --json
+      ltokc models show 6 --json
     """
     from ltokc.zoo import registry
 
@@ -128,7 +130,7 @@ def verify(report: Report, names: tuple[str, ...]) -> None:
     \b
     Examples:
       ltokc models verify
-      ltokc models verify 1
+      ltokc models verify ladder-6
     """
     from ltokc.zoo import registry
 
@@ -140,4 +142,5 @@ def verify(report: Report, names: tuple[str, ...]) -> None:
     report.finish()
 
 
-models.add_command(pack)
+for step in (pack, fit_halting, add_halting):
+    models.add_command(step)

@@ -31,9 +31,8 @@ class QualityTable(click.ParamType):
 @click.option("--models", "folder", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True,
               help="Folder with registry.json, or where it shall be.")  # fmt: skip
 @click.option("--name", required=True, help="Name of the model and of its folder.")
-@click.option(
-    "--id", "model_id", type=click.IntRange(min=1), required=True, help="Its number in files; never used twice."
-)
+@click.option("--id", "model_id", type=click.IntRange(min=1), required=True,
+              help="Its number in files, never used twice; 134217728 and up: not published.")  # fmt: skip
 @click.option(
     "--quality", type=QualityTable(), required=True, metavar="Q:LEVELS,...", help="What -q means for this model."
 )
@@ -41,23 +40,24 @@ class QualityTable(click.ParamType):
     "--license", "license_", default="see the model's README.md", show_default=True, help="Licence of the weights."
 )
 @click.option("--description", default="", help="One line.")
+@click.option("--default", is_flag=True, help="Make it the registry's default; the first model of one always is.")
 def pack(
-    weights: Path, folder: Path, name: str, model_id: int, quality: list[list[float]], license_: str, description: str
-) -> None:
+    weights: Path, folder: Path, name: str, model_id: int, quality: list[list[float]], license_: str,
+    description: str, default: bool,
+) -> None:  # fmt: skip
     """Make a model folder of a training run's WEIGHTS (ema.safetensors).
 
     Writes model.safetensors, tokenizer.onnx and detokenizer.onnx into MODELS/NAME, and the entry in
-    MODELS/registry.json. An entry of the same id is replaced: do that only before the model is released.
+    MODELS/registry.json; prior-float.safetensors beside them is for training on. An entry of the same id is
+    replaced: do that only before the model is released. The halting head comes next: ltokc models fit-halting.
 
     \b
     Examples:
-      ltokc models pack runs/a/ema.safetensors --models models --name ladder-2 --id 2 \\
+      ltokc models pack runs/a/ema.safetensors --models models --name mine --id 134217728 \\
             --quality 0:1,0.6:6.5,1:11
     """
     need("packing", "onnx", "torch")
-    from ltokc.train.export.package import package
+    from ltokc.train.export.package import Listing, package
 
-    entry = package(
-        weights, folder, name=name, model_id=model_id, quality=quality, license=license_, description=description
-    )
+    entry = package(weights, folder, Listing(name, model_id, quality, license_, description, default))
     click.echo(f"{folder / name}: {sum(f['bytes'] for f in entry['files'].values()):,} bytes", err=True)

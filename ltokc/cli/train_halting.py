@@ -1,4 +1,4 @@
-"""`ltokc train-halting`: the halting head of a finished model; needs the `train` extra (torch)."""
+"""`ltokc train-halting`, also `ltokc models fit-halting`: a model's halting head; needs the `train` extra (torch)."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ def train_halting(
     """Fit the halting head of MODEL (name or id) to what its own decodes of training pictures measure.
 
     Labels take a second or two per picture and are kept in OUT/labels: a run that was interrupted goes on where it
-    was. `ltokc.train.export.package.add_halting` puts OUT/halting.safetensors into the model's folder.
+    was. `ltokc models add-halting` puts OUT/halting.safetensors into the model's folder.
 
     \b
     Examples:
-      ltokc train-halting ladder-1 --shards shards --out runs/halting -j 2
+      ltokc train-halting mine --shards shards --out runs/halting -j 2
     """
     click.get_current_context().meta[LOUD] = verbose > 1
     tars = tars_in(shards)
@@ -71,3 +71,11 @@ def train_halting(
     head = out / "halting.safetensors"
     save_file(tensors, head, {"model": opened.entry.name, "pictures": str(len(found))})
     click.echo(f"{head}: fitted to {len(found)} pictures, errors raised by {margin:.3f}", err=True)
+
+
+fit_halting = click.Command(  # the same, where a model's other steps are
+    "fit-halting",
+    params=train_halting.params,
+    callback=train_halting.callback,
+    help=(train_halting.help or "").replace("ltokc train-halting", "ltokc models fit-halting"),
+)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ltokc import container
 from ltokc.container.records import Header, Ltk
 from ltokc.entropy.prior import Prior
 from ltokc.errors import ModelError
@@ -95,9 +96,17 @@ def opened(entry: registry.ModelEntry, folder: Path) -> Model:
     return Model(entry, folder)
 
 
-def model_of(file: Header | Ltk) -> Model:
-    """The model that a file was made with.  Raises ModelError if it is not here, or has other weights."""
-    model = open_model(file.model_id)
+def model_of(file: Header | Ltk, data: bytes = b"", allow_truncated: bool = False) -> Model:
+    """The model that a file was made with.  Raises ModelError if it is not here, or has other weights.
+
+    data: the whole file, if it was not read yet: an unknown model may be damage, which is then the error.
+    """
+    try:
+        model = open_model(file.model_id)
+    except ModelError:
+        if data:
+            container.read(data, allow_truncated=allow_truncated, limit_pixels=None)
+        raise
     if model.entry.bitstream_hash != file.weights_hash:
         raise ModelError(
             f"the file was made with other weights of model {model.entry.name} "

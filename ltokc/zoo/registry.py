@@ -1,12 +1,15 @@
 """The registry of models: which there are, where their files lie, and whether those are the right files.
 
-`models/registry.json` is **append-only**: every .ltk file names its model by `id`, so an id once released keeps its
-name, its bitstream hash and its tokenizer for ever; a better model gets the next id.  Only `default`, `description`
-and decoders that read the same tokens may change.
+`models/registry.json` is **append-only from version 0.1 on**: every .ltk file names its model by `id`, so an id once
+released keeps its name, its bitstream hash and its tokenizer for ever; a better model gets the next id.  Only
+`default`, `description` and decoders that read the same tokens may change.
 
-    {"models": [{"id": 1, "name": "ladder-1", "folder": "ladder-1", "default": true,
+    {"models": [{"id": 6, "name": "ladder-6", "folder": "ladder-6", "default": true,
                  "files": {"model.safetensors": {"sha256": "...", "bytes": 123}, ...},
-                 "bitstream_hash": 4660, "quality": [[0.6, 9], ...], "license": "...", "description": "..."}]}
+                 "bitstream_hash": 4660, "quality": [[0.6, 9], ...], "license": "...", "description": "..."}],
+     "retired": [{"id": 1, "name": "ladder-1"}, ...]}
+
+`retired` has the models from before 0.1.  They are not part of ltokc; their ids and names are never given again.
 
 Searched in this order: the folders in the environment variable LTOKC_MODELS (separated like PATH), the package's own
 `models`, the `models` of the checkout.  Each may have a registry.json and folders of models.
@@ -17,9 +20,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ltokc.errors import ModelError
 
@@ -27,6 +31,7 @@ ENVIRONMENT = "LTOKC_MODELS"
 REGISTRY = "registry.json"
 MAX_ID = 2**28 - 1  # of a .ltk file
 _HASH_BLOCK = 1 << 20
+Parsed = TypeVar("Parsed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +48,7 @@ class ModelEntry:
     """One model.  `bitstream_hash` (u16) is in every file's header; `quality` maps -q (0..1, rising) to levels.
 
     `looks` maps -q, rising, to errors (`ltokc.metrics.by_cell`), falling: for models with a halting head, in place of
-    `quality`. `retired`: why packages no longer bring its files, and where these are; "" for the others.
+    `quality`.
     """
 
     id: int
@@ -56,7 +61,6 @@ class ModelEntry:
     license: str
     description: str
     looks: tuple[tuple[float, float], ...] = ()
-    retired: str = ""
 
 
 def search_path() -> list[Path]:
@@ -72,34 +76,44 @@ def registry() -> tuple[ModelEntry, ...]:
     Raises ModelError for a registry that cannot be read, for two models under one id or name, and when there is none.
     """
     found: dict[int, ModelEntry] = {}
-    seen: set[Path] = set()
-    for folder_ in search_path():
-        path = folder_ / REGISTRY
-        if path.resolve() in seen or not path.is_file():
-            continue
-        seen.add(path.resolve())
+    paths = _registries()
+    for path in paths:
         for entry in read_registry(path):
             known = found.setdefault(entry.id, entry)
             if (known.name, known.bitstream_hash) != (entry.name, entry.bitstream_hash):
                 raise ModelError(f"model id {entry.id} is taken twice, by {known.name!r} and {entry.name!r}")
-    if not seen:
+    if not paths:
         raise ModelError(f"no {REGISTRY} found; set {ENVIRONMENT} to the folder that has it")
-    names = [entry.name for entry in found.values()]
-    for name in names:
-        if names.count(name) > 1:
+    names = {entry.id: entry.name for entry in found.values()}
+    for number, name in retired().items():
+        if names.setdefault(number, name) != name:
+            raise ModelError(f"model id {number} is taken twice, by {name!r} and {names[number]!r}")
+    taken = list(names.values())
+    for name in taken:
+        if taken.count(name) > 1:
             raise ModelError(f"model name {name!r} is taken by two ids")
     return tuple(found[key] for key in sorted(found))
 
 
+def retired() -> dict[int, str]:
+    """Names, by id, of the models from before 0.1, which are not part of ltokc.  Raises ModelError, as `registry`."""
+    found: dict[int, str] = {}
+    for path in _registries():
+        for number, name in _parsed(path, _retired):
+            if found.setdefault(number, name) != name:
+                raise ModelError(f"model id {number} is taken twice, by {found[number]!r} and {name!r}")
+    return found
+
+
+def _registries() -> list[Path]:
+    """Every registry.json on the search path, once."""
+    found = [folder_ / REGISTRY for folder_ in search_path() if (folder_ / REGISTRY).is_file()]
+    return list({path.resolve(): path for path in reversed(found)}.values())[::-1]
+
+
 def read_registry(path: Path) -> tuple[ModelEntry, ...]:
     """The entries of one registry.json, in its order.  Raises ModelError with what is wrong."""
-    try:
-        models = json.loads(path.read_text("utf-8"))["models"]
-        entries = tuple(_entry(item) for item in models)
-    except OSError as error:
-        raise ModelError(f"{REGISTRY} cannot be read ({error.strerror})") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(f"{REGISTRY} is damaged ({type(error).__name__}: {error})") from error
+    entries = _parsed(path, lambda whole: tuple(parse_entry(item) for item in whole["models"]))
     for key in ("id", "name", "folder"):
         values = [getattr(entry, key) for entry in entries]
         if len(set(values)) != len(values):
@@ -109,7 +123,22 @@ def read_registry(path: Path) -> tuple[ModelEntry, ...]:
     return entries
 
 
-def _entry(item: dict[str, Any]) -> ModelEntry:
+def _parsed(path: Path, parse: Callable[[dict[str, Any]], Parsed]) -> Parsed:
+    """What `parse` makes of a registry.json.  Raises ModelError for a file that is damaged or cannot be read."""
+    try:
+        return parse(json.loads(path.read_text("utf-8")))
+    except OSError as error:
+        raise ModelError(f"{REGISTRY} cannot be read ({error.strerror})") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{REGISTRY} is damaged ({type(error).__name__}: {error})") from error
+
+
+def _retired(whole: dict[str, Any]) -> tuple[tuple[int, str], ...]:
+    return tuple((int(item["id"]), _plain(item["name"])) for item in whole.get("retired", ()))
+
+
+def parse_entry(item: dict[str, Any]) -> ModelEntry:
+    """One member of `models` in a registry.json.  Raises ValueError, KeyError, TypeError or AttributeError."""
     files = tuple(
         ModelFile(_plain(name), str(facts["sha256"]).lower(), int(facts["bytes"]))
         for name, facts in item["files"].items()
@@ -125,7 +154,6 @@ def _entry(item: dict[str, Any]) -> ModelEntry:
         license=str(item.get("license", "")),
         description=str(item.get("description", "")),
         looks=tuple((float(quality), float(error)) for quality, error in item.get("looks", ())),
-        retired=str(item.get("retired", "")),
     )
     if not 0 <= entry.id <= MAX_ID or not 0 <= entry.bitstream_hash < 65536:
         raise ValueError(f"id or bitstream_hash of {entry.name!r} is out of range")
@@ -148,12 +176,15 @@ def _plain(name: object) -> str:
 
 
 def find(name_or_id: str | int | None = None) -> ModelEntry:
-    """The model of a name ("ladder-1") or an id (1 or "1"); None: the default.  Raises ModelError."""
+    """The model of a name ("ladder-6") or an id (6 or "6"); None: the default.  Raises ModelError."""
     entries = registry()
     if name_or_id is None:
         chosen = [entry for entry in entries if entry.default][:1] or list(entries[-1:])
     else:
         chosen = [entry for entry in entries if name_or_id in (entry.name, entry.id, str(entry.id))]
+    for number, name in () if chosen else retired().items():
+        if name_or_id in (name, number, str(number)):
+            raise ModelError(f"model {name!r} (id {number}) was an early experiment and is not part of ltokc")
     if not chosen:
         known = ", ".join(f"{entry.name} (id {entry.id})" for entry in entries) or "none"
         wanted = "default model" if name_or_id is None else f"model {name_or_id!r}"
@@ -171,8 +202,7 @@ def folder(entry: ModelEntry) -> Path:
             return place
         if place.is_dir():
             missing = missing or f" ({absent[0]} is missing)"
-    reason = f": {entry.retired}" if entry.retired else ""
-    raise ModelError(f"the files of model {entry.name!r} are not installed{missing}{reason}")
+    raise ModelError(f"the files of model {entry.name!r} are not installed{missing}")
 
 
 def check(entry: ModelEntry) -> Path:

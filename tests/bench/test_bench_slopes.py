@@ -18,7 +18,7 @@ from bench.design.slopes import main, slopes  # noqa: E402
 from tests.support.pictures import grainy  # noqa: E402
 from tests.support.random_lpips import random_lpips  # noqa: E402
 
-RECIPE = Path(__file__).parents[2] / "models" / "ladder-1" / "recipe.toml"
+RECIPE = Path(__file__).parents[2] / "models" / "ladder-6" / "recipe.toml"
 
 
 def test_a_weight_is_the_mean_of_what_bits_bring_to_longer_prefixes() -> None:

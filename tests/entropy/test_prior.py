@@ -155,7 +155,7 @@ def test_a_prior_of_another_kind_is_refused(tmp_path):
     from ltokc.zoo import registry
     from ltokc.zoo.model import Model
 
-    entry = registry.find(1)
+    entry = registry.find(6)
     with safe_open(registry.folder(entry) / "model.safetensors", "np") as f:
         tensors = {name: f.get_tensor(name) for name in f.keys() if name.startswith("prior.")}  # noqa: SIM118
         config = json.loads(f.metadata()["config"])

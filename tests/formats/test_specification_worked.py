@@ -25,7 +25,7 @@ def ints(text: str) -> list[int]:
 
 @pytest.fixture(scope="module")
 def weights() -> Weights:
-    return Weights(registry.folder(registry.find(1)) / "model.safetensors")
+    return Weights(registry.folder(registry.find(6)) / "model.safetensors")
 
 
 def bounds(counts: list[int]) -> list[int]:

@@ -13,7 +13,7 @@ from ltokc.jobs import rows
 from ltokc.jobs.rows import Row
 
 ROWS = [
-    Row("a, \"b\".png", "out/a.ltk", "done", 30, 20, 1000, 100, 1.3, 40, "ladder-1", 0.1, "one; two"),
+    Row("a, \"b\".png", "out/a.ltk", "done", 30, 20, 1000, 100, 1.3, 40, "ladder-6", 0.1, "one; two"),
     Row("c.png", "out/c.png", "copied", 10, 10, 50, 50, 4.0),
     Row("d\udcff.png", None, "failed", error="not a picture"),
 ]  # fmt: skip

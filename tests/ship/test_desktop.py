@@ -1,4 +1,4 @@
-"""What systems ask of a program: manual pages, completion, thumbnails, a file type, and a wheel that brings them."""
+"""What systems ask of a program: manual pages, completion, thumbnails and a file type."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import os
 import shutil
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 from types import ModuleType
 from xml.etree import ElementTree
@@ -173,28 +172,3 @@ def test_mime_database_takes_the_type(tmp_path: Path) -> None:
     shutil.copy(ROOT / "formats" / "ltk-mime.xml", packages / "ltokc.xml")
     subprocess.run(["update-mime-database", str(tmp_path)], check=True, capture_output=True, timeout=60)
     assert "image/x-ltk" in (tmp_path / "types").read_text()
-
-
-# -- the wheel ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.skipif(importlib.util.find_spec("hatchling") is None, reason="hatchling is not installed")
-def test_wheel_brings_everything_to_its_place(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--quiet",
-               "--disable-pip-version-check", "-w", str(tmp_path), str(ROOT)]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr[-500:]
-    (wheel,) = tmp_path.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        names = set(archive.namelist())
-    data = f"ltokc-{ltokc.__version__}.data/data/share"
-    pages = {f"{data}/man/man1/{path.name}" for path in (ROOT / "docs" / "man").glob("*.1")}
-    assert f"{data}/man/man1/ltokc-batch.1" in pages <= names
-    assert {
-        f"{data}/mime/packages/ltokc.xml", f"{data}/thumbnailers/ltokc.thumbnailer", f"{data}/ltokc/ltk.magic",
-        f"{data}/bash-completion/completions/ltokc", f"{data}/zsh/site-functions/_ltokc",
-        f"{data}/fish/vendor_completions.d/ltokc.fish", "ltokc/models/registry.json",
-        "ltokc/py.typed", "ltokc/LtkImagePlugin.py",
-    } <= names  # fmt: skip
-    assert {f"ltokc/models/{p.parent.name}/{p.name}" for p in (ROOT / "models").glob("*/*.safetensors")} <= names
-    assert not [name for name in names if name.startswith(("tests", "bench", "scripts")) or "__pycache__" in name]

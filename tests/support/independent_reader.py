@@ -96,7 +96,7 @@ class Stream:
 class Weights:
     """A model.safetensors: levels as (stride, digits, size), tensors of the prior, hash."""
 
-    def __init__(self, path: Path, model_id: int = 1):
+    def __init__(self, path: Path, model_id: int = 6):
         self.model_id = model_id
         data = path.read_bytes()
         (length,) = struct.unpack("<Q", data[:8])

@@ -126,15 +126,13 @@ def test_a_stage_changes_only_what_it_says(stage, learning, pictures, lpips, tmp
 
 def test_a_packed_model_encodes_and_decodes(pictures, lpips, tmp_path, monkeypatch):
     import ltokc
-    from ltokc.train.export.package import package
+    from ltokc.train.export.package import Listing, package
     from ltokc.zoo import model
 
     trainer = Trainer(replace(RECIPE, steps=2), lpips)
     trainer.run(pictures, tmp_path / "run")
-    entry = package(
-        tmp_path / "run" / "ema.safetensors", tmp_path / "models", name="tiny", model_id=77,
-        quality=[[0, 1], [1, len(LEVELS)]], license="none", description="a test",
-    )  # fmt: skip
+    listing = Listing("tiny", 77, [[0, 1], [1, len(LEVELS)]], "none", "a test")
+    entry = package(tmp_path / "run" / "ema.safetensors", tmp_path / "models", listing)
     again = Trainer(RECIPE, lpips)
     again.start_from(tmp_path / "models" / "tiny" / "model.safetensors")
     for name, value in trainer.ema.state_dict().items():

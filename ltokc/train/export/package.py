@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +12,14 @@ import torch
 from safetensors.numpy import save_file
 from safetensors.torch import load_file
 
+from ltokc.errors import ModelError
+from ltokc.pictures.load import write_atomic
 from ltokc.tokenizer import halting
 from ltokc.tokenizer.nn.config import LadderConfig
 from ltokc.tokenizer.nn.ladder import PICTURE_ONLY, Ladder
 from ltokc.train.export.onnx_graph import write_graphs
 from ltokc.train.export.tensors import FLOAT_PRIOR, network_tensors, prior_tensors
-from ltokc.zoo.registry import sha256
+from ltokc.zoo.registry import REGISTRY, parse_entry, read_registry, retired, sha256
 from ltokc.zoo.weights import Weights
 
 FILES = ("model.safetensors", "tokenizer.onnx", "detokenizer.onnx")
@@ -40,19 +42,38 @@ def bitstream_hash(tensors: dict[str, np.ndarray]) -> int:
     return int.from_bytes(digest.digest()[:2], "big")
 
 
-def package(
-    weights: Path,
-    models: Path,
-    *,
-    name: str,
-    model_id: int,
-    quality: list[list[float]],
-    license: str,
-    description: str,
-    default: bool = True,
-) -> dict:
-    """Writes models/<name>/ and its entry in models/registry.json (in place of one of the same id); returns it."""
-    net, folder = load_ladder(weights), models / name
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What the registry says of a model beside its files.  quality: (-q, levels) pairs from 0 to 1, rising.
+
+    default: the model is what `ltokc encode` takes; the first one of a registry is in any case.
+    """
+
+    name: str
+    id: int
+    quality: list[list[float]]
+    license: str
+    description: str
+    default: bool = False
+
+
+def package(weights: Path, models: Path, listing: Listing) -> dict:
+    """Writes models/<name>/ and its entry in models/registry.json, in place of one of the same id; returns the entry.
+
+    weights: ema.safetensors of a training run.  Raises ModelError for a name or an id that is not free.
+    """
+    registry = _registry(models)
+    others = [item for item in registry["models"] if item["id"] != listing.id]
+    entry = {
+        "id": listing.id, "name": listing.name, "folder": listing.name, "default": listing.default or not others,
+        "files": {}, "bitstream_hash": 0, "quality": listing.quality, "license": listing.license,
+        "description": listing.description,
+    }  # fmt: skip
+    if entry["default"]:
+        others = [item | {"default": False} for item in others]
+    registry = registry | {"models": [*others, entry]}
+    _check(registry)
+    net, folder = load_ladder(weights), models / listing.name
     folder.mkdir(parents=True, exist_ok=True)
     with torch.no_grad():
         tensors = {**network_tensors(net), **prior_tensors(net)}
@@ -66,29 +87,59 @@ def package(
     for file in ("model.safetensors", FLOAT_PRIOR):
         (folder / file).chmod(0o644)
     write_graphs(folder, net.config)
-    entry = {
-        "id": model_id, "name": name, "folder": name, "default": default,
-        "files": {f: {"sha256": sha256(folder / f), "bytes": (folder / f).stat().st_size} for f in FILES},
-        "bitstream_hash": bitstream_hash(tensors), "quality": quality, "license": license, "description": description,
-    }  # fmt: skip
-    path = models / "registry.json"
-    registry = json.loads(path.read_text()) if path.exists() else {"models": []}
-    registry["models"] = [m for m in registry["models"] if m["id"] != model_id] + [entry]
-    path.write_text(json.dumps(registry, indent=1) + "\n")
+    entry["files"] = {file: _facts(folder / file) for file in FILES}
+    entry["bitstream_hash"] = bitstream_hash(tensors)
+    _write(models, registry)
     return entry
 
 
-def add_halting(head: Path, models: Path, *, name: str, looks: list[list[float]]) -> None:
+def add_halting(head: Path, models: Path, name: str, looks: list[list[float]]) -> None:
     """Copies a fitted halting head into models/<name>/ and enters it and its table of looks in the registry.
 
-    looks: (quality, error) pairs, see `ltokc.rate.plan`.
+    looks: (-q, error) pairs, -q rising inside 0 to 1, errors falling (`ltokc.rate.plan`).
+    Raises ModelError for a model that is not there, a head that is none of its, and a table without sense.
     """
-    place = models / name / halting.FILE
-    shutil.copyfile(head, place)
-    place.chmod(0o644)
-    path = models / "registry.json"
-    registry = json.loads(path.read_text())
-    entry = next(m for m in registry["models"] if m["name"] == name)
-    entry["files"][halting.FILE] = {"sha256": sha256(place), "bytes": place.stat().st_size}
+    registry = _registry(models)
+    entry = next((item for item in registry["models"] if item["name"] == name), None)
+    if entry is None:
+        known = ", ".join(item["name"] for item in registry["models"]) or "none"
+        raise ModelError(f"{models / REGISTRY} has no model {name!r}; known: {known}")
+    place = models / entry["folder"] / halting.FILE
+    halting.Head.load(head, Weights(place.with_name("model.safetensors")).levels)
     entry["looks"] = looks
-    path.write_text(json.dumps(registry, indent=1) + "\n")
+    _check(registry)
+    write_atomic(place, head.read_bytes())
+    entry["files"][halting.FILE] = _facts(place)
+    _write(models, registry)
+
+
+def _registry(models: Path) -> dict:
+    """models/registry.json, or the beginnings of one.  Raises ModelError if it is damaged."""
+    path = models / REGISTRY
+    if not path.exists():
+        return {"models": []}
+    read_registry(path)
+    return json.loads(path.read_text("utf-8"))
+
+
+def _check(registry: dict) -> None:
+    """Raises ModelError for an entry without sense, and for an id or a name that another model has or had."""
+    try:
+        entries = [parse_entry(item) for item in registry["models"]]
+    except (ValueError, TypeError) as error:
+        raise ModelError(str(error)) from error
+    gone = {int(item["id"]): item["name"] for item in registry.get("retired", [])} | retired()
+    taken = [(entry.id, entry.name) for entry in entries] + list(gone.items())
+    for what, place in (("id", 0), ("name", 1)):
+        values = [each[place] for each in taken]
+        double = [value for value in values if values.count(value) > 1]
+        if double:
+            raise ModelError(f"model {what} {double[0]!r} is taken")
+
+
+def _facts(file: Path) -> dict[str, str | int]:
+    return {"sha256": sha256(file), "bytes": file.stat().st_size}
+
+
+def _write(models: Path, registry: dict) -> None:
+    write_atomic(models / REGISTRY, (json.dumps(registry, indent=1) + "\n").encode())
