@@ -50,13 +50,13 @@ def format_of(output: str | None, wanted: str | None) -> str:
 def decode_one(job: Job, format: str, how: dict[str, Any], bars: bool = False) -> Result:
     """`how`: keyword arguments of `ltokc.codec.decode`."""
     from ltokc import codec
-    from ltokc.pictures import load as imageio
+    from ltokc.pictures.save import render
 
     start = time.perf_counter()
     data = paths.read(job.source)
     with bar(job.source, bars) as progress:
         image = codec.decode(data, progress=progress, **how)
-    picture = imageio.render(image, format)
+    picture = render(image, format)
     seconds = time.perf_counter() - start
     fields = {
         "input": job.source, "output": job.target, "format": format, "width": image.width, "height": image.height,

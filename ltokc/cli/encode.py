@@ -48,11 +48,11 @@ def keywords(strict: bool, **options_: Any) -> dict[str, Any]:
 def encode_one(job: Job, load: dict[str, Any], how: dict[str, Any], bars: bool = False) -> Result:
     """`load`, `how`: keyword arguments of `ltokc.pictures.load.load` and `ltokc.codec.encode`."""
     from ltokc import codec
-    from ltokc.pictures import load as imageio
+    from ltokc.pictures.load import load as load_picture
 
     start = time.perf_counter()
     source = io.BytesIO(paths.read(STDIO)) if job.source == STDIO else job.source
-    picture = imageio.load(source, **load)
+    picture = load_picture(source, **load)
     with bar(job.source, bars) as progress:
         data = codec.encode(picture, progress=progress, **how, **load)
     seconds = time.perf_counter() - start

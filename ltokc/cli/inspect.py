@@ -106,7 +106,7 @@ def _heatmap(report: Report, name: str, data: bytes, plain: bool, limit: dict[st
     from PIL import Image
 
     from ltokc import codec, heatmap
-    from ltokc.pictures import load as imageio
+    from ltokc.pictures.save import on_white, render
 
     bits = heatmap.bit_map(data, allow_truncated=True, **limit)
     about = codec.info(data)
@@ -114,11 +114,11 @@ def _heatmap(report: Report, name: str, data: bytes, plain: bool, limit: dict[st
     if not plain:
         try:
             image = codec.decode(data, allow_truncated=True, **limit)
-            under = np.asarray(imageio.on_white(image) if image.mode == "RGBA" else image)
+            under = np.asarray(on_white(image) if image.mode == "RGBA" else image)
         except ModelError as error:
             report.say(f"{name}: heat map without the picture: {error}")
     painted = heatmap.overlay(bits, heatmap.DEFAULT_CELL, about.width, about.height, under)
-    return imageio.render(Image.fromarray(painted), "png")
+    return render(Image.fromarray(painted), "png")
 
 
 @click.command()

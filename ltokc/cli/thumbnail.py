@@ -49,7 +49,7 @@ def render(data: bytes, size: int, kind: str, **limit: int | None) -> bytes:
     from PIL import Image
 
     from ltokc import codec, container
-    from ltokc.pictures import load as imageio
+    from ltokc.pictures import save
 
     header = container.read_header(data)
     side = max(header.width, header.height)
@@ -57,4 +57,4 @@ def render(data: bytes, size: int, kind: str, **limit: int | None) -> bytes:
     image = codec.decode(data, allow_truncated=True, reduce=reduce, **limit)  # type: ignore[arg-type]
     image.thumbnail((size, size), Image.Resampling.LANCZOS)
     image.info = {}
-    return imageio.render(image, kind)
+    return save.render(image, kind)

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ltokc.atomic import write_atomic
 from ltokc.errors import LtokcError, UsageError
 
 STDIO = "-"
@@ -211,11 +212,9 @@ def write(target: str, data: bytes, mark: str = "") -> None:
             rest = rest[stream.write(rest) or 0 :]
         stream.flush()
         return
-    from ltokc.pictures import load as imageio
-
     os.makedirs(os.path.dirname(target) or ".", exist_ok=True)
     try:
-        imageio.write_atomic(target, data, mark)
+        write_atomic(target, data, mark)
     except LtokcError as error:
         raise LtokcError(f"{target}: {error}") from error
 

@@ -17,6 +17,12 @@ def smooth(width: int, height: int) -> np.ndarray:
     return np.stack([60 + 130 * x, 180 - 90 * y, 80 + 70 * x * y], -1).round().astype(np.uint8)
 
 
+def gradients(height: int = 24, width: int = 40) -> np.ndarray:
+    """(height, width, 3) uint8: red rises to the right, green downwards, blue falls to the right, over all values."""
+    y, x = np.mgrid[:height, :width] / [[[max(height - 1, 1)]], [[max(width - 1, 1)]]]
+    return np.stack([255 * x, 255 * y, 255 * (1 - x)], axis=-1).round().astype(np.uint8)
+
+
 def grainy(width: int, height: int, seed: int = 0) -> np.ndarray:
     """(height, width, 3) uint8 with much to code: slopes, edges and noise."""
     rng = np.random.default_rng(seed)
