@@ -24,12 +24,17 @@ class Steps:
             self.progress(self.done, self.total)
 
 
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def threads() -> int:
-    """LTOKC_THREADS, else the cores that this process may use."""
+    """LTOKC_THREADS, else `cores()`."""
     wanted = os.environ.get("LTOKC_THREADS", "")
     if wanted.isdigit() and int(wanted):
         return int(wanted)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores()
 
 
 def in_parallel(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ltokc.cli.console import LOUD
+from ltokc.cli.console import LOUD, show_warnings
 from ltokc.cli.extras import need, tars_in
 
 folder = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -63,7 +63,7 @@ def train_halting(
     opened, labels = open_model(model), out / "labels"
     labels.mkdir(parents=True, exist_ok=True)
     pictures = Pictures(tars, cache or out / "cache", held_out)
-    for done in label_all(opened.entry.id, variants(pictures, count, seed), labels, jobs):
+    for done in label_all(opened.entry.id, variants(pictures, count, seed), labels, jobs, show_warnings):
         if done % 50 == 0:
             click.echo(f"{done} labelled, {count} in all", err=True)
     found = [load_label(file) for file in sorted(labels.glob("*.npz"))]

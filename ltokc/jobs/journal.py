@@ -27,6 +27,7 @@ from ltokc.errors import LtokcError
 NAME = re.compile(r"\.ltokc-batch(-\d+-of-\d+)?\.journal")
 MARK_BYTES = 6
 _BLOCK = 1 << 20
+_DIGEST_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +66,14 @@ def fingerprint(options: Any) -> str:
     return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
 
+def digest_of(data: bytes) -> str:
+    """BLAKE2b of bytes, 128 bits, hexadecimal."""
+    return hashlib.blake2b(data, digest_size=_DIGEST_BYTES).hexdigest()
+
+
 def digest(path: str) -> str:
-    """BLAKE2b of a file, 128 bits, hexadecimal.  OSError."""
-    state = hashlib.blake2b(digest_size=16)
+    """`digest_of` a file's bytes.  OSError."""
+    state = hashlib.blake2b(digest_size=_DIGEST_BYTES)
     with open(path, "rb") as file:
         while block := file.read(_BLOCK):
             state.update(block)
