@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 
@@ -40,7 +39,7 @@ def replacing(path: str | os.PathLike[str], mark: str = "") -> Iterator[str]:
     after a kill: then one whose name ends in `mark`, 12 hexadecimal digits and .tmp.  Raises OSError.
     """
     folder, name = os.path.split(os.fspath(path))
-    temporary = os.path.join(folder, f".{name[:48]}.{mark}{secrets.token_hex(6)}.tmp")
+    temporary = os.path.join(folder, f".{name[:48]}.{mark}{os.urandom(6).hex()}.tmp")
     try:
         yield temporary
         os.replace(temporary, path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 Progress = Callable[[int, int], None]  # (steps done, steps in all)
@@ -52,6 +51,8 @@ def in_parallel(
             if steps:
                 steps.advance()
         return out
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(workers) as pool:
         try:
             for result in pool.map(work, items):

@@ -16,11 +16,11 @@ from ltokc.cli.batch_versus import Versus, check_table, write_comparison
 from ltokc.cli.compare import Rivals
 from ltokc.cli.console import Console, with_console
 from ltokc.cli.encode import RATES
-from ltokc.codec import DEFAULT_QUALITY
 from ltokc.jobs import journal, paths, rows, task
 from ltokc.jobs.paths import OutputRule
 from ltokc.jobs.rows import WRITERS
 from ltokc.jobs.task import BatchPlan, Task
+from ltokc.rate.options import DEFAULT_QUALITY
 
 Shard = tuple[int, int]
 

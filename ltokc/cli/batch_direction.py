@@ -14,7 +14,7 @@ from ltokc.cli import decode as decoding
 from ltokc.cli import encode as encoding
 from ltokc.cli import options
 from ltokc.jobs import paths
-from ltokc.jobs.task import Convert
+from ltokc.jobs.conversion import Convert
 
 WHERE = ("backend", "device")  # options about where and how fast, which shape no output
 

@@ -9,8 +9,8 @@ from functools import partial
 
 from ltokc.cli.console import Console, show_warnings
 from ltokc.jobs import processes, streams
+from ltokc.jobs.conversion import Convert, Result
 from ltokc.jobs.paths import Job
-from ltokc.jobs.task import Convert, Result
 
 
 def convert_all(console: Console, jobs: Sequence[Job], convert: Convert, workers: int) -> None:

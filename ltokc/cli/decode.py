@@ -15,9 +15,9 @@ from ltokc.cli.convert import convert_all
 from ltokc.cli.progress import bars_wanted, step_bar
 from ltokc.errors import ModelError, UsageError
 from ltokc.jobs import paths, streams
+from ltokc.jobs.conversion import Result
 from ltokc.jobs.paths import Job, OutputRule
 from ltokc.jobs.streams import STDIO
-from ltokc.jobs.task import Result
 from ltokc.pictures.options import FORMAT_ALIASES, SAVE_FORMATS
 
 Box = tuple[int, int, int, int]

@@ -14,9 +14,9 @@ from ltokc.cli.console import Console, with_console
 from ltokc.cli.convert import convert_all
 from ltokc.cli.progress import bars_wanted, step_bar
 from ltokc.jobs import paths, streams
+from ltokc.jobs.conversion import Result
 from ltokc.jobs.paths import Job, OutputRule
 from ltokc.jobs.streams import STDIO
-from ltokc.jobs.task import Result
 from ltokc.pictures.options import ALPHA_MODES, METADATA_KINDS
 
 RATES = ("quality", "tokens", "target_size", "target_bpp")

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from ltokc.codec import DEFAULT_EFFORT, DEFAULT_QUALITY, HIGHEST_EFFORT
+from ltokc.rate.options import DEFAULT_EFFORT, DEFAULT_QUALITY, HIGHEST_EFFORT
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}

@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,25 +21,6 @@ if TYPE_CHECKING:
 
 folder = click.Path(exists=True, file_okay=False, path_type=Path)
 file = click.Path(exists=True, dir_okay=False, path_type=Path)
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """What the processes of a training run share.
-
-    shards: .tar files of pictures; lpips: weights of LPIPS; out: folder of the run; cache: folder of decoded pictures;
-    threads: CPU threads of torch, None for its own choice; start: weights to begin with; workers: processes.
-    """
-
-    recipe: Recipe
-    shards: tuple[Path, ...]
-    lpips: Path
-    out: Path
-    cache: Path
-    device: str
-    threads: int | None
-    start: Path | None
-    workers: int
 
 
 @click.command()
@@ -104,9 +84,9 @@ def train(
         LPIPS(lpips)
     pictures = Pictures(tars, cache or out / "cache", plan.held_out)
     _say(f"{out}: {len(pictures):,} pictures of {len(tars)} shards, {device}, process {os.getpid()}")
-    run = Run(plan, tuple(tars), lpips, out, cache or out / "cache", device, threads, start, workers)
-    with helpers(_work, workers, (run,)):
-        trainer = _work(0, run)
+    arguments = (workers, plan, tars, lpips, out, cache or out / "cache", device, threads, start)
+    with helpers(_work, workers, arguments):
+        trainer = _work(0, *arguments)
     _say(f"{out}: done, {trainer.step:,} steps in {trainer.seconds / 60:.1f} minutes")
     if evaluate:
         from ltokc.train.evaluate import evaluate_folder
@@ -117,7 +97,10 @@ def train(
                 _say("  ".join(f"{name} {value:g}" for name, value in row.items()))
 
 
-def _work(rank: int, run: Run) -> Trainer:
+def _work(
+    rank: int, workers: int, plan: Recipe, tars: list[Path], lpips: Path, out: Path, cache: Path, device: str,
+    threads: int | None, start: Path | None,
+) -> Trainer:  # fmt: skip
     """One process of a run; all of them begin with the same weights."""
     import torch
 
@@ -126,20 +109,19 @@ def _work(rank: int, run: Run) -> Trainer:
     from ltokc.train.loop import Trainer
     from ltokc.train.malloc import keep_freed_memory
 
-    if run.device == "cpu":
+    if device == "cpu":
         keep_freed_memory()
-    if run.threads or run.workers > 1:
-        torch.set_num_threads(run.threads or 1)
-    trainer = Trainer(run.recipe, run.lpips, run.device)
-    with _weights_of(f"{run.out}: its checkpoint is of another network; choose another --out"):
-        resumed = trainer.resume(run.out)
+    if threads or workers > 1:
+        torch.set_num_threads(threads or 1)
+    trainer = Trainer(plan, lpips, device)
+    with _weights_of(f"{out}: its checkpoint is of another network; choose another --out"):
+        resumed = trainer.resume(out)
     if resumed and rank == 0:
-        _say(f"{run.out}: goes on at step {trainer.step:,}" + (", --start is not used" if run.start else ""))
-    elif run.start and not resumed:
-        with _weights_of(f"--start {run.start}: not the weights of this network"):
-            trainer.start_from(run.start)
-    pictures = Pictures(list(run.shards), run.cache, run.recipe.held_out)
-    trainer.run(pictures, run.out, together=Together(rank, run.workers))
+        _say(f"{out}: goes on at step {trainer.step:,}" + (", --start is not used" if start else ""))
+    elif start and not resumed:
+        with _weights_of(f"--start {start}: not the weights of this network"):
+            trainer.start_from(start)
+    trainer.run(Pictures(tars, cache, plan.held_out), out, together=Together(rank, workers))
     return trainer
 
 

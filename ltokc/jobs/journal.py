@@ -16,7 +16,6 @@ import hashlib
 import json
 import os
 import re
-import secrets
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -163,7 +162,7 @@ class Journal:
 
     def __init__(self, folder: str, shard: tuple[int, int] | None = None):
         self.path = os.path.join(folder, name_of(shard))
-        self.mark = secrets.token_hex(MARK_BYTES)
+        self.mark = os.urandom(MARK_BYTES).hex()
         self.stale: set[str] = set()
         self._file: Any = None
 

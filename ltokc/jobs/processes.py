@@ -7,7 +7,6 @@ that job fails by name, the rest goes on in a new process.
 from __future__ import annotations
 
 import copy
-import multiprocessing
 import os
 import signal
 import traceback
@@ -15,11 +14,13 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from multiprocessing import connection
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ltokc.errors import LtokcError
 from ltokc.threads import cores
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
 
 Job = TypeVar("Job")
 Value = TypeVar("Value")
@@ -92,7 +93,7 @@ class _Worker:
     """One process, its pipe, and the jobs it was given and has not answered, the one at work first."""
 
     process: Any
-    pipe: connection.Connection
+    pipe: Connection
     given: deque[tuple[int, Any]] = field(default_factory=deque)
 
 
@@ -103,12 +104,16 @@ class _Pool:
         self, waiting: deque[tuple[int, Any]], work: Callable[[Any], Any], size: int,
         started: Callable[[], None] | None,
     ):  # fmt: skip
+        from multiprocessing import get_context  # only now: the help of commands shall start at once
+
         self.waiting, self.work, self.started = waiting, work, started
         self.size = min(size, len(waiting))
-        self.context = multiprocessing.get_context("spawn")
+        self.context = get_context("spawn")
         self.workers: list[_Worker] = []
 
     def outcomes(self) -> Generator[Outcome, None, None]:
+        from multiprocessing.connection import wait
+
         while True:
             while len(self.workers) < self.size and len(self.waiting) > 0:
                 with _signals_held():
@@ -118,7 +123,7 @@ class _Pool:
             busy = {worker.pipe: worker for worker in self.workers if worker.given}
             if not busy:
                 return
-            for pipe in connection.wait(list(busy)):
+            for pipe in wait(list(busy)):
                 yield self._answer(busy[pipe])  # type: ignore[index]
 
     def _start(self) -> _Worker:
@@ -198,7 +203,7 @@ def _signals_held() -> Iterator[None]:
 
 
 def _serve(
-    pipe: connection.Connection, work: Callable[[Any], Any], threads: int, started: Callable[[], None] | None
+    pipe: Connection, work: Callable[[Any], Any], threads: int, started: Callable[[], None] | None
 ) -> None:
     """The life of a process: jobs in, (True, value) or (False, exception) out, until the other end is gone."""
     try:

@@ -1,4 +1,4 @@
-"""One file of many: what a conversion makes of it, and which files of a batch are this run's and what is done to each.
+"""Many pictures: which of them are this run's, and what is done to one of them, in whichever process.
 
 What was done is kept in `ltokc.jobs.journal` and told in `ltokc.jobs.rows`.
 """
@@ -9,27 +9,14 @@ import hashlib
 import os
 import time
 import unicodedata
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
 
 from ltokc.jobs import journal, streams
+from ltokc.jobs.conversion import Convert, Result
 from ltokc.jobs.journal import Entry
 from ltokc.jobs.paths import Job, same_file
 from ltokc.jobs.rows import COPIED, DONE, KEPT, UNCHANGED, Row
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """A conversion's output bytes, its line for people, its JSON fields, and notes that -v shows."""
-
-    data: bytes
-    line: str
-    fields: dict[str, Any]
-    notes: list[str] = field(default_factory=list)
-
-
-Convert = Callable[[Job], Result]
 
 
 @dataclass(frozen=True, slots=True)
