@@ -102,7 +102,7 @@ def batch(
         check_table(table) if versus else rows.check(table)
     write: Tables = partial(write_rows, tables)
     if versus:
-        against = Versus(versus, _quality(chosen), directory, limit_pixels, workers)
+        against = Versus(versus, _quality(chosen), directory, limit_pixels or None, workers)
         write = partial(write_comparison, against, tables, console)
     if decode_ and keep_smaller:
         raise click.UsageError("--keep-smaller is for encoding, not for --decode")
