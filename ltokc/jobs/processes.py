@@ -202,9 +202,7 @@ def _signals_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _serve(
-    pipe: Connection, work: Callable[[Any], Any], threads: int, started: Callable[[], None] | None
-) -> None:
+def _serve(pipe: Connection, work: Callable[[Any], Any], threads: int, started: Callable[[], None] | None) -> None:
     """The life of a process: jobs in, (True, value) or (False, exception) out, until the other end is gone."""
     try:
         signal.signal(signal.SIGTERM, _leave)
