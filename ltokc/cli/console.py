@@ -46,6 +46,7 @@ def write_out(text: str, nl: bool = True) -> None:
 
 
 def complain(text: str) -> None:
+    """A line on stderr after the name of the program."""
     tell(f"ltokc: {text}")
 
 
@@ -59,6 +60,7 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
 
 
 def is_loud(ctx: click.Context) -> bool:
+    """Whether tracebacks are wanted (-vv)."""
     return bool(ctx.meta.get(LOUD))
 
 

@@ -112,6 +112,7 @@ class _Pool:
         self.workers: list[_Worker] = []
 
     def outcomes(self) -> Generator[Outcome, None, None]:
+        """Gives out all jobs, and yields what became of each as soon as it is known."""
         from multiprocessing.connection import wait
 
         while True:

@@ -112,9 +112,8 @@ def mask_of(_: int) -> list[int]:
 def test_no_process_hears_ctrl_c_and_all_hear_sigterm(tmp_path: Path) -> None:
     """Also the first, whose start starts a helper that unblocks both: in a program of its own, where none runs yet."""
     code = (
-        "from ltokc.jobs.processes import run\n"
-        "from tests.jobs.test_processes import mask_of\n"
-        "if __name__ == '__main__':\n    print(sorted(o.get() for o in run([0, 1], mask_of, 2)))"
+        "from ltokc.jobs import processes\nfrom tests.jobs.test_processes import mask_of\n"
+        "if __name__ == '__main__':\n    print(sorted(o.get() for o in processes.run([0, 1], mask_of, 2)))"
     )
     path = tmp_path / "masks.py"
     path.write_text(code)
