@@ -32,14 +32,15 @@ def write_atomic(path: str | os.PathLike[str], data: bytes, mark: str = "") -> N
 
 
 @contextlib.contextmanager
-def replacing(path: str | os.PathLike[str], mark: str = "") -> Iterator[str]:
+def replacing(path: str | os.PathLike[str], mark: str = "", shared: bool = True) -> Iterator[str]:
     """The name of a temporary file beside `path`, to be written inside; at the end it takes the place of `path`.
 
     Whatever goes wrong (also KeyboardInterrupt), `path` stays as it was and no temporary file stays behind, except
-    after a kill: then one whose name ends in `mark`, 12 hexadecimal digits and .tmp.  Raises OSError.
+    after a kill: then one whose name ends in `mark`, 12 hexadecimal digits and .tmp.  shared: others may write the
+    same file at the same time; if not, the name has no digits, and what a kill left is written over.  Raises OSError.
     """
     folder, name = os.path.split(os.fspath(path))
-    temporary = os.path.join(folder, f".{name[:48]}.{mark}{os.urandom(6).hex()}.tmp")
+    temporary = os.path.join(folder, f".{name[:48]}.{mark}{os.urandom(6).hex() if shared else ''}.tmp")
     try:
         yield temporary
         os.replace(temporary, path)

@@ -80,3 +80,12 @@ def test_replacing_keeps_the_old_file_until_the_end(tmp_path: Path) -> None:
         Path(temporary).write_bytes(b"new")
         assert path.read_bytes() == b"old" and re.fullmatch(r"\.a\.bin\.mark[0-9a-f]{12}\.tmp", Path(temporary).name)
     assert path.read_bytes() == b"new" and os.listdir(tmp_path) == ["a.bin"]
+
+
+def test_replacing_of_a_file_with_one_writer_uses_one_name(tmp_path: Path) -> None:
+    path, used = tmp_path / "a.bin", []
+    for data in (b"one", b"two"):
+        with replacing(path, shared=False) as temporary:
+            used.append(temporary)
+            Path(temporary).write_bytes(data)
+    assert used[0] == used[1] and path.read_bytes() == b"two" and os.listdir(tmp_path) == ["a.bin"]
