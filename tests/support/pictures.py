@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from functools import cache
 from typing import Any
 
@@ -15,6 +17,12 @@ def smooth(width: int, height: int) -> np.ndarray:
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     y, x = y / max(1, height - 1), x / max(1, width - 1)
     return np.stack([60 + 130 * x, 180 - 90 * y, 80 + 70 * x * y], -1).round().astype(np.uint8)
+
+
+def gradients(height: int = 24, width: int = 40) -> np.ndarray:
+    """(height, width, 3) uint8: red rises to the right, green downwards, blue falls to the right, over all values."""
+    y, x = np.mgrid[:height, :width] / [[[max(height - 1, 1)]], [[max(width - 1, 1)]]]
+    return np.stack([255 * x, 255 * y, 255 * (1 - x)], axis=-1).round().astype(np.uint8)
 
 
 def grainy(width: int, height: int, seed: int = 0) -> np.ndarray:
@@ -42,3 +50,23 @@ def mean_error(a: Any, b: Any) -> float:
     """Largest difference of the channels' means over the picture."""
     means = (np.asarray(v, float).reshape(-1, 3).mean(0) for v in (a, b))
     return float(np.abs(np.subtract(*means)).max())
+
+
+def swapped_profile() -> bytes:
+    """A matrix profile of which red and blue are exchanged, made from sRGB's: a conversion that is easy to check."""
+    data = srgb_profile()
+    return data.replace(b"rXYZ", b"tmp0").replace(b"bXYZ", b"rXYZ").replace(b"tmp0", b"bXYZ")
+
+
+def png_16_bit_rgb(samples: np.ndarray) -> io.BytesIO:
+    """A PNG of (H, W, 3) uint16, which Pillow itself cannot write."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    height, width = samples.shape[:2]
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in samples)
+    header = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
+    return io.BytesIO(
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    )
