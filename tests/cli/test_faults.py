@@ -22,7 +22,7 @@ import pytest
 from PIL import Image
 
 from ltokc import codec
-from tests.support.cli_runner import ENVIRONMENT, ROOT, program
+from tests.support.cli_runner import ENVIRONMENT, ROOT, hears_ctrl_c, program
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals, limits and devices of POSIX")
 needs_full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
@@ -50,7 +50,8 @@ def without_privileges() -> None:
 
 def start(*args: str, **options: object) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-m", "ltokc", *args], env=ENVIRONMENT, stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, **options)  # type: ignore[call-overload,no-any-return]  # fmt: skip
+                            stderr=subprocess.PIPE, preexec_fn=hears_ctrl_c,
+                            **options)  # type: ignore[call-overload,no-any-return]  # fmt: skip
 
 
 def files() -> dict[str, bytes]:
