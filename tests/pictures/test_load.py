@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import stat
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ from PIL import Image, ImageCms, ImageOps
 from ltokc.errors import FormatError, LimitError, LtokcError, UsageError
 from ltokc.pictures import load as imageio
 from ltokc.pictures.load import ORIENTATION, Picture, load, render, save, write_atomic
+from tests.support.pictures import png_16_bit_rgb, srgb_profile, swapped_profile
 
 
 def photo(height: int = 24, width: int = 40) -> np.ndarray:
@@ -150,22 +150,6 @@ def test_16_bit_gray_with_a_transparent_value() -> None:
     assert picture.alpha is not None and picture.alpha[1, 2] == 0 and (picture.alpha == 255).sum() == 23
 
 
-def png_16_bit_rgb(samples: np.ndarray) -> io.BytesIO:
-    """A PNG of (H, W, 3) uint16, which Pillow itself cannot write."""
-    import struct
-    import zlib
-
-    def chunk(name: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-
-    height, width = samples.shape[:2]
-    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in samples)
-    header = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
-    return io.BytesIO(
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-    )
-
-
 def test_16_bit_rgb() -> None:
     picture = load(png_16_bit_rgb(photo().astype(np.uint16) * 257))
     assert np.array_equal(picture.rgb, photo())
@@ -210,17 +194,6 @@ def test_one_pixel() -> None:
 
 
 # ---- colour -----------------------------------------------------------------------------------------------------
-
-
-@cache  # it says when it was made
-def srgb_profile() -> bytes:
-    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-
-
-def swapped_profile() -> bytes:
-    """A matrix profile of which red and blue are exchanged, made from sRGB's: a conversion that is easy to check."""
-    data = srgb_profile()
-    return data.replace(b"rXYZ", b"tmp0").replace(b"bXYZ", b"rXYZ").replace(b"tmp0", b"bXYZ")
 
 
 def test_srgb_profile_leaves_samples_alone_and_is_kept() -> None:
