@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("torch")  # some benchmarks train
 
-from bench.__main__ import ROOMS, commands, main, summary  # noqa: E402
+from bench.__main__ import ROOMS, commands, main, summary
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*found in sys.modules:RuntimeWarning")  # other tests import some
 BENCH = Path(__file__).resolve().parents[2] / "bench"
