@@ -12,10 +12,15 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores: one threa
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from hypothesis import HealthCheck, settings
 from PIL import Image
 
 from ltokc.cli import cli
 from tests.support.cli_runner import HEIGHT, WIDTH
+
+# No test fails for the time it takes: a fresh clone builds hypothesis' tables first, and machines may be busy.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

@@ -240,6 +240,21 @@ def test_a_signal_with_workers(place: Path, long_work: Path, number: signal.Sign
     assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
 
 
+def test_ctrl_c_is_heard_where_this_process_ignores_it(place: Path) -> None:
+    """As in `nohup make test &`, where the shell has SIGINT ignored by all that it starts."""
+    os.mkfifo("slow.ltk")
+    inherited = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        process = start("decode", "slow.ltk", "-o", "out.png")
+    finally:
+        signal.signal(signal.SIGINT, inherited)
+    descriptor = os.open("slow.ltk", os.O_WRONLY)  # waits for the reader
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    os.close(descriptor)
+    assert (process.returncode, stderr) == (130, b"ltokc: interrupted\n")
+
+
 def children(pid: int) -> list[int]:
     try:
         return [int(v) for v in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
