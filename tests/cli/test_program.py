@@ -136,6 +136,7 @@ def test_name_cannot_forge_lines(here: Path) -> None:
     assert "\x1b" not in result.stderr
 
 
+@pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interruption(here: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals) -> None:
     def interrupted(source: str) -> bytes:

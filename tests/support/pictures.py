@@ -33,6 +33,13 @@ def grainy(width: int, height: int, seed: int = 0) -> np.ndarray:
     return (smooth(width, height) + edges + rng.normal(0, 25, (height, width, 3))).clip(0, 255).astype(np.uint8)
 
 
+def half_flat() -> np.ndarray:
+    """(256, 384, 3) uint8, 6x4 cells: flat on the left, full of detail on the right."""
+    picture = np.full((256, 384, 3), (190, 200, 215), np.uint8)
+    picture[:, 192:] = grainy(192, 256)
+    return picture
+
+
 def file(image: Image.Image, kind: str, **options: Any) -> io.BytesIO:
     """The picture as a file of this kind."""
     out = io.BytesIO()
