@@ -55,9 +55,9 @@ def test_labels_survive_a_file(model: Model, tmp_path: Path) -> None:
 
 def test_labels_are_kept_and_made_by_several_processes(tmp_path: Path) -> None:
     pictures = [grainy(64, 128, seed) for seed in range(3)]
-    assert list(label_all(1, pictures[:1], tmp_path)) == [1]
+    assert list(label_all(6, pictures[:1], tmp_path)) == [1]
     first = (tmp_path / "00000.npz").stat().st_mtime_ns
-    assert list(label_all(1, pictures, tmp_path, jobs=2)) == [1, 2]
+    assert list(label_all(6, pictures, tmp_path, jobs=2)) == [1, 2]
     assert (tmp_path / "00000.npz").stat().st_mtime_ns == first
     found = [load_label(tmp_path / f"{i:05d}.npz") for i in range(3)]
     assert all(len(each.moments) == 11 and each.bits.shape == (11, 2, 1) for each in found)
