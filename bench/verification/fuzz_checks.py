@@ -6,7 +6,7 @@ import random
 from typing import Any
 
 from ltokc import codec, container
-from ltokc.container import alpha, bitstreams, colour, patches
+from ltokc.container import alpha, colour, patches
 from ltokc.errors import FormatError, LimitError, ModelError
 
 LIMIT_PIXELS = 1 << 18  # 512x512: what the files may ask for, so that many cases fit into a campaign
@@ -101,8 +101,7 @@ def inside(record: container.Ltk) -> None:
             patch = patches.parse(chunk.data, header)  # the container has taken it
             if patches.spell(patch) != chunk.data:
                 raise Contradiction("patches have a second spelling")
-            _, _, width, height = patches.area(patch, header)
-            attempt(bitstreams.decode, patch.coding, patch.picture, width, height, "it")
+            attempt(patches.decode, patch, header)
 
 
 def cut_everywhere(data: bytes) -> int:

@@ -11,9 +11,10 @@ import zlib
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
-from ltokc.container import Header, bitstreams
+from ltokc.container import Header, bitstreams, colour
 from ltokc.container.patches import Patch, area
-from ltokc.container.records import grid_of, segment_box, segment_count
+from ltokc.container.records import segment_box, segment_count
+from ltokc.geometry import CellBox
 
 Chunks = list[tuple[bytes, bytes]]
 ORDER = (b"cOLr", b"pTCH", b"ALPH")
@@ -135,11 +136,11 @@ def change_patches(chunks: Chunks, header: Header, rng: random.Random) -> Chunks
 
 def patch_of(segment: int, header: Header, rng: random.Random) -> bytes:
     _, _, columns, rows = segment_box(header, segment)
-    rectangles: list[tuple[int, int, int, int]] = []
+    rectangles: list[CellBox] = []
     for _ in range(rng.choice((1, 1, 2, 3))):
         x, y = rng.randrange(columns), rng.randrange(rows)
-        rectangles.append((x, y, rng.randint(1, columns - x), rng.randint(1, rows - y)))
-    rectangles.sort(key=lambda r: (r[1], r[0]))
+        rectangles.append(CellBox(x, y, rng.randint(1, columns - x), rng.randint(1, rows - y)))
+    rectangles.sort(key=lambda r: (r.top, r.left))
     if rng.random() < 0.7:  # mostly without overlap
         rectangles = rectangles[:1]
     coding, feather = rng.choice((2, 3, 4)), rng.choice((0, 0, 1, 4, 31, 32))
@@ -165,7 +166,7 @@ def patch_of(segment: int, header: Header, rng: random.Random) -> bytes:
 
 def change_colour(chunks: Chunks, header: Header, rng: random.Random) -> Chunks:
     """A colour grid of any coding, with too many or too few values, or a damaged one."""
-    rows, columns = grid_of(header.width, header.height)
+    rows, columns = colour.cells(header)
     planes = rng.choice((1, 3, 3)) if rng.random() < 0.2 else 1 if header.gray else 3
     count = min(planes * rows * columns, 1 << 16)
     kind = rng.randrange(6)

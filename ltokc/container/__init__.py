@@ -4,7 +4,6 @@ from ltokc.container.chunks import COLOUR, EXIF, ICC, IPTC, NOTE, PATCHES, RESOL
 from ltokc.container.reader import read, read_header
 from ltokc.container.records import (
     ALPHA,
-    CELL,
     DEFAULT_LIMIT_PIXELS,
     MAGIC,
     MAX_CELL_TOKENS,
@@ -16,9 +15,9 @@ from ltokc.container.records import (
     Ltk,
     Segment,
     check_pixels,
-    segment_boxes,
 )
 from ltokc.container.writer import write
+from ltokc.geometry import CELL, segment_boxes
 
 __all__ = [
     "ALPHA", "CELL", "COLOUR", "DEFAULT_LIMIT_PIXELS", "EXIF", "ICC", "IPTC", "MAGIC", "MAX_CELL_TOKENS", "MAX_CHUNKS",

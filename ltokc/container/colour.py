@@ -12,8 +12,9 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING
 
-from ltokc.container.records import CELL, Header, grid_of
+from ltokc.container.records import Header
 from ltokc.errors import FormatError
+from ltokc.geometry import CELL, Box, Grid, Size
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,7 +24,6 @@ PLAIN, DEFLATE = 0, 1
 ROUND_BITS = 16  # quarters times the weights of two axes, 128 each
 HALF_PIXELS = 2 * CELL  # from one centre to the next
 STRIP = 256  # rows corrected at a time, so that memory stays small
-Box = tuple[int, int, int, int]
 
 
 def planes(header: Header) -> int:
@@ -31,12 +31,21 @@ def planes(header: Header) -> int:
     return 1 if header.gray else 3
 
 
+def cells(header: Header) -> Grid:
+    """Rows and columns of the grid."""
+    return Size(header.width, header.height).grid
+
+
+def count_of(header: Header) -> int:
+    """How many values a grid has."""
+    return planes(header) * cells(header).cells
+
+
 def check(data: bytes, header: Header) -> None:
     """Raises FormatError for a wrong coding or number of values; those of a zlib stream are not counted yet."""
-    rows, columns = grid_of(header.width, header.height)
     if not data or data[0] not in (PLAIN, DEFLATE):
         raise FormatError("the colour grid is of an unknown coding")
-    if data[0] == PLAIN and len(data) - 1 != planes(header) * rows * columns:
+    if data[0] == PLAIN and len(data) - 1 != count_of(header):
         raise FormatError("the colour grid does not have a value for every cell")
 
 
@@ -45,9 +54,8 @@ def decode(data: bytes, header: Header) -> np.ndarray:
     import numpy as np
 
     check(data, header)
-    rows, columns = grid_of(header.width, header.height)
-    values = data[1:] if data[0] == PLAIN else inflated(data[1:], planes(header) * rows * columns, "the colour grid")
-    return np.frombuffer(values, np.int8).reshape(planes(header), rows, columns)
+    values = data[1:] if data[0] == PLAIN else inflated(data[1:], count_of(header), "the colour grid")
+    return np.frombuffer(values, np.int8).reshape(planes(header), *cells(header))
 
 
 def encode(values: np.ndarray) -> bytes:
@@ -71,7 +79,7 @@ def inflated(body: bytes, size: int, what: str) -> bytes:
 
 
 def correct(image: Image, data: bytes, header: Header, box: Box) -> None:
-    """Adds the grid of a file to an RGB picture of its region `box`: (left, top, width, height) in pixels."""
+    """Adds the grid of a file to an RGB picture of its region `box`, in pixels."""
     import numpy as np
     from PIL import Image as Images
 

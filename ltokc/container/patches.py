@@ -17,28 +17,28 @@ from typing import TYPE_CHECKING
 
 from ltokc.container import bitstreams
 from ltokc.container.numbers import Cursor, Cut, varint
-from ltokc.container.records import CELL, Header, segment_box, segment_count
+from ltokc.container.records import Header, segment_box, segment_count
 from ltokc.errors import FormatError
+from ltokc.geometry import CELL, Box, CellBox
 
 if TYPE_CHECKING:
     import numpy as np
     from PIL.Image import Image
 
 MAX_FEATHER = 32
-Box = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Patch:
     """The content of one chunk.
 
-    `rectangles`: (left, top, columns, rows) in cells of the segment; `feather` in pixels; `picture`: a bitstream.
+    `rectangles` in cells of the segment; `feather` in pixels; `picture`: a bitstream.
     """
 
     segment: int
     coding: int
     feather: int
-    rectangles: tuple[Box, ...]
+    rectangles: tuple[CellBox, ...]
     picture: bytes
 
 
@@ -81,76 +81,89 @@ def _parts(cursor: Cursor, header: Header) -> Patch:
     return Patch(segment, coding, feather, rectangles, cursor.data[cursor.position :])
 
 
-def _rectangles(cursor: Cursor, count: int, columns: int, rows: int) -> tuple[Box, ...]:
-    out: list[Box] = []
+def _rectangles(cursor: Cursor, count: int, columns: int, rows: int) -> tuple[CellBox, ...]:
+    out: list[CellBox] = []
     taken: set[tuple[int, int]] = set()
     for _ in range(count):
         left, top = cursor.varint("a rectangle"), cursor.varint("a rectangle")
         wide, high = cursor.varint("a rectangle") + 1, cursor.varint("a rectangle") + 1
         if left + wide > columns or top + high > rows:
             raise FormatError("a rectangle of patches leaves its segment")
-        if out and (top, left) <= (out[-1][1], out[-1][0]):
+        if out and (top, left) <= (out[-1].top, out[-1].left):
             raise FormatError("rectangles of patches are not in order")
         cells = {(x, y) for y in range(top, top + high) for x in range(left, left + wide)}
         if cells & taken:
             raise FormatError("rectangles of patches overlap")
         taken |= cells
-        out.append((left, top, wide, high))
+        out.append(CellBox(left, top, wide, high))
     return tuple(out)
 
 
 def area(patch: Patch, header: Header) -> Box:
-    """The smallest box around the rectangles, (left, top, width, height) in pixels of the whole picture."""
+    """The smallest box around the rectangles, in pixels of the whole picture."""
     x, y, _, _ = segment_box(header, patch.segment)
-    left = CELL * (x + min(r[0] for r in patch.rectangles))
-    top = CELL * (y + min(r[1] for r in patch.rectangles))
-    right = min(header.width, CELL * (x + max(r[0] + r[2] for r in patch.rectangles)))
-    bottom = min(header.height, CELL * (y + max(r[1] + r[3] for r in patch.rectangles)))
-    return left, top, right - left, bottom - top
+    left = CELL * (x + min(r.left for r in patch.rectangles))
+    top = CELL * (y + min(r.top for r in patch.rectangles))
+    right = min(header.width, CELL * (x + max(r.left + r.columns for r in patch.rectangles)))
+    bottom = min(header.height, CELL * (y + max(r.top + r.rows for r in patch.rectangles)))
+    return Box(left, top, right - left, bottom - top)
+
+
+def decode(patch: Patch, header: Header) -> np.ndarray:
+    """The picture, (height, width, 3) uint8, of the box `area`.  Raises FormatError for a damaged one."""
+    _, _, width, height = area(patch, header)
+    return bitstreams.decode(patch.coding, patch.picture, width, height, "the picture of a patch")
 
 
 def lay_over(image: Image, patch: Patch, header: Header, box: Box) -> None:
-    """Puts the patches on an RGB picture of the region `box`: (left, top, width, height) in pixels.
+    """Puts the patches on an RGB picture of the region `box`, in pixels.
 
     Decodes nothing where none of them lies in the region.  Raises FormatError for a damaged picture.
     """
     from PIL import Image as Images
 
-    left, top, width, height = area(patch, header)
-    if not _inside((left, top, left + width, top + height), box):
+    place = area(patch, header)
+    if not _overlap(place, box):
         return
-    pixels = bitstreams.decode(patch.coding, patch.picture, width, height, "the picture of a patch")
-    corner = segment_box(header, patch.segment)
-    columns, rows = corner[2:]
-    shares = _shares(patch, columns, rows)
-    for x, y, wide, high in patch.rectangles if patch.feather == 0 else _cells(patch):
-        at_x, at_y = CELL * (corner[0] + x), CELL * (corner[1] + y)
-        seen = _inside((at_x, at_y, min(header.width, at_x + CELL * wide), min(header.height, at_y + CELL * high)), box)
-        if seen is None:
+    pixels = decode(patch, header)
+    segment = segment_box(header, patch.segment)
+    shares = _shares(patch, segment)
+    for cells in _cells(patch) if shares else patch.rectangles:
+        left, top = CELL * (segment.left + cells.left), CELL * (segment.top + cells.top)
+        whole = Box(
+            left, top, min(CELL * cells.columns, header.width - left), min(CELL * cells.rows, header.height - top)
+        )
+        seen = _overlap(whole, box)
+        if not seen:
             continue
-        part = pixels[seen[1] - top : seen[3] - top, seen[0] - left : seen[2] - left]
-        place = (seen[0] - box[0], seen[1] - box[1], seen[2] - box[0], seen[3] - box[1])
-        share = shares.get((x, y))
+        part = pixels[_within(seen, place).slices]
+        share = shares.get((cells.left, cells.top))
+        to = _within(seen, box)
         if share is not None:
-            here = share[seen[1] - at_y : seen[3] - at_y, seen[0] - at_x : seen[2] - at_x]
-            part = _blended(part, image.crop(place), here, 2 * patch.feather)
-        image.paste(Images.fromarray(part), place[:2])
+            below = image.crop((to.left, to.top, to.left + to.width, to.top + to.height))
+            part = _blended(part, below, share[_within(seen, whole).slices], 2 * patch.feather)
+        image.paste(Images.fromarray(part), (to.left, to.top))
 
 
-def _inside(area: Box, box: Box) -> Box | None:
-    """What two areas share, as (left, top, right, bottom); `box` is given by its width and height."""
-    found = (max(area[0], box[0]), max(area[1], box[1]),
-             min(area[2], box[0] + box[2]), min(area[3], box[1] + box[3]))  # fmt: skip
-    return found if found[0] < found[2] and found[1] < found[3] else None
+def _overlap(one: Box, other: Box) -> Box | None:
+    left, top = max(one.left, other.left), max(one.top, other.top)
+    right = min(one.left + one.width, other.left + other.width)
+    bottom = min(one.top + one.height, other.top + other.height)
+    return Box(left, top, right - left, bottom - top) if left < right and top < bottom else None
 
 
-def _cells(patch: Patch) -> list[Box]:
+def _within(box: Box, around: Box) -> Box:
+    """The same box, counted from the corner of another."""
+    return Box(box.left - around.left, box.top - around.top, box.width, box.height)
+
+
+def _cells(patch: Patch) -> list[CellBox]:
     """Every covered cell as a rectangle of its own."""
-    return [(x, y, 1, 1) for left, top, wide, high in patch.rectangles
-            for y in range(top, top + high) for x in range(left, left + wide)]  # fmt: skip
+    return [CellBox(x, y, 1, 1) for left, top, columns, rows in patch.rectangles
+            for y in range(top, top + rows) for x in range(left, left + columns)]  # fmt: skip
 
 
-def _shares(patch: Patch, columns: int, rows: int) -> dict[tuple[int, int], np.ndarray]:
+def _shares(patch: Patch, segment: CellBox) -> dict[tuple[int, int], np.ndarray]:
     """The patch's share of every pixel, (64, 64) int32 of 2 * feather, of the cells that do not show it alone."""
     import numpy as np
 
@@ -165,7 +178,7 @@ def _shares(patch: Patch, columns: int, rows: int) -> dict[tuple[int, int], np.n
         for step_y in (-1, 0, 1):
             for step_x in (-1, 0, 1):
                 place = (x + step_x, y + step_y)
-                if 0 <= place[0] < columns and 0 <= place[1] < rows and place not in covered:
+                if 0 <= place[0] < segment.columns and 0 <= place[1] < segment.rows and place not in covered:
                     distance = np.minimum(distance, np.maximum(towards[step_y][:, None], towards[step_x][None]))
         if distance.min() < patch.feather:
             out[x, y] = np.minimum(2 * distance + 1, 2 * patch.feather).astype(np.int32)

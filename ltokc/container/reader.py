@@ -31,10 +31,10 @@ from ltokc.container.records import (
     check_pixels,
     check_sides,
     check_tokens,
-    segment_boxes,
     segment_count,
 )
 from ltokc.errors import FormatError, LimitError
+from ltokc.geometry import segment_boxes
 
 END_SOUGHT = 1 << 22  # bytes of a file in which the end of its contents is looked for, to tell why it is refused
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ltokc.errors import LimitError
+from ltokc.geometry import CellBox, Grid, Size, cells_of
 
 MAGIC = b"\x89LTK"
 VERSION = 1
 FLAG_EXT, FLAG_SEG, FLAG_ALPHA, FLAG_GRAY = 1, 2, 4, 8
 
-CELL = 64  # side of a cell in pixels
 MIN_SEGMENT_LOG2, MAX_SEGMENT_LOG2 = 3, 5  # of a segment's side in cells
 MAX_SEGMENT_CELLS = 1 << 2 * MAX_SEGMENT_LOG2  # so that a reader's memory has a bound
 MAX_SIDE = 65535
@@ -22,7 +22,7 @@ DEFAULT_LIMIT_PIXELS = 89_478_485  # Pillow's
 MAX_CHUNKS = 64  # beside one of patches a segment
 MAX_CHUNK_SIZE = 64 << 20
 MAX_MODEL_ID = (1 << 28) - 1
-MAX_CELL_TOKENS = CELL * CELL  # one a pixel; the model's own, smaller number is the codec's to check
+MAX_CELL_TOKENS = 64 * 64  # one a pixel; the model's own, smaller number is the codec's to check
 
 ALPHA = b"ALPH"  # the other names are in `ltokc.container.chunks`
 
@@ -106,44 +106,26 @@ class Ltk:
         return self.header.version
 
 
-def segment_boxes(width: int, height: int, segment_cells: int) -> list[tuple[int, int, int, int]]:
-    """(left, top, columns, rows) of every segment in cells, in raster order.
-
-    `segment_cells` 0: one segment, the whole picture.  The segments at the right and lower border may be smaller.
-    """
-    columns, rows = -(-width // CELL), -(-height // CELL)
-    side = segment_cells or max(columns, rows)
-    return [
-        (left, top, min(side, columns - left), min(side, rows - top))
-        for top in range(0, rows, side)
-        for left in range(0, columns, side)
-    ]
-
-
 def segment_count(header: Header) -> int:
     """How many segments the picture has."""
-    rows, columns = _rows_and_columns_of_segments(header)
-    return rows * columns
+    return _segments(header).cells
 
 
-def segment_box(header: Header, number: int) -> tuple[int, int, int, int]:
-    """The box of one segment, as in `segment_boxes`; the same work however many there are."""
-    rows, columns = grid_of(header.width, header.height)
-    side = header.segment_cells or max(rows, columns)
-    row, column = divmod(number, _rows_and_columns_of_segments(header)[1])
+def segment_box(header: Header, number: int) -> CellBox:
+    """One of `geometry.segment_boxes`; the same work however many there are."""
+    grid, side = Size(header.width, header.height).grid, _segment_side(header)
+    row, column = divmod(number, _segments(header).columns)
     left, top = column * side, row * side
-    return left, top, min(side, columns - left), min(side, rows - top)
+    return CellBox(left, top, min(side, grid.columns - left), min(side, grid.rows - top))
 
 
-def grid_of(width: int, height: int) -> tuple[int, int]:
-    """Rows and columns of cells of a picture."""
-    return -(-height // CELL), -(-width // CELL)
+def _segment_side(header: Header) -> int:
+    return header.segment_cells or max(Size(header.width, header.height).grid)
 
 
-def _rows_and_columns_of_segments(header: Header) -> tuple[int, int]:
-    rows, columns = grid_of(header.width, header.height)
-    side = header.segment_cells or max(rows, columns)
-    return -(-rows // side), -(-columns // side)
+def _segments(header: Header) -> Grid:
+    grid, side = Size(header.width, header.height).grid, _segment_side(header)
+    return Grid(-(-grid.rows // side), -(-grid.columns // side))
 
 
 def segment_sides() -> list[int]:
@@ -165,7 +147,7 @@ def check_sides(width: int, height: int) -> None:
 
 def check_one_segment(width: int, height: int) -> None:
     """Raises LimitError where a picture is too large for a file of one segment."""
-    if -(-width // CELL) * -(-height // CELL) > MAX_SEGMENT_CELLS:
+    if cells_of(width) * cells_of(height) > MAX_SEGMENT_CELLS:
         raise LimitError(f"{width}x{height} pixels in one segment: {MAX_SEGMENT_CELLS} cells of 64x64 at most")
 
 

@@ -33,6 +33,7 @@ from ltokc.container import (
 )
 from ltokc.container.chunks import resolution, text
 from ltokc.errors import FormatError, LimitError
+from ltokc.geometry import CellBox
 
 ONE = Ltk(Header(6, 1, 64, 64), (Segment(0, False, b""),))
 TWO = Ltk(Header(6, 1, 600, 40, 8), (Segment(0, False, b""),) * 2)
@@ -44,7 +45,7 @@ DATA = {
 
 
 def patch(segment: int) -> Chunk:
-    return Chunk(PATCHES, patches.spell(patches.Patch(segment, bitstreams.VP8L, 0, ((0, 0, 1, 1),), PICTURE)))
+    return Chunk(PATCHES, patches.spell(patches.Patch(segment, bitstreams.VP8L, 0, (CellBox(0, 0, 1, 1),), PICTURE)))
 
 
 def chunks(*names: bytes) -> tuple[Chunk, ...]:

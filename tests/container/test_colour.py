@@ -14,6 +14,7 @@ from PIL import Image
 from ltokc.container import Header
 from ltokc.container.colour import DEFLATE, PLAIN, check, correct, decode, encode
 from ltokc.errors import FormatError
+from ltokc.geometry import Box
 from tests.support.pictures import smooth
 
 HEADER, GRAY = Header(6, 1, 300, 200), Header(6, 1, 300, 200, gray=True)
@@ -23,7 +24,7 @@ VALUES = np.random.default_rng(0).integers(-128, 128, (3, 4, 5)).astype(np.int8)
 def corrected(header: Header, data: bytes, box: tuple[int, int, int, int] | None = None) -> np.ndarray:
     left, top, width, height = box = box or (0, 0, header.width, header.height)
     image = Image.fromarray(smooth(header.width, header.height)).crop((left, top, left + width, top + height))
-    correct(image, data, header, box)
+    correct(image, data, header, Box(*box))
     return np.asarray(image)
 
 

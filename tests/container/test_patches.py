@@ -15,6 +15,7 @@ from ltokc.container.bitstreams import VP8, VP8L
 from ltokc.container.numbers import varint
 from ltokc.container.patches import MAX_FEATHER, Patch, area, lay_over, parse, spell
 from ltokc.errors import FormatError
+from ltokc.geometry import Box, CellBox
 from tests.support.pictures import grainy, smooth
 
 WHOLE = Header(6, 1, 300, 200)  # 5x4 cells, the last column 44, the last row 8 pixels
@@ -26,7 +27,7 @@ def made(
     feather: int = 0,
 ) -> Patch:  # fmt: skip
     """A patch with a picture of the right size."""
-    empty = Patch(segment, coding, feather, rectangles, b"")
+    empty = Patch(segment, coding, feather, tuple(CellBox(*r) for r in rectangles), b"")
     _, _, width, height = area(empty, header)
     body = bitstreams.encode(coding, Image.fromarray(255 - grainy(width, height)), 60, 0)
     return dataclasses.replace(empty, picture=body)
@@ -37,11 +38,11 @@ def shown(patch: Patch, header: Header, box: tuple[int, int, int, int] | None = 
     image = Image.fromarray(smooth(header.width, header.height))
     left, top, width, height = box = box or (0, 0, header.width, header.height)
     image = image.crop((left, top, left + width, top + height))
-    lay_over(image, patch, header, box)
+    lay_over(image, patch, header, Box(*box))
     return np.asarray(image)
 
 
-TWO = ((0, 0, 2, 1), (3, 2, 2, 2))
+TWO = (CellBox(0, 0, 2, 1), CellBox(3, 2, 2, 2))
 
 
 # --- bytes -----------------------------------------------------------------------------------------------------------
@@ -78,12 +79,12 @@ FAULTS = {
     "coding 5": (changed(coding=5), "unknown coding 5 of patches"),
     "feather": (changed(feather=33), "fade over 33 pixels"),
     "many": (b"\0\2\0" + varint(21) + bytes(84), "21 rectangles of patches: 1 to 20"),
-    "too far right": (changed(rectangles=((3, 0, 3, 1),)), "leaves its segment"),
-    "too far down": (changed(rectangles=((0, 4, 1, 1),)), "leaves its segment"),
+    "too far right": (changed(rectangles=(CellBox(3, 0, 3, 1),)), "leaves its segment"),
+    "too far down": (changed(rectangles=(CellBox(0, 4, 1, 1),)), "leaves its segment"),
     "far away": (b"\0\2\0\1" + varint(2**35 - 1) * 4, "leaves its segment"),
     "order": (changed(rectangles=TWO[::-1]), "not in order"),
     "twice": (changed(rectangles=(TWO[0], TWO[0])), "not in order"),
-    "overlap": (changed(rectangles=(TWO[0], (1, 0, 1, 4))), "overlap"),
+    "overlap": (changed(rectangles=(TWO[0], CellBox(1, 0, 1, 4))), "overlap"),
     "size": (changed(rectangles=(TWO[0],)), "300x200 pixels instead of 128x64"),
     "another coding": (changed(coding=VP8), "is no VP8 bitstream"),
 }
@@ -102,7 +103,7 @@ def test_any_bytes(data: bytes, keep: int) -> None:
         try:
             patch = parse(attempt, WHOLE)
             assert spell(patch) == attempt
-            lay_over(Image.new("RGB", (300, 200)), patch, WHOLE, (0, 0, 300, 200))
+            lay_over(Image.new("RGB", (300, 200)), patch, WHOLE, Box(0, 0, 300, 200))
         except FormatError as error:
             assert "\n" not in str(error)
 
