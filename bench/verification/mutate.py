@@ -253,7 +253,7 @@ def mutated(seeds: Sequence[bytes], rng: random.Random) -> bytes:
     for _ in range(rng.choice((1, 1, 1, 2, 3))):
         if rng.random() < CHUNK_SHARE:
             parts.chunks = rng.choice(CHUNK_CHANGES)(parts.chunks, header_of(parts), rng)
-            parts.flags |= EXT
+            parts.flags |= EXT * bool(parts.chunks)
             if rng.random() < 0.95:  # mostly with the flag that belongs to it
                 parts.flags = parts.flags & ~ALPHA | ALPHA * any(name == b"ALPH" for name, _ in parts.chunks)
         else:
