@@ -92,7 +92,7 @@ def without(chunks: Chunks, name: bytes) -> Chunks:
 
 def some_bitstream(coding: int, width: int, height: int, rng: random.Random) -> bytes:
     """Of the size, beside it, damaged, or no picture at all."""
-    if width * height > LARGEST:
+    if width * height > LARGEST or max(width, height) > bitstreams.WEBP_MAX_SIDE:
         return rng.randbytes(20)
     kind = rng.randrange(8)
     if kind == 0:
