@@ -19,6 +19,7 @@ from PIL import Image, ImageFile
 
 from ltokc import codec, container
 from ltokc.errors import LimitError, LtokcError, UsageError
+from ltokc.pictures.chunks import metadata_of
 
 FORMAT, MIME, SUFFIX = "LTK", "image/x-ltk", ".ltk"
 DEFAULT_QUALITY = 60
@@ -44,7 +45,7 @@ class LtkImageFile(ImageFile.ImageFile):
         self._reduce = 1
         self.tile = []
         try:
-            self.info.update(codec.metadata_of(container.read(data, allow_truncated=True, limit_pixels=_limit())))
+            self.info.update(metadata_of(container.read(data, allow_truncated=True, limit_pixels=_limit())))
         except LtokcError:  # damage is told by load() and verify(), a bomb by Image.open
             pass
 

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ltokc import container
-from ltokc.container import CELL, DEFAULT_LIMIT_PIXELS, segment_boxes
+from ltokc.container import DEFAULT_LIMIT_PIXELS
 from ltokc.errors import UsageError
+from ltokc.geometry import CELL, Size, segment_boxes
 
 if TYPE_CHECKING:
-    from ltokc.container import Segment
-    from ltokc.entropy.prior import Prior
     from ltokc.entropy.segment import SegmentWriter
 
 DEFAULT_CELL = 16  # px; finer, a level of stride 8 that the file cuts short shows the grain of its coding order
@@ -36,39 +35,27 @@ def bit_map(
     on the padding beyond the picture's edges (to whole cells of 64 px) is left out.  The networks are not run.
     Raises FormatError, LimitError, ModelError, UsageError.
     """
-    from ltokc.codec import _model_of
+    from ltokc.entropy.segment import reopen
+    from ltokc.zoo.model import model_of
 
     if cell not in (1, 2, 4, 8, 16, 32, 64):
         raise UsageError(f"a map has squares of 1, 2, 4, 8, 16, 32 or 64 pixels, not {cell}")
     ltk = container.read(data, allow_truncated=allow_truncated, limit_pixels=limit_pixels)
-    model = _model_of(ltk)
+    model = model_of(ltk)
     finest = min(cell, *(level.stride for level in model.levels))
-    rows, columns = (-(-n // CELL) * (CELL // finest) for n in (ltk.height, ltk.width))
+    scale = CELL // finest
+    rows, columns = (cells * scale for cells in Size(ltk.width, ltk.height).grid)
     out = np.zeros((rows, columns))
     boxes = segment_boxes(ltk.width, ltk.height, ltk.segment_cells)
-    for segment, (x, y, wide, high) in zip(ltk.segments, boxes, strict=True):
-        writer, count = _opened(model.prior, segment, high, wide, ltk.truncated)
-        scale = CELL // finest
-        target = out[y * scale : (y + high) * scale, x * scale : (x + wide) * scale]
-        for stride, spent in _levels(writer, count, tokens):
+    for segment, box in zip(ltk.segments, boxes, strict=True):
+        writer = reopen(model.prior, segment, box.grid, cut=ltk.truncated)
+        target = out[box.at(scale)]
+        for stride, spent in _levels(writer, writer.total, tokens):
             repeat = stride // finest
             target += (spent / repeat**2).repeat(repeat, 0).repeat(repeat, 1)
     group = cell // finest
     squares = out.reshape(rows // group, group, columns // group, group).sum((1, 3))
     return squares[: -(-ltk.height // cell), : -(-ltk.width // cell)]
-
-
-def _opened(prior: Prior, segment: Segment, rows: int, columns: int, cut: bool) -> tuple[SegmentWriter, int]:
-    """A writer over the tokens of a segment, and how many there are."""
-    from ltokc.entropy.range_coder import CutDecoder
-    from ltokc.entropy.segment import SegmentWriter, read_depths, read_segment, reopen
-
-    stream, depth_map = segment.stream, segment.depth_map
-    if not cut:
-        return reopen(prior, stream, segment.tokens, rows, columns, depth_map=depth_map), segment.tokens
-    digits, masks = read_segment(prior, stream, segment.tokens, rows, columns, depth_map=depth_map, cut=True)
-    depths = read_depths(CutDecoder(stream), rows, columns, len(prior.levels)) if depth_map else None
-    return SegmentWriter(prior, digits, depths), int(sum(mask.sum() for mask in masks))
 
 
 def _levels(writer: SegmentWriter, count: int, tokens: bool) -> Iterator[tuple[int, np.ndarray]]:

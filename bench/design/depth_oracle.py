@@ -21,21 +21,21 @@ import numpy as np
 
 from bench.common.record import environment, write_report
 from bench.quality.rate_distortion import load_rgb, pictures
-from ltokc.entropy.segment import SegmentWriter, bits_of_cells, full_masks
+from ltokc.entropy.segment import SegmentWriter, bits_of_cells
+from ltokc.geometry import CELL, Size
 from ltokc.metrics import by_cell
 from ltokc.metrics.fidelity import ms_ssim
 from ltokc.metrics.ssimulacra2 import Reference
-from ltokc.tokenizer import windows
+from ltokc.token_grid import full_masks
 from ltokc.zoo.model import Model, open_model
 
-CELL = 64
 Array = np.ndarray[Any, Any]
 
 
 def prices(moments: Sequence[by_cell.Moments], shared: int) -> Array:
     """What each cell adds to the metric's sum, linearised where all have depth `shared`: (depths, rows, columns)."""
-    slopes = by_cell.slopes_at(moments[shared].norms())
-    return np.stack([each.prices(slopes) for each in moments])
+    sensitivity = by_cell.sensitivity_at(moments[shared].norms())
+    return np.stack([each.distortion(sensitivity) for each in moments])
 
 
 def best_depths(price: Array, bits: Array, budget: float, low: int, high: int) -> Array:
@@ -52,32 +52,29 @@ def best_depths(price: Array, bits: Array, budget: float, low: int, high: int) -
 
 def measure(model: Model, rgb: Array, shared: Sequence[int], span: int) -> list[dict[str, Any]]:
     """A record for each shared depth: what all cells alike need and show, what the oracle does, and the gain."""
-    height, width = rgb.shape[:2]
-    rows, columns = height // CELL, width // CELL
-    runtime, networks = model.runtime(), (model.levels, model.reach)
-    digits = windows.tokenize(runtime, *networks, rgb, full_masks(model.levels, rows, columns))
+    networks, size_of = model.networks(), Size.of(rgb)
+    tokens = networks.tokenize(rgb)
     reference = Reference(rgb)
 
     def show(depths: Array) -> tuple[int, Array]:
-        masks = full_masks(model.levels, rows, columns, depths)
-        kept = [grid * mask[..., None] for grid, mask in zip(digits, masks, strict=True)]
+        kept = tokens.only(full_masks(model.levels, *size_of.grid, depths))
         alike = None if depths.min() == depths.max() else depths
         if alike is None:
-            writer = SegmentWriter(model.prior, digits)
+            writer = SegmentWriter(model.prior, tokens.digits)
             size = len(writer.stream(sum(writer.level_counts[: int(depths.flat[0])])))
         else:
-            writer = SegmentWriter(model.prior, kept, depths)
+            writer = SegmentWriter(model.prior, kept.digits, depths)
             size = len(writer.stream(writer.total))
-        return size, windows.detokenize(runtime, *networks, kept, masks, height, width)
+        return size, networks.detokenize(kept, size_of)
 
     sizes, moments, scores, likeness = [], [], [], []
     for depth in range(len(model.levels) + 1):
-        size, decoded = show(np.full((rows, columns), depth))
+        size, decoded = show(np.full(size_of.grid, depth))
         sizes.append(size)
         moments.append(by_cell.moments(reference, decoded))
         scores.append(reference.score(decoded))
         likeness.append(ms_ssim(rgb, decoded))
-    each_level = bits_of_cells(model.prior, digits)
+    each_level = bits_of_cells(model.prior, tokens.digits)
     bits, out = np.concatenate([np.zeros_like(each_level[:1]), each_level.cumsum(0)]), []
     for depth in shared:
         low, high = max(0, depth - span), min(len(model.levels), depth + span)

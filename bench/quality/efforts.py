@@ -17,6 +17,7 @@ from bench.quality.bd_rate import Curve
 from bench.quality.rate_distortion import load_rgb, pictures
 from ltokc import codec
 from ltokc.compare.scores import LOWER_IS_BETTER, METRICS, Lpips, Reference
+from ltokc.rate.effort import DEFAULT_EFFORT
 
 AROUND = (-0.2, -0.1, -0.05, 0.0, 0.05, 0.1)  # of a quality: the default's curve that it is compared with
 
@@ -47,7 +48,7 @@ def measure(path: Path, efforts: list[int], qualities: list[float], lpips: Lpips
         return {"seconds": seconds, **reference.score(codec.decode(data), len(data))}
 
     for quality in qualities:
-        curve = [shown(min(max(quality + step, 0), 1), codec.DEFAULT_EFFORT) for step in AROUND]
+        curve = [shown(min(max(quality + step, 0), 1), DEFAULT_EFFORT) for step in AROUND]
         default = curve[AROUND.index(0.0)]
         for effort in efforts:
             row = shown(quality, effort)

@@ -22,14 +22,17 @@ from PIL import Image, ImageDraw, ImageFont
 from bench.common.held_out import held_out
 from bench.common.record import environment, write_report
 from bench.quality.rate_distortion import load_rgb, pictures
-from ltokc import codec
-from ltokc.container import Ltk, segment_boxes
-from ltokc.metrics import by_cell
+from ltokc.container import Ltk
+from ltokc.geometry import Size
 from ltokc.metrics.fidelity import ms_ssim
 from ltokc.metrics.ssimulacra2 import points
-from ltokc.rate.control import Wish, allocate, foresee
-from ltokc.rate.effort import Studio
-from ltokc.rate.plan import Plan, alike, error_of_quality
+from ltokc.rate.control import choose_plan, measure_curves, predict_curves
+from ltokc.rate.curves import RDCurves
+from ltokc.rate.effort import EFFORTS
+from ltokc.rate.plan import Plan, error_of_quality, uniform
+from ltokc.rate.size import counts_of, writer_of
+from ltokc.rate.target import RateTarget
+from ltokc.rate.tokenized import tokenized
 from ltokc.zoo.model import Model, open_model
 
 TARGETS = (0.2, 0.35, 0.5, 0.6, 0.8)
@@ -43,30 +46,28 @@ class Bench:
 
     def __init__(self, model: Model, rgb: Array):
         self.model, self.rgb = model, rgb
-        height, width = rgb.shape[:2]
-        self.boxes = segment_boxes(width, height, 0)
-        self.studio: Studio = codec._tokenized(model, rgb, 1, "auto", "auto", 0, None)[0]
-        self.ltk = Ltk(model.entry.id, model.entry.bitstream_hash, width, height, (), 0, ())
+        self.picture = tokenized(model, model.networks(), rgb, EFFORTS[0])
+        self.ltk = Ltk(model.entry.id, model.entry.bitstream_hash, *self.picture.size, ())
 
     def plan(self, quality: float, effort: int) -> Plan:
-        wish = Wish(quality=quality)
-        return allocate(self.studio, wish, effort, foresee(self.studio, wish, effort))
+        target, level = RateTarget(quality=quality), EFFORTS[effort]
+        return choose_plan(self.picture, target, level, predict_curves(self.picture, target, level))
 
     def show(self, plan: Plan) -> dict[str, Any]:
-        writers = codec._writers(self.studio, plan, self.boxes)
-        counts = codec._counts(writers, plan, None)
-        data = codec._written(self.ltk, writers, counts)
-        found = self.studio.look(plan)
+        file = writer_of(self.picture, plan, self.ltk)
+        counts = counts_of(file, plan)
+        data = file.write(self.ltk, counts)
+        found = self.picture.measure(plan)
         return {"bytes": len(data), "tokens": counts[0], "error": found.error(), "points": points(found.error())}
 
 
 def measure(model: Model, rgb: Array, efforts: tuple[int, ...], steps: Array) -> dict[str, Any]:
     """Curve of whole levels, and for each effort and quality what the plan shows."""
     bench = Bench(model, rgb)
-    shape = tuple(-(-side // by_cell.CELL) for side in rgb.shape[:2])
+    shape = tuple(Size.of(rgb).grid)
     curve = []
     for keep in np.arange(1, len(model.levels) + STEP / 2, STEP):
-        plan = alike(float(keep), shape)
+        plan = uniform(float(keep), shape)
         curve.append(bench.show(plan) | {"ms_ssim": _similarity(bench, plan)})
     rows = []
     for effort in efforts:
@@ -81,28 +82,22 @@ def measure(model: Model, rgb: Array, efforts: tuple[int, ...], steps: Array) ->
 
 
 def _similarity(bench: Bench, plan: Plan) -> float:
-    from ltokc.tokenizer import windows
-
-    masks = plan.masks(bench.model.levels)
-    kept = [grid * mask[..., None] for grid, mask in zip(bench.studio.digits, masks, strict=True)]
-    shown = windows.detokenize(
-        bench.studio.runtime, bench.model.levels, bench.model.reach, kept, masks, *bench.rgb.shape[:2]
-    )
+    picture = bench.picture
+    kept = picture.tokens.only(plan.masks(bench.model.levels))
+    shown = picture.networks.detokenize(kept, picture.size)
     return float(ms_ssim(bench.rgb, shown))
 
 
 def _cells(bench: Bench, plan: Plan, effort: int) -> dict[str, float]:
-    """Share of the cells whose price is over the expected one by more than 10 and 50 %."""
+    """Share of the cells whose distortion is over the expected one by more than 10 and 50 %."""
     head = bench.model.halting
     assert head is not None
-    outlook = head.outlook(bench.studio.digits, bench.rgb)
+    curves = RDCurves(*head.predict(bench.picture.tokens.digits, bench.rgb))
     if effort:
-        from ltokc.rate.effort import measured
-
         keep = plan.keep if plan.keep is not None else float(plan.depths.mean())
-        outlook = measured(bench.studio, outlook, lambda _: keep)
-    expected = np.take_along_axis(outlook.prices, plan.depths[None] - 1, 0)[0]
-    ratio = bench.studio.look(plan).prices(head.slopes) / expected
+        curves = measure_curves(bench.picture, curves, EFFORTS[effort], lambda _: keep)
+    expected = np.take_along_axis(curves.distortion, plan.depths[None] - 1, 0)[0]
+    ratio = bench.picture.measure(plan).distortion(head.sensitivity) / expected
     return {"over_10": float((ratio > 1.1).mean()), "over_50": float((ratio > 1.5).mean())}
 
 
@@ -227,9 +222,9 @@ def time_of(model: Model, rgb: Array, repeats: int) -> dict[str, float]:
         for name in seconds:
             start = time.perf_counter()
             bench = Bench(without if name == "without" else model, rgb)
-            chosen = alike(plan.keep, plan.depths.shape) if name == "without" else bench.plan(0.6, int(name))
-            writers = codec._writers(bench.studio, chosen, bench.boxes)
-            codec._written(bench.ltk, writers, codec._counts(writers, chosen, None))
+            chosen = uniform(plan.keep, plan.depths.shape) if name == "without" else bench.plan(0.6, int(name))
+            file = writer_of(bench.picture, chosen, bench.ltk)
+            file.write(bench.ltk, counts_of(file, chosen))
             if i:
                 seconds[name].append(time.perf_counter() - start)
     base = float(np.median(seconds["without"]))

@@ -20,6 +20,7 @@ from bench.quality.rate_distortion import load_rgb, pictures
 from bench.quality.side_by_side import Panel, sheet
 from ltokc import codec
 from ltokc.compare.scores import METRICS, Lpips, Reference
+from ltokc.rate.effort import DEFAULT_EFFORT
 
 SIDE = 256
 
@@ -35,7 +36,7 @@ def middle(image: Image.Image) -> Image.Image | None:
 @click.command()
 @click.option("--images", type=click.Path(exists=True, path_type=Path), required=True, help="Folder of pictures.")
 @click.option("--bytes", "size", default=384, show_default=True, help="Size of each file.")
-@click.option("--effort", default=codec.DEFAULT_EFFORT, show_default=True, help="Effort of ltokc.")
+@click.option("--effort", default=DEFAULT_EFFORT, show_default=True, help="Effort of ltokc.")
 @click.option("--lpips", type=click.Path(exists=True, path_type=Path), help="LPIPS weights.")
 @click.option("--model", default=None, help="Model by name or id.")
 @click.option("--sheet", "picture", type=click.Path(path_type=Path), help="PNG: originals above what they became.")

@@ -10,6 +10,7 @@ import json
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -105,45 +106,39 @@ def regions(work: Path, count: int = 9) -> dict[str, Any]:
 
 def seams(pictures: list[Image.Image], keeps: tuple[int, ...] = (2, 4, 6, 8, 11)) -> dict[str, Any]:
     """The same pictures in one piece and in windows, both directions."""
-    from ltokc.entropy.segment import full_masks
-    from ltokc.tokenizer import windows
+    from ltokc.geometry import Size
+    from ltokc.tokenizer.windows import TILING, Networks
     from ltokc.zoo.model import open_model
 
     model = open_model()
-    networks = model.runtime(), model.levels, model.reach
+
+    def networks(whole: int, share: float = TILING.share) -> Networks:
+        return Networks(model.runtime(), model.levels, model.field, replace(TILING, whole=whole, share=share))
+
+    in_one, in_windows = networks(2**62), networks(0)
     shares: dict[float, dict[str, Any]] = {s: {"tokens_differing": 0, "seconds": 0.0} for s in SHARES}
     report: dict[str, Any] = {"pictures": len(pictures), "size": list(pictures[0].size)}
     tokens, decode_difference, seconds = 0, 0, {"whole": 0.0, "windows": 0.0}
-    kept = windows.WHOLE, windows.TOKENIZER_SHARE
-    try:
-        for picture in pictures:
-            rgb = np.asarray(picture)
-            height, width = rgb.shape[:2]
-            masks = full_masks(model.levels, -(-height // windows.CELL), -(-width // windows.CELL))
-            windows.WHOLE = 2**62
-            digits = windows.tokenize(*networks, rgb, masks)
-            tokens += sum(mask.size for mask in masks)
-            windows.WHOLE = 0
-            for share, record in shares.items():
-                windows.TOKENIZER_SHARE = share
+    for picture in pictures:
+        rgb = np.asarray(picture)
+        whole = in_one.tokenize(rgb)
+        tokens += whole.count
+        for share, record in shares.items():
+            start = time.perf_counter()
+            found = networks(0, share).tokenize(rgb)
+            record["seconds"] += time.perf_counter() - start
+            record["tokens_differing"] += sum(
+                int((a != b).any(2).sum()) for a, b in zip(whole.digits, found.digits, strict=True)
+            )
+        for keep in keeps:
+            sent = whole.only([mask if k < keep else np.zeros_like(mask) for k, mask in enumerate(whole.masks)])
+            pictures_of = {}
+            for name, way in (("whole", in_one), ("windows", in_windows)):
                 start = time.perf_counter()
-                found = windows.tokenize(*networks, rgb, masks)
-                record["seconds"] += time.perf_counter() - start
-                record["tokens_differing"] += sum(
-                    int((a != b).any(2).sum()) for a, b in zip(digits, found, strict=True)
-                )
-            for keep in keeps:
-                sent = [mask if k < keep else np.zeros_like(mask) for k, mask in enumerate(masks)]
-                pictures_of = {}
-                for name, limit in (("whole", width * height), ("windows", 0)):
-                    windows.WHOLE = limit
-                    start = time.perf_counter()
-                    pictures_of[name] = windows.detokenize(*networks, digits, sent, height, width).astype(np.int16)
-                    seconds[name] += time.perf_counter() - start
-                difference = int(np.abs(pictures_of["whole"] - pictures_of["windows"]).max())
-                decode_difference = max(decode_difference, difference)
-    finally:
-        windows.WHOLE, windows.TOKENIZER_SHARE = kept
+                pictures_of[name] = way.detokenize(sent, Size.of(rgb)).astype(np.int16)
+                seconds[name] += time.perf_counter() - start
+            difference = int(np.abs(pictures_of["whole"] - pictures_of["windows"]).max())
+            decode_difference = max(decode_difference, difference)
     report["decode"] = {
         "levels_kept": list(keeps),
         "max_difference": decode_difference,
@@ -151,7 +146,7 @@ def seams(pictures: list[Image.Image], keeps: tuple[int, ...] = (2, 4, 6, 8, 11)
     }
     report["encode"] = {
         "tokens": tokens,
-        "share_in_use": windows.TOKENIZER_SHARE,
+        "share_in_use": TILING.share,
         "by_share_of_the_reach": {str(s): r | {"seconds": round(r["seconds"], 2)} for s, r in shares.items()},
     }
     return report

@@ -42,11 +42,9 @@ def tokens_digest(data: bytes, backend: str = "auto", prior: Any = None) -> str:
     ltk, digest = container.read(data), hashlib.sha256()
     prior = prior or open_model(ltk.model_id).prior
     boxes = container.segment_boxes(ltk.width, ltk.height, ltk.segment_cells)
-    for segment, (_, _, columns, rows) in zip(ltk.segments, boxes, strict=True):
-        grids = read_segment(
-            prior, segment.stream, segment.tokens, rows, columns, depth_map=segment.depth_map, backend=backend
-        )
-        for array in (*grids[0], *grids[1]):
+    for segment, box in zip(ltk.segments, boxes, strict=True):
+        found = read_segment(prior, segment, box.grid, backend=backend)
+        for array in (*found.digits, *found.masks):
             digest.update(str(array.shape).encode() + array.astype(np.int8).tobytes())
     return digest.hexdigest()
 
@@ -56,19 +54,19 @@ def rewritten(data: bytes, backend: str) -> bytes:
     from dataclasses import replace
 
     from ltokc import container
+    from ltokc.entropy.depth_map import read_depths
     from ltokc.entropy.range_coder import RangeDecoder
-    from ltokc.entropy.segment import SegmentWriter, read_depths, read_segment
+    from ltokc.entropy.segment import SegmentWriter, read_segment
     from ltokc.zoo.model import open_model
 
     ltk = container.read(data)
     prior, segments = open_model(ltk.model_id).prior, []
     boxes = container.segment_boxes(ltk.width, ltk.height, ltk.segment_cells)
-    for segment, (_, _, columns, rows) in zip(ltk.segments, boxes, strict=True):
-        mapped, levels = segment.depth_map, len(prior.levels)
-        digits, _ = read_segment(
-            prior, segment.stream, segment.tokens, rows, columns, depth_map=mapped, backend=backend
-        )
-        depths = read_depths(RangeDecoder(segment.stream, backend), rows, columns, levels) if mapped else None
+    for segment, box in zip(ltk.segments, boxes, strict=True):
+        digits = read_segment(prior, segment, box.grid, backend=backend).digits
+        decoder, depths = RangeDecoder(segment.stream, backend), None
+        if segment.depth_map:
+            depths = read_depths(decoder, *box.grid, len(prior.levels))
         stream = SegmentWriter(prior, digits, depths).stream(segment.tokens, backend)
         segments.append(replace(segment, stream=stream))
     return container.write(replace(ltk, segments=tuple(segments)))

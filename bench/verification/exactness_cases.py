@@ -91,9 +91,12 @@ def make_files(count: int, seed: int, model: str | None = None) -> list[bytes]:
 def make_file(rng: random.Random, photos: list[np.ndarray], model: str | None) -> bytes:
     from ltokc import codec, container
     from ltokc.container import Ltk, Segment, segment_boxes
+    from ltokc.entropy.depth_map import read_depths
+    from ltokc.entropy.file import FileWriter
     from ltokc.entropy.range_coder import RangeDecoder
-    from ltokc.entropy.segment import SegmentWriter, full_masks, read_depths, token_capacity
-    from ltokc.tokenizer import windows
+    from ltokc.entropy.segment import SegmentWriter
+    from ltokc.geometry import CELL
+    from ltokc.token_grid import full_masks, token_capacity
     from ltokc.zoo.model import open_model
 
     opened = open_model(model)
@@ -116,16 +119,13 @@ def make_file(rng: random.Random, photos: list[np.ndarray], model: str | None) -
         for box in boxes:
             depths = None
             if depth_map:
-                depths = np.array([rng.randint(0, len(opened.levels)) for _ in range(box[2] * box[3])])
-                depths = depths.reshape(box[3], box[2])
-            part = rgb[box[1] * 64 : (box[1] + box[3]) * 64, box[0] * 64 : (box[0] + box[2]) * 64]
-            everything = full_masks(opened.levels, box[3], box[2])
-            whole = windows.tokenize(opened.runtime("onnx", "cpu"), opened.levels, opened.reach, part, everything)
-            masks = full_masks(opened.levels, box[3], box[2], depths)
-            digits = [d * m[..., None] for d, m in zip(whole, masks, strict=True)]
-            writers.append(SegmentWriter(opened.prior, digits, depths))
+                depths = np.array([rng.randint(0, len(opened.levels)) for _ in range(box.grid.cells)])
+                depths = depths.reshape(box.grid)
+            whole = opened.networks("onnx", "cpu").tokenize(rgb[box.at(CELL)])
+            kept = whole.only(full_masks(opened.levels, *box.grid, depths))
+            writers.append(SegmentWriter(opened.prior, kept.digits, depths))
         keep = [int(rng.random() ** 4 * writer.total) for writer in writers]
-        return codec._written(ltk, writers, keep)
+        return FileWriter(writers).write(ltk, keep)
     segments = []
     for _, _, columns, rows in boxes:
         # enough bytes for every token there can be; a first byte of FF might name no symbol
@@ -166,16 +166,13 @@ def digest(data: bytes, prior: Any, backend: str = "auto") -> str:
 
     ltk, recorder = container.read(data), Recorder(prior)
     boxes = container.segment_boxes(ltk.width, ltk.height, ltk.segment_cells)
-    for segment, (_, _, columns, rows) in zip(ltk.segments, boxes, strict=True):
+    for segment, box in zip(ltk.segments, boxes, strict=True):
         try:
-            digits, masks = read_segment(
-                recorder, segment.stream, segment.tokens, rows, columns,  # type: ignore[arg-type]
-                depth_map=segment.depth_map, backend=backend,
-            )  # fmt: skip
+            found = read_segment(recorder, segment, box.grid, backend=backend)  # type: ignore[arg-type]
         except (LtokcError, ArithmeticError) as error:
             recorder.digest.update(str(error).encode())
             continue
-        for array in (*digits, *masks):
+        for array in (*found.digits, *found.masks):
             recorder.digest.update(array.astype(np.int8).tobytes())
     return recorder.digest.hexdigest()[:16]
 

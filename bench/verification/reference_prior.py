@@ -23,7 +23,7 @@ HALF_RANK = 32  # ranks below are the even squares
 
 
 class Shape(Protocol):
-    """One level: `ltokc.entropy.prior.LevelShape`."""
+    """One level: `ltokc.geometry.Level`."""
 
     @property
     def stride(self) -> int: ...
@@ -103,13 +103,13 @@ class TorchNetwork:
 
         from ltokc.tokenizer.nn.config import LadderConfig
         from ltokc.tokenizer.nn.prior import IntegerConv, Prior
-        from ltokc.zoo.weights import read_config
+        from ltokc.zoo.weights import Weights
 
         self.torch, self.device, self.batch = torch, device, batch
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
         names = ("start", "levels.0.absorb.a.bias", "levels.0.hidden.bias")
         sizes = PriorConfig(*(tensors[f"prior.{name}"].size for name in names))
-        ladder = LadderConfig.from_dict(read_config(weights))
+        ladder = LadderConfig.from_dict(Weights(weights).config)
         self.net: Any = Prior(ladder, sizes).eval().requires_grad_(False)
         for name, layer in self.net.named_modules():
             if not isinstance(layer, IntegerConv):

@@ -20,11 +20,11 @@ import numpy as np
 from PIL import Image, ImageCms
 
 import ltokc
-from ltokc import codec, container
+from ltokc import container
 from ltokc.container import Chunk, Ltk, Segment, segment_boxes
 from ltokc.container.alpha import DEFLATE, encode_alpha
-from ltokc.entropy.segment import SegmentWriter, full_masks
-from ltokc.tokenizer import windows
+from ltokc.entropy.segment import SegmentWriter
+from ltokc.token_grid import full_masks
 from ltokc.zoo.model import WEIGHTS, Model, open_model
 
 HERE = Path(__file__).resolve().parent
@@ -88,15 +88,15 @@ def written(
     boxes = segment_boxes(width, height, segment_cells)
     whole = np.full((-(-height // 64), -(-width // 64)), len(model.levels))
     parts = [depths[i % len(depths)] for i in range(len(boxes))]
-    for (x, y, columns, rows), part in zip(boxes, parts, strict=True):
+    for box, part in zip(boxes, parts, strict=True):
         if part is not None:
-            whole[y : y + rows, x : x + columns] = part
+            whole[box.at(1)] = part
     masks = full_masks(model.levels, *whole.shape, whole)
-    digits = windows.tokenize(model.runtime("onnx", "cpu"), model.levels, model.reach, rgb, masks)
+    found = model.networks("onnx", "cpu").tokenize(rgb, masks)
     segments = []
     for i, (box, part) in enumerate(zip(boxes, parts, strict=True)):
-        grid = None if part is None else np.broadcast_to(part, (box[3], box[2])).astype(np.int64)
-        writer = SegmentWriter(model.prior, codec._cut_out(model, digits, box), grid)
+        grid = None if part is None else np.broadcast_to(part, box.grid).astype(np.int64)
+        writer = SegmentWriter(model.prior, found.cut(box).digits, grid)
         wanted = tokens[i % len(tokens)]
         count = round(wanted * writer.total) if isinstance(wanted, float) else min(wanted, writer.total)
         segments.append(Segment(count, part is not None, writer.stream(count)))

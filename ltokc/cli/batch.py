@@ -110,7 +110,7 @@ def batch(
         _check_comparison(table) if versus else report_rows.check(table)
     write: Tables = partial(_write, tables)
     if versus:
-        from ltokc.codec import DEFAULT_QUALITY
+        from ltokc.rate.target import DEFAULT_QUALITY
 
         rate = chosen.get("quality")
         others = any(chosen.get(name) is not None for name in ("tokens", "target_size", "target_bpp"))

@@ -17,7 +17,8 @@ from ltokc.jobs import paths
 from ltokc.jobs.paths import STDIO
 
 if TYPE_CHECKING:
-    from ltokc.codec import Info, TokenArrays
+    from ltokc.codec import Info
+    from ltokc.token_grid import Tokens
 
 names = click.argument("inputs", nargs=-1, required=True, type=click.Path(readable=False), metavar="FILE...")
 
@@ -229,7 +230,7 @@ def tokens(
     report.finish()
 
 
-def _npz(arrays: TokenArrays) -> bytes:
+def _npz(arrays: Tokens) -> bytes:
     import numpy as np
 
     named: dict[str, Any] = {f"level_{i}": level for i, level in enumerate(arrays.digits)}
@@ -239,7 +240,7 @@ def _npz(arrays: TokenArrays) -> bytes:
     return buffer.getvalue()
 
 
-def _json(source: str, arrays: TokenArrays) -> str:
+def _json(source: str, arrays: Tokens) -> str:
     levels = []
     for level, mask, stride, size in zip(arrays.digits, arrays.masks, arrays.strides, arrays.sizes, strict=True):
         rows = [
@@ -250,7 +251,7 @@ def _json(source: str, arrays: TokenArrays) -> str:
     return json.dumps({"input": source, "levels": levels}) + "\n"
 
 
-def _table(arrays: TokenArrays) -> str:
+def _table(arrays: Tokens) -> str:
     lines = ["level  stride  rows x columns  digits  values  tokens"]
     for i, (level, mask) in enumerate(zip(arrays.digits, arrays.masks, strict=True)):
         rows, columns, digits = level.shape

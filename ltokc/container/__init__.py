@@ -3,7 +3,6 @@
 from ltokc.container.reader import read, read_header
 from ltokc.container.records import (
     ALPHA,
-    CELL,
     DEFAULT_LIMIT_PIXELS,
     EXIF,
     ICC,
@@ -19,9 +18,9 @@ from ltokc.container.records import (
     Ltk,
     Segment,
     check_pixels,
-    segment_boxes,
 )
 from ltokc.container.writer import write
+from ltokc.geometry import CELL, segment_boxes
 
 __all__ = [
     "ALPHA", "CELL", "DEFAULT_LIMIT_PIXELS", "EXIF", "ICC", "MAGIC", "MAX_CELL_TOKENS", "MAX_CHUNKS",

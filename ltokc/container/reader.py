@@ -34,9 +34,9 @@ from ltokc.container.records import (
     check_sides,
     check_tokens,
     crc32,
-    segment_boxes,
 )
 from ltokc.errors import FormatError, LimitError
+from ltokc.geometry import segment_boxes
 
 
 def read(

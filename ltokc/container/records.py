@@ -10,12 +10,12 @@ import zlib
 from dataclasses import dataclass
 
 from ltokc.errors import FormatError, LimitError
+from ltokc.geometry import CELL, cells_of, segment_boxes
 
 MAGIC = b"\x89LTK"
 VERSION = 1
 FLAG_EXT, FLAG_SEG, FLAG_ALPHA, FLAG_RESERVED = 1, 2, 4, 8
 
-CELL = 64  # side of a cell in pixels
 MIN_SEGMENT_LOG2, MAX_SEGMENT_LOG2 = 3, 5  # of a segment's side in cells
 MAX_SEGMENT_CELLS = 1 << 2 * MAX_SEGMENT_LOG2  # so that a reader's memory has a bound
 MAX_SIDE = 65535
@@ -85,20 +85,6 @@ class Ltk:
     version: int = VERSION
 
 
-def segment_boxes(width: int, height: int, segment_cells: int) -> list[tuple[int, int, int, int]]:
-    """(left, top, columns, rows) of every segment in cells, in raster order.
-
-    `segment_cells` 0: one segment, the whole picture.  The segments at the right and lower border may be smaller.
-    """
-    columns, rows = -(-width // CELL), -(-height // CELL)
-    side = segment_cells or max(columns, rows)
-    return [
-        (left, top, min(side, columns - left), min(side, rows - top))
-        for top in range(0, rows, side)
-        for left in range(0, columns, side)
-    ]
-
-
 def segment_sides() -> list[int]:
     """The sides that a segment may have, in cells."""
     return [1 << log2 for log2 in range(MIN_SEGMENT_LOG2, MAX_SEGMENT_LOG2 + 1)]
@@ -118,7 +104,7 @@ def check_sides(width: int, height: int) -> None:
 
 def check_one_segment(width: int, height: int) -> None:
     """Raises LimitError where a picture is too large for a file of one segment."""
-    if -(-width // CELL) * -(-height // CELL) > MAX_SEGMENT_CELLS:
+    if cells_of(width) * cells_of(height) > MAX_SEGMENT_CELLS:
         raise LimitError(f"{width}x{height} pixels in one segment: {MAX_SEGMENT_CELLS} cells of 64x64 at most")
 
 

@@ -8,7 +8,6 @@ loaded), so that the result is exact and the same whatever the order of summatio
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +23,7 @@ from ltokc.entropy.number_formats import (
     TOTAL_BITS,
 )
 from ltokc.errors import ModelError
+from ltokc.geometry import Level, check_levels
 from ltokc.token_order import spread_order, spread_rank
 
 Array = npt.NDArray[np.float32]
@@ -31,24 +31,7 @@ UNIT = 2**ACTIVATION_BITS
 TABLE_SIZE = 1024  # entries of the exponential table; larger distances count as zero
 
 
-@dataclass(frozen=True, slots=True)
-class LevelShape:
-    """One level as the bitstream sees it: stride in pixels, digits per token, values per digit."""
-
-    stride: int
-    digits: int
-    size: int
-
-
-def check_shapes(levels: tuple[LevelShape, ...]) -> None:
-    """Raises ModelError unless strides halve from 64 without a gap and sizes are odd, 3 to 15."""
-    strides = [level.stride for level in levels]
-    falling = strides == sorted(strides, reverse=True) and set(strides) == {64 >> i for i in range(len(set(strides)))}
-    if not levels or not falling or any(level.size not in range(3, 16, 2) or level.digits < 1 for level in levels):
-        raise ModelError("the levels of the model are not those of a ladder")
-
-
-def check_tensors(tensors: dict[str, np.ndarray], levels: tuple[LevelShape, ...]) -> None:
+def check_tensors(tensors: dict[str, np.ndarray], levels: tuple[Level, ...]) -> None:
     """Raises ModelError unless the tensors `prior.*` are those of formats/LTK.md, no more, no fewer, and fit together.
 
     A prior of another make is refused here rather than computed in a way that it was not trained for.
@@ -183,14 +166,14 @@ class LevelPrior:
 class Prior:
     """Weights of the prior; `Prior(tensors, levels)` with the tensors named `prior.*` of a model file."""
 
-    def __init__(self, tensors: dict[str, np.ndarray], levels: tuple[LevelShape, ...]):
+    def __init__(self, tensors: dict[str, np.ndarray], levels: tuple[Level, ...]):
         try:
             self.levels = levels
             self.start = tensors["prior.start"].astype(np.float32)
             self.table = tensors["prior.exp_table"].astype(np.int64)
             if self.table.shape != (TABLE_SIZE,) or self.table[0] != 2**16 or self.table.min() < 0:
                 raise ModelError("prior.exp_table is not the table of the format")
-            check_shapes(levels)
+            check_levels(levels)
             check_tensors(tensors, levels)
             strides = sorted({level.stride for level in levels}, reverse=True)
             self.up = [IntegerLayer(tensors, f"prior.up.{i}") for i in range(len(strides) - 1)]

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ltokc.geometry import CELL, cells_of
 from ltokc.metrics.ssimulacra2 import SCALES, WEIGHTS, Reference, difference_maps, scales
 
-CELL = 64  # pixels
 PARTS = (3, SCALES, 2, 3)  # of moments: channels, scales, mean and mean fourth power, maps
 Floats = npt.NDArray[np.float64]
 
@@ -40,9 +40,9 @@ class Moments:
         """Every cell's moments times its ratio, (rows, columns)."""
         return Moments(self.cells * ratio[:, :, None, None, None, None].astype(np.float32))
 
-    def prices(self, slopes: np.ndarray) -> Floats:
-        """What each cell adds to the error, (rows, columns), with `slopes` (3, 6, 2, 3) of its moments."""
-        return np.einsum("yxcsnm,csnm->yx", self.cells, slopes, dtype=np.float64)
+    def distortion(self, sensitivity: np.ndarray) -> Floats:
+        """What each cell adds to the error, (rows, columns), with `sensitivity` (3, 6, 2, 3) of its moments."""
+        return np.einsum("yxcsnm,csnm->yx", self.cells, sensitivity, dtype=np.float64)
 
 
 def moments(reference: Reference, rgb: npt.NDArray[np.uint8]) -> Moments:
@@ -50,7 +50,7 @@ def moments(reference: Reference, rgb: npt.NDArray[np.uint8]) -> Moments:
 
     Cells that the border cuts count as what they have; scales that the picture is too small for are 0.
     """
-    rows, columns = (-(-side // CELL) for side in rgb.shape[:2])
+    rows, columns = (cells_of(side) for side in rgb.shape[:2])
     out = np.zeros((rows, columns, *PARTS), np.float32)
     for i, (a, b) in enumerate(zip(reference.scales, scales(rgb), strict=True)):
         for j, each in enumerate(difference_maps(a, b)):
@@ -67,7 +67,7 @@ def _shares(values: np.ndarray, side: int, rows: int, columns: int) -> np.ndarra
     return (sums * np.float32(rows * columns / (h * w))).transpose(1, 2, 0)
 
 
-def slopes_at(norms: np.ndarray) -> npt.NDArray[np.float32]:
+def sensitivity_at(norms: np.ndarray) -> npt.NDArray[np.float32]:
     """Slopes of the error in the moments at a point of given `norms` (3, 6, 2, 3)."""
     out = WEIGHTS.copy()
     out[:, :, 1] *= 0.25 * np.maximum(norms[:, :, 1], 1e-3) ** -3

@@ -1,92 +1,91 @@
-"""What is wanted to a plan: the halting head's outlook, rate control, and what the effort adds, in this order."""
+"""Chooses how many levels each cell sends: predicted rate-distortion curves, the target, then what the effort adds."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
-from ltokc.entropy.prior import LevelShape
-from ltokc.rate import effort as efforts
-from ltokc.rate import plan as ratecontrol
-from ltokc.rate.effort import Studio
-from ltokc.rate.plan import Plan
-from ltokc.tokenizer.halting import Outlook
+from ltokc.metrics.by_cell import Moments
+from ltokc.rate.curves import RDCurves
+from ltokc.rate.effort import Effort
+from ltokc.rate.plan import (
+    Plan,
+    keep_for_bits,
+    keep_for_distortion,
+    plan_for_bits,
+    plan_for_distortion,
+    plan_for_tokens,
+    target_distortion,
+    uniform,
+)
+from ltokc.rate.target import RateTarget
+from ltokc.rate.tokenized import TokenizedPicture
+from ltokc.token_grid import tokens_of_cell
 from ltokc.zoo.model import Model
 
-CELL = 64
 LEAST = 0.65  # of the levels that all would have: no cell gets fewer, since errors of colour in flat places cost little
-MIXED = (4.0, 6.0)  # levels between which cells go from all alike to what prices, slopes at a finer depth, say
+UNIFORM, BY_DISTORTION = 4.0, 6.0  # below so many levels on average all cells get the same depth, above so many their
+# predicted distortion decides; a blend between
+TOLERANCE = 0.01  # of a quality, as a ratio of errors
+BALANCE_ROUNDS = 4  # at most, of weighing a plan by what was measured at another depth
+APART = 0.75  # levels between a depth that was measured and the next one that is
+LEAST_DISTORTION = 1e-3  # of a cell, so that logarithms are bounded
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """One of: quality 0..1, tokens, bits of the streams."""
+def predict_curves(picture: TokenizedPicture, target: RateTarget, effort: Effort) -> RDCurves | None:
+    """What is expected of the picture, measured about the depth that the target will take if the effort decodes.
 
-    quality: float | None = None
-    tokens: int | None = None
-    bits: float | None = None
-
-
-def decodes(effort: int) -> int:
-    """The most decodes that an effort takes, those that choose digits left out."""
-    return efforts.LOOKS if effort else 0
-
-
-def foresee(studio: Studio, wish: Wish, effort: int) -> Outlook | None:
-    """What is expected of the picture about the depth that the wish will take; None: the model has no halting head."""
-    model = studio.model
+    None: the model has no halting head.
+    """
+    model = picture.model
     if model.halting is None:
         return None
-    outlook = model.halting.outlook(studio.digits, studio.rgb)
-    if effort < 1 or not efforts.visible(studio.rgb):
-        return outlook
-    keep = _keep(wish, outlook, model, effort)
-    if keep in (1.0, float(len(model.levels))):  # nothing to choose
-        return outlook
-    return efforts.measured(studio, outlook, lambda outlook: _keep(wish, outlook, model, effort))
+    curves = RDCurves(*model.halting.predict(picture.tokens.digits, picture.rgb))
+    if not effort.measures or not picture.measurable:
+        return curves
+    if _keep(target, curves, model, effort.error_left) in (1.0, float(len(model.levels))):  # nothing to choose
+        return curves
+    return measure_curves(picture, curves, effort, lambda curves: _keep(target, curves, model, effort.error_left))
 
 
-def allocate(studio: Studio, wish: Wish, effort: int, outlook: Outlook | None) -> Plan:
-    """The plan for a wish.  Without a halting head, all cells keep what the model's table says, or everything."""
-    model, see = studio.model, efforts.visible(studio.rgb)
-    shape = tuple(-(-side // CELL) for side in studio.rgb.shape[:2])
-    if outlook is None:
-        keep = float(len(model.levels)) if wish.quality is None else model.keep_of_quality(wish.quality)
-        return ratecontrol.alike(keep, shape)
-    keep = _keep(wish, outlook, model, effort if see else 0)
-    if effort < 1 or not see:
-        return ratecontrol.alike(keep if wish.quality is not None else math.ceil(keep), shape)
-    tempered = outlook.tempered(float(np.clip((keep - MIXED[0]) / (MIXED[1] - MIXED[0]), 0, 1)))
-    tokens = tokens_of_cell(model.levels)
-    if wish.tokens is not None:
-        return ratecontrol.plan_for_tokens(wish.tokens, tempered, tokens, max(1.0, LEAST * keep))
-    if wish.bits is not None:
-        return ratecontrol.plan_for_bits(wish.bits, tempered, max(1.0, LEAST * keep))
-    assert wish.quality is not None
-    looks = model.entry.looks
-    price = ratecontrol.target_price(wish.quality, looks, tempered, efforts.eased(effort))
-    least = _least(wish.quality, model)
-
-    def plan_for(price: float) -> Plan:
-        return ratecontrol.plan_for_price(price, tempered, tokens, least)
-
-    return efforts.balanced(outlook, keep, price, plan_for)
+def choose_plan(picture: TokenizedPicture, target: RateTarget, effort: Effort, curves: RDCurves | None) -> Plan:
+    """The plan for a target.  Without curves all cells keep what the model's table says, or everything."""
+    model, shape = picture.model, tuple(picture.size.grid)
+    if curves is None:
+        return uniform(
+            float(len(model.levels)) if target.quality is None else model.keep_of_quality(target.quality), shape
+        )
+    measured = effort.measures and picture.measurable
+    keep = _keep(target, curves, model, effort.error_left if measured else 1.0)
+    if not measured:
+        return uniform(keep if target.quality is not None else math.ceil(keep), shape)
+    power = float(np.clip((keep - UNIFORM) / (BY_DISTORTION - UNIFORM), 0, 1))
+    tempered, tokens = curves.tempered(power), tokens_of_cell(model.levels)
+    if target.tokens is not None:
+        return plan_for_tokens(target.tokens, tempered, tokens, max(1.0, LEAST * keep))
+    if target.bits is not None:
+        return plan_for_bits(target.bits, tempered, max(1.0, LEAST * keep))
+    assert target.quality is not None
+    least = _least(target.quality, model)
+    wanted = target_distortion(target.quality, model.entry.looks, tempered, effort.error_left)
+    return _balanced(curves, keep, wanted, lambda wanted: plan_for_distortion(wanted, tempered, tokens, least))
 
 
-def _keep(wish: Wish, outlook: Outlook, model: Model, effort: int) -> float:
+def _keep(target: RateTarget, curves: RDCurves, model: Model, error_left: float) -> float:
     """Levels, if all cells had the same."""
-    if wish.tokens is not None:
-        each = wish.tokens / outlook.prices[0].size
+    if target.tokens is not None:
+        each = target.tokens / curves.distortion[0].size
         return float(np.interp(each, tokens_of_cell(model.levels), np.arange(1, len(model.levels) + 1)))
-    if wish.bits is not None:
-        return ratecontrol.keep_for_bits(wish.bits, outlook)
-    assert wish.quality is not None
-    if wish.quality == 1:  # everything, also where the last levels are not expected to show
+    if target.bits is not None:
+        return keep_for_bits(target.bits, curves)
+    assert target.quality is not None
+    if target.quality == 1:  # everything, also where the last levels are not expected to show
         return float(len(model.levels))
-    price = ratecontrol.target_price(wish.quality, model.entry.looks, outlook, efforts.eased(effort))
-    return ratecontrol.keep_for_price(price, outlook, _least(wish.quality, model))
+    wanted = target_distortion(target.quality, model.entry.looks, curves, error_left)
+    return keep_for_distortion(wanted, curves, _least(target.quality, model))
 
 
 def _least(quality: float, model: Model) -> float:
@@ -94,6 +93,57 @@ def _least(quality: float, model: Model) -> float:
     return max(1.0, LEAST * model.keep_of_quality(quality))
 
 
-def tokens_of_cell(levels: tuple[LevelShape, ...]) -> list[int]:
-    """Tokens of one cell after 1, 2, ... levels."""
-    return [int(n) for n in np.cumsum([(CELL // level.stride) ** 2 for level in levels])]
+def measure_curves(
+    picture: TokenizedPicture, predicted: RDCurves, effort: Effort, keep_for: Callable[[RDCurves], float]
+) -> RDCurves:
+    """The curves corrected by decodes: at the depth that is expected, and again where that turns out quite another.
+
+    keep_for(curves): levels that all cells would take, a fraction for a part of one.
+    """
+    seen: dict[float, Moments] = {}
+    curves = predicted
+    for _ in range(effort.decodes):
+        keep = keep_for(curves)
+        if any(abs(keep - each) < APART for each in seen):
+            break
+        seen[keep] = picture.measure(uniform(keep, predicted.distortion.shape[1:]))
+        assert picture.model.halting is not None
+        curves = _corrected(predicted, seen, picture.model.halting.sensitivity)
+    keep = keep_for(curves)
+    nearest = min(seen, key=lambda each: abs(each - keep))
+    return replace(curves, measured=(nearest, seen[nearest]))
+
+
+def _corrected(predicted: RDCurves, seen: dict[float, Moments], sensitivity: np.ndarray) -> RDCurves:
+    """What was measured differs by so much: interpolated between the depths seen, as at the nearest one beyond them."""
+    keeps = sorted(seen)
+    off_distortion, off_errors = [], []
+    for keep in keeps:
+        found = np.maximum(seen[keep].distortion(sensitivity), LEAST_DISTORTION)
+        off_distortion.append(np.log(found / predicted.at(keep)))
+        off_errors.append(np.log(max(seen[keep].error(), LEAST_DISTORTION) / predicted.error_at(keep)))
+    distortion, errors = predicted.distortion.copy(), predicted.errors.copy()
+    for k in range(len(errors)):
+        i = int(np.clip(np.searchsorted(keeps, k + 1) - 1, 0, max(len(keeps) - 2, 0)))
+        j = min(i + 1, len(keeps) - 1)
+        share = float(np.clip((k + 1 - keeps[i]) / (keeps[j] - keeps[i]), 0, 1)) if j > i else 0.0
+        distortion[k] *= np.exp(off_distortion[i] * (1 - share) + off_distortion[j] * share)
+        errors[k] *= np.exp(off_errors[i] * (1 - share) + off_errors[j] * share)
+    return replace(
+        predicted, distortion=np.minimum.accumulate(distortion), errors=np.minimum.accumulate(errors)
+    )  # fmt: skip
+
+
+def _balanced(curves: RDCurves, keep: float, wanted: float, plan_for: Callable[[float], Plan]) -> Plan:
+    """Plan whose predicted error equals that of a uniform depth `keep`.  Decodes nothing.
+
+    Distortion is linear in what cells add to the error: where depths differ much the error is more than their sum says.
+    """
+    plan = plan_for(wanted)
+    for _ in range(BALANCE_ROUNDS):
+        found = None if plan.keep is not None else curves.error_of(plan.depths)
+        if found is None or abs(miss := np.log(found / curves.error_at(keep))) < TOLERANCE / 2:
+            break
+        wanted *= np.exp(-1.2 * miss)
+        plan = plan_for(wanted)
+    return plan

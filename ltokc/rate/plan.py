@@ -1,11 +1,11 @@
-"""Rate control: from what is wanted, a look or a size, to a depth for every cell.
+"""Rate control: from a wanted quality, size or number of tokens to a depth for every cell.
 
-Cells get levels by gain per bit: depths minimise the sum of prices plus a multiplier times the sum of bits (Shoham and
-Gersho 1988).  Prices and bits are the halting head's (`ltokc.tokenizer.halting`) or measured ones.  A wanted look fixes
-the sum of prices, a wanted size the sum of bits; either way the depths of all cells rise together.
+Depths minimise D + lambda R, the sum of the cells' distortion plus a multiplier times the sum of their bits (Shoham and
+Gersho 1988).  Both are predicted (`ltokc.tokenizer.halting`) or measured.  A wanted quality fixes D, a wanted size R;
+either way the depths of all cells rise together.
 
-`-q` is a look: a model's table has (quality, error) pairs, between which logarithms of errors are interpolated.  Below
-its first quality the target rises to what one level gives at q = 0, above the last it falls to what all give at q = 1.
+A model's table has (quality, error) pairs, between which logarithms of errors are interpolated.  Below its first
+quality the target rises to what one level gives at q = 0, above the last it falls to what all give at q = 1.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ltokc.entropy.prior import LevelShape
-from ltokc.entropy.segment import Masks, first_tokens, full_masks, tokens_of_keep
-from ltokc.tokenizer.halting import Outlook
+from ltokc.geometry import Grid, Level
+from ltokc.rate.curves import RDCurves
+from ltokc.token_grid import Masks, first_tokens, full_masks, tokens_of_keep
 
 Table = Sequence[tuple[float, float]]
 Depths = npt.NDArray[np.int64]
@@ -28,21 +28,28 @@ _DEPTH_BITS = (0.75, 2.0)  # of a depth that is as predicted, and for every leve
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How many levels each cell keeps.  keep: with the same depth for all cells, that as a fraction, for no depth map;
-    left_out: otherwise, how many tokens of the depths to leave out at the end."""
+    """How many levels each cell keeps.
+
+    depths: (rows, columns) of cells; keep: with the same depth for all cells, that as a fraction, for no depth map;
+    dropped_tail: otherwise, how many tokens of the depths to leave out at the end.
+    """
 
     depths: Depths
     keep: float | None = None
-    left_out: int = 0
+    dropped_tail: int = 0
 
-    def masks(self, levels: Sequence[LevelShape]) -> Masks:
+    @property
+    def grid(self) -> Grid:
+        """Rows and columns of cells."""
+        return Grid(*self.depths.shape)
+
+    def masks(self, levels: Sequence[Level]) -> Masks:
         """Positions whose tokens are sent, of the picture as one segment: per level bool (rows * s, columns * s)."""
-        rows, columns = self.depths.shape
-        masks = full_masks(levels, rows, columns, self.depths)
+        masks = full_masks(levels, *self.grid, self.depths)
         if self.keep is not None:
             left = tokens_of_keep(self.keep, [int(mask.sum()) for mask in masks])
         else:
-            left = sum(int(mask.sum()) for mask in masks) - self.left_out
+            left = sum(int(mask.sum()) for mask in masks) - self.dropped_tail
         out = []
         for mask in masks:
             out.append(first_tokens(mask, max(left, 0)))
@@ -50,116 +57,116 @@ class Plan:
         return out
 
 
-def alike(keep: float, shape: tuple[int, ...]) -> Plan:
+def uniform(keep: float, shape: tuple[int, ...]) -> Plan:
     """The plan of the same depth for all (rows, columns) cells, a fraction for a part of a level."""
     return Plan(np.full(shape, math.ceil(keep), np.int64), keep)
 
 
-def error_of_quality(quality: float, looks: Table) -> float:
+def error_of_quality(quality: float, quality_errors: Table) -> float:
     """The error wanted at a quality within the table; outside it, its end's."""
-    table = np.asarray(looks, float)
+    table = np.asarray(quality_errors, float)
     return float(np.exp(np.interp(quality, table[:, 0], np.log(table[:, 1]))))
 
 
-def target_price(quality: float, looks: Table, outlook: Outlook, eased: float = 1.0) -> float:
-    """Mean price of a cell wanted at a quality; never rises with the quality.
+def target_distortion(quality: float, quality_errors: Table, curves: RDCurves, error_left: float = 1.0) -> float:
+    """Mean distortion of a cell wanted at a quality; never rises with the quality.
 
-    eased: the share of the error that will be left by what comes after the plan.
+    error_left: error after the search for digits, as a share of the error before it.
     """
-    first, last = looks[0][0], looks[-1][0]
-    price = price_of_error(error_of_quality(quality, looks) / eased, outlook)
-    means = outlook.prices.mean((1, 2))
+    first, last = quality_errors[0][0], quality_errors[-1][0]
+    distortion = distortion_of_error(error_of_quality(quality, quality_errors) / error_left, curves)
+    means = curves.distortion.mean((1, 2))
     if quality < first:
-        return float(np.exp(np.interp(quality, [0, first], np.log([max(means[0], price), price]))))
+        return float(np.exp(np.interp(quality, [0, first], np.log([max(means[0], distortion), distortion]))))
     if quality > last:
-        return float(np.exp(np.interp(quality, [last, 1], np.log([price, min(means[-1], price)]))))
-    return price
+        return float(np.exp(np.interp(quality, [last, 1], np.log([distortion, min(means[-1], distortion)]))))
+    return distortion
 
 
-def price_of_error(error: float, outlook: Outlook) -> float:
-    """Mean price of the cells of a picture that is expected to have this error; within what its levels reach."""
-    means = np.log(outlook.prices.mean((1, 2)))
-    return float(np.exp(np.interp(-np.log(error), -np.log(outlook.errors), means)))
+def distortion_of_error(error: float, curves: RDCurves) -> float:
+    """Mean distortion of the cells of a picture that is expected to have this error; within what its levels reach."""
+    means = np.log(curves.distortion.mean((1, 2)))
+    return float(np.exp(np.interp(-np.log(error), -np.log(curves.errors), means)))
 
 
-def keep_for_price(price: float, outlook: Outlook, least: float = 1.0) -> float:
-    """Levels that all cells need for a mean price of at most this, `least` to all, a fraction for a part of one."""
-    means = outlook.prices.mean((1, 2))
-    if price >= means[0] * (1 - 1e-9):
+def keep_for_distortion(distortion: float, curves: RDCurves, least: float = 1.0) -> float:
+    """Levels that all cells need for a mean distortion of at most this: `least` to all, or a part of one."""
+    means = curves.distortion.mean((1, 2))
+    if distortion >= means[0] * (1 - 1e-9):
         return least
-    if price <= means[-1] * (1 + 1e-9):
+    if distortion <= means[-1] * (1 + 1e-9):
         return float(len(means))
-    level = int(np.searchsorted(-means, -price))  # the first that reaches it
-    return max(least, level + 1 - _share(means[level - 1], means[level], price))
+    level = int(np.searchsorted(-means, -distortion))  # the first that reaches it
+    return max(least, level + 1 - _share(means[level - 1], means[level], distortion))
 
 
-def plan_for_price(price: float, outlook: Outlook, tokens: Sequence[int], least: float = 1.0) -> Plan:
-    """The fewest bits for a mean price of at most this, every cell with `least` levels or more (rounded).
+def plan_for_distortion(distortion: float, curves: RDCurves, tokens: Sequence[int], least: float = 1.0) -> Plan:
+    """The fewest bits for a mean distortion of at most this, every cell with `least` levels or more (rounded).
 
     tokens: of one cell after 1, 2, ... levels.
     """
-    keep, shape = keep_for_price(price, outlook, least), outlook.prices.shape[1:]
-    if keep in (least, float(len(outlook.prices))):
-        return alike(keep, shape)
-    coarse, fine = _search(outlook, lambda depths: _mean(outlook.prices, depths) <= price, round(least))
-    if _bits(outlook, fine) >= np.interp(keep, np.arange(1, len(tokens) + 1), outlook.bits.sum((1, 2))):
-        return alike(keep, shape)
-    share = _share(_mean(outlook.prices, coarse), _mean(outlook.prices, fine), price)
+    keep, shape = keep_for_distortion(distortion, curves, least), curves.distortion.shape[1:]
+    if keep in (least, float(len(curves.distortion))):
+        return uniform(keep, shape)
+    coarse, fine = _search(curves, lambda depths: _mean(curves.distortion, depths) <= distortion, round(least))
+    if _bits(curves, fine) >= np.interp(keep, np.arange(1, len(tokens) + 1), curves.bits.sum((1, 2))):
+        return uniform(keep, shape)
+    share = _share(_mean(curves.distortion, coarse), _mean(curves.distortion, fine), distortion)
     count = np.asarray(tokens)
-    return Plan(fine, left_out=round(share * int(count[fine - 1].sum() - count[coarse - 1].sum())))
+    return Plan(fine, dropped_tail=round(share * int(count[fine - 1].sum() - count[coarse - 1].sum())))
 
 
-def keep_for_bits(bits: float, outlook: Outlook) -> float:
+def keep_for_bits(bits: float, curves: RDCurves) -> float:
     """Levels of all cells that take about so many bits, 1 to all."""
-    return float(np.interp(bits, outlook.bits.sum((1, 2)), np.arange(1, len(outlook.bits) + 1)))
+    return float(np.interp(bits, curves.bits.sum((1, 2)), np.arange(1, len(curves.bits) + 1)))
 
 
-def plan_for_bits(bits: float, outlook: Outlook, least: float = 1.0) -> Plan:
-    """The best look for about so many bits, depth map included; the least plan that is expected to take more.
+def plan_for_bits(bits: float, curves: RDCurves, least: float = 1.0) -> Plan:
+    """The least distortion for about so many bits, depth map included; the least plan that is expected to take more.
 
     least: levels of every cell (rounded).
     """
-    keep, shape = keep_for_bits(bits, outlook), outlook.bits.shape[1:]
-    if keep in (1.0, float(len(outlook.bits))):
-        return alike(keep, shape)
-    _, fine = _search(outlook, lambda depths: _bits(outlook, depths) >= bits, round(least))
-    means = np.interp(keep, np.arange(1, len(outlook.bits) + 1), outlook.prices.mean((1, 2)))
-    return Plan(fine) if _mean(outlook.prices, fine) < means else alike(math.ceil(keep), shape)
+    keep, shape = keep_for_bits(bits, curves), curves.bits.shape[1:]
+    if keep in (1.0, float(len(curves.bits))):
+        return uniform(keep, shape)
+    _, fine = _search(curves, lambda depths: _bits(curves, depths) >= bits, round(least))
+    means = np.interp(keep, np.arange(1, len(curves.bits) + 1), curves.distortion.mean((1, 2)))
+    return Plan(fine) if _mean(curves.distortion, fine) < means else uniform(math.ceil(keep), shape)
 
 
-def plan_for_tokens(tokens: int, outlook: Outlook, of_cell: Sequence[int], least: float = 1.0) -> Plan:
-    """The best look for the least number of tokens that is at least `tokens`, every cell with `least` levels (rounded).
+def plan_for_tokens(tokens: int, curves: RDCurves, of_cell: Sequence[int], least: float = 1.0) -> Plan:
+    """The least distortion for the least number of tokens that is at least `tokens`.
 
-    of_cell: tokens after 1, 2, ... levels.
+    of_cell: tokens of a cell after 1, 2, ... levels; least: levels of every cell (rounded).
     """
     count = np.asarray(of_cell)
-    if tokens >= count[-1] * outlook.bits[0].size:
-        return alike(len(count), outlook.bits.shape[1:])
-    _, fine = _search(outlook, lambda depths: int(count[depths - 1].sum()) >= tokens, round(least))
-    return Plan(fine) if fine.min() < fine.max() else alike(int(fine.max()), fine.shape)
+    if tokens >= count[-1] * curves.bits[0].size:
+        return uniform(len(count), curves.bits.shape[1:])
+    _, fine = _search(curves, lambda depths: int(count[depths - 1].sum()) >= tokens, round(least))
+    return Plan(fine) if fine.min() < fine.max() else uniform(int(fine.max()), fine.shape)
 
 
-def _search(outlook: Outlook, enough: Callable[[Depths], bool], least: int) -> tuple[Depths, Depths]:
-    """The two neighbouring choices of the multiplier's, the finer of which is `enough`."""
+def _search(curves: RDCurves, enough: Callable[[Depths], bool], least: int) -> tuple[Depths, Depths]:
+    """The two neighbouring choices of the multiplier, the finer of which is `enough`."""
     low, high = -60.0, 60.0  # logarithm of the multiplier: everything, one level
     while high - low > 1e-6:
         middle = (low + high) / 2
-        low, high = (middle, high) if enough(_chosen(outlook, middle, least)) else (low, middle)
-    return _chosen(outlook, high, least), _chosen(outlook, low, least)
+        low, high = (middle, high) if enough(_chosen(curves, middle, least)) else (low, middle)
+    return _chosen(curves, high, least), _chosen(curves, low, least)
 
 
-def _chosen(outlook: Outlook, log_multiplier: float, least: int) -> Depths:
-    prices, bits = outlook.prices[least - 1 :], outlook.bits[least - 1 :]
-    return (prices + 2.0**log_multiplier * bits).argmin(0) + least
+def _chosen(curves: RDCurves, log_multiplier: float, least: int) -> Depths:
+    distortion, bits = curves.distortion[least - 1 :], curves.bits[least - 1 :]
+    return (distortion + 2.0**log_multiplier * bits).argmin(0) + least
 
 
 def _mean(values: np.ndarray, depths: Depths) -> float:
     return float(np.take_along_axis(values, depths[None] - 1, 0).mean())
 
 
-def _bits(outlook: Outlook, depths: Depths) -> float:
+def _bits(curves: RDCurves, depths: Depths) -> float:
     """Bits expected of these depths and their map."""
-    return float(np.take_along_axis(outlook.bits, depths[None] - 1, 0).sum()) + map_bits(depths)
+    return float(np.take_along_axis(curves.bits, depths[None] - 1, 0).sum()) + map_bits(depths)
 
 
 def map_bits(depths: Depths) -> float:
@@ -173,6 +180,6 @@ def map_bits(depths: Depths) -> float:
     return _DEPTH_BITS[0] * depths.size + _DEPTH_BITS[1] * float(off.sum())
 
 
-def _share(coarse: float, fine: float, price: float) -> float:
-    """The share of the step from the price `coarse` down to `fine` that is not needed for `price`."""
-    return min(max((price - fine) / (coarse - fine), 0.0), 1.0) if coarse > fine else 0.0
+def _share(coarse: float, fine: float, distortion: float) -> float:
+    """The share of the step from the distortion `coarse` down to `fine` that is not needed for `distortion`."""
+    return min(max((distortion - fine) / (coarse - fine), 0.0), 1.0) if coarse > fine else 0.0

@@ -1,30 +1,26 @@
-"""Halting: how a picture will look after each level, and what each cell adds to that, told in one pass, undecoded.
+"""Halting: predicts, without a decode, the picture's error and each cell's distortion and bits after every level.
 
 KARL (Duggal et al. 2025) lets a tokenizer stop by itself once a wanted quality is reached.  Here a small network reads
-the digits of all levels, which one pass of the encoder has made, and a few statistics of the pixels.  For every cell
-and level it tells the price (`ltokc.metrics.by_cell`) that is left after that level and the bits that it takes; for the
-picture the error after each level.  Rate control makes depths of these.  `ltokc.train.halting.fit` fits the network to
-what decodes of training pictures really measured.
+the digits of all levels, which one pass of the encoder has made, and a few statistics of the pixels.  Rate control
+makes depths of its predictions.  `ltokc.train.halting.fit` fits the network to what decodes of training pictures
+really measured.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ltokc.errors import ModelError
-from ltokc.metrics.by_cell import Moments
+from ltokc.geometry import CELL, Level, cells_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ltokc.entropy.prior import LevelShape
 
-CELL = 64  # pixels
 FILE = "halting.safetensors"
 DIGIT_FEATURES = 3  # per level
 PIXEL_FEATURES = 20
@@ -35,18 +31,27 @@ _STRIP = 2  # rows of cells that `pixel_features` works on at a time
 Floats = npt.NDArray[np.float32]
 
 
-def digit_features(digits: Sequence[np.ndarray], levels: Sequence[LevelShape]) -> Floats:
+class Prediction(NamedTuple):
+    """After each level, all cells alike: errors (levels,) of the picture; distortion and bits (levels, rows, columns)
+    of each cell, bits summed over the levels so far."""
+
+    errors: npt.NDArray[np.float64]
+    distortion: npt.NDArray[np.float64]
+    bits: npt.NDArray[np.float64]
+
+
+def digit_features(digits: Sequence[np.ndarray], levels: Sequence[Level]) -> Floats:
     """Of each cell and level: mean magnitude of its digits, share that is not zero, mean square; digits scaled to 1.
 
     digits: per level (rows * s, columns * s, d) int8, s = 64 / stride.  Returns (rows, columns, 3 * levels).
     """
     out = []
     for grid, level in zip(digits, levels, strict=True):
-        scale = CELL // level.stride
+        scale = level.per_side
         rows, columns = grid.shape[0] // scale, grid.shape[1] // scale
         cells = grid.reshape(rows, scale, columns, scale * level.digits)
         counts = [(cells == v).sum((1, 3)) + (cells == -v).sum((1, 3)) for v in range(1, (level.size + 1) // 2)]
-        per, half = scale * scale * level.digits, (level.size - 1) / 2
+        per, half = level.tokens * level.digits, (level.size - 1) / 2
         values = np.arange(1, len(counts) + 1)[:, None, None] / half
         shares = np.stack(counts) / per
         out += [(shares * values).sum(0), shares.sum(0), (shares * values * values).sum(0)]
@@ -61,7 +66,7 @@ def pixel_features(rgb: npt.NDArray[np.uint8]) -> Floats:
     of 4x4 px: the SSIM that is lost with all detail; spread and mean of luma, and strength of colour.
     rgb: (H, W, 3).  Returns (ceil(H / 64), ceil(W / 64), 20).
     """
-    rows, columns = (-(-side // CELL) for side in rgb.shape[:2])
+    rows, columns = (cells_of(side) for side in rgb.shape[:2])
     out = np.empty((rows, columns, PIXEL_FEATURES), np.float32)
     for first in range(0, rows, _STRIP):
         strip = rgb[first * CELL : (first + _STRIP) * CELL]
@@ -122,57 +127,10 @@ def picture_features(cells: Floats) -> Floats:
     return np.concatenate([cells.mean((0, 1)), cells.std((0, 1))])
 
 
-@dataclass(frozen=True, slots=True)
-class Outlook:
-    """What is expected of a picture, after each of `levels` levels (all cells alike).
-
-    errors: (levels,) of the picture, falling; prices: (levels, rows, columns) of each cell, falling;
-    bits: (levels, rows, columns) that each cell takes in all up to that level, rising.
-    """
-
-    errors: npt.NDArray[np.float64]
-    prices: npt.NDArray[np.float64]
-    bits: npt.NDArray[np.float64]
-    shown: tuple[float, Moments] | None = None  # what a decode measured, and after how many levels
-
-    def at(self, keep: float) -> npt.NDArray[np.float64]:
-        """Prices (rows, columns) after `keep` levels, 1 to all, a fraction for a part of one."""
-        low, share = self._between(keep)
-        return np.exp(np.log(self.prices[low]) * (1 - share) + np.log(self.prices[low + 1]) * share)
-
-    def error_at(self, keep: float) -> float:
-        """The picture's error after `keep` levels."""
-        low, share = self._between(keep)
-        return float(np.exp(np.log(self.errors[low]) * (1 - share) + np.log(self.errors[low + 1]) * share))
-
-    def tempered(self, power: float) -> Outlook:
-        """Prices relative to the picture's mean taken to this power: 0, all cells alike, to 1, as they are."""
-        means = self.prices.mean((1, 2), keepdims=True)
-        prices = means * (self.prices / means) ** power
-        prices *= means / prices.mean((1, 2), keepdims=True)
-        bits = self.bits.mean((1, 2), keepdims=True) * np.ones_like(self.bits) if power == 0 else self.bits
-        return replace(self, prices=np.minimum.accumulate(prices), bits=bits)
-
-    def error_of(self, depths: np.ndarray) -> float | None:
-        """The picture's error at depths (rows, columns): what was shown, scaled in each cell as its price.
-
-        None if nothing was shown.
-        """
-        if self.shown is None:
-            return None
-        keep, moments = self.shown
-        ratio = np.take_along_axis(self.prices, depths[None] - 1, 0)[0] / self.at(keep)
-        return moments.scaled(ratio).error()
-
-    def _between(self, keep: float) -> tuple[int, float]:
-        low = min(int(keep) - 1, len(self.errors) - 2)
-        return low, keep - 1 - low
-
-
 class Head:
-    """The fitted network: `outlook(digits, rgb)`.  Tensors are float32."""
+    """The fitted network.  Tensors are float32."""
 
-    def __init__(self, tensors: dict[str, np.ndarray], levels: Sequence[LevelShape]):
+    def __init__(self, tensors: dict[str, np.ndarray], levels: Sequence[Level]):
         self.tensors, self.levels = tensors, tuple(levels)
         features = DIGIT_FEATURES * len(self.levels) + PIXEL_FEATURES
         try:
@@ -185,7 +143,7 @@ class Head:
             raise ModelError(f"{FILE} holds values that are no numbers")
 
     @classmethod
-    def load(cls, path: Path, levels: Sequence[LevelShape]) -> Head:
+    def load(cls, path: Path, levels: Sequence[Level]) -> Head:
         """Raises ModelError on a file that is none of ours."""
         from safetensors import SafetensorError
         from safetensors.numpy import load_file
@@ -197,27 +155,30 @@ class Head:
         return cls(tensors, levels)
 
     @property
-    def slopes(self) -> Floats:
-        """(3, 6, 2, 3): what makes prices of a cell's moments (`ltokc.metrics.by_cell`)."""
+    def sensitivity(self) -> Floats:
+        """(3, 6, 2, 3): what makes a distortion of a cell's moments (`ltokc.metrics.by_cell`)."""
         return self.tensors["slopes"]
 
-    def outlook(self, digits: Sequence[np.ndarray], rgb: npt.NDArray[np.uint8]) -> Outlook:
-        """digits: of all levels, per level (rows * s, columns * s, d) int8; rgb: the picture (H, W, 3)."""
+    def predict(self, digits: Sequence[np.ndarray], rgb: npt.NDArray[np.uint8]) -> Prediction:
+        """Errors, distortion and bits of a picture, without a decode.
+
+        digits: of all levels, per level (rows * s, columns * s, d) int8; rgb: the picture (H, W, 3).
+        """
         cells = np.concatenate([digit_features(digits, self.levels), pixel_features(rgb)], -1)
-        prices, bits, errors = told(self.tensors, cells)
-        return Outlook(errors, prices, bits)
+        return predict(self.tensors, cells)
 
 
-def told(tensors: dict[str, np.ndarray], cells: Floats) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Prices, bits and errors (`Outlook`) that a head's tensors tell from features (rows, columns, features)."""
+def predict(tensors: dict[str, np.ndarray], cells: Floats) -> Prediction:
+    """What a head's tensors predict from features (rows, columns, features)."""
     t, levels = tensors, len(tensors["pooled"])
     x = np.clip((with_context(cells) - t["mean"]) / t["deviation"], -FAR, FAR)
     hidden = np.maximum(x @ t["hidden.weight"].T + t["hidden.bias"], 0)
     out = (hidden @ t["out.weight"].T + t["out.bias"]).transpose(2, 0, 1).astype(np.float64)
-    prices = np.exp(np.minimum.accumulate(out[:levels], 0))
+    distortion = np.exp(np.minimum.accumulate(out[:levels], 0))
     about = np.clip((picture_features(cells) - t["picture.mean"]) / t["picture.deviation"], -FAR, FAR)
-    logs = np.log(prices.mean((1, 2))) * t["pooled"] + about @ t["picture.weight"].T + t["picture.bias"]
-    return prices, np.exp(out[levels:]).cumsum(0), np.exp(np.minimum.accumulate(logs.astype(np.float64)))
+    logs = np.log(distortion.mean((1, 2))) * t["pooled"] + about @ t["picture.weight"].T + t["picture.bias"]
+    errors = np.exp(np.minimum.accumulate(logs.astype(np.float64)))
+    return Prediction(errors, distortion, np.exp(out[levels:]).cumsum(0))
 
 
 TENSORS = (

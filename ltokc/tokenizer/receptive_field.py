@@ -17,15 +17,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from ltokc.errors import ModelError
+from ltokc.geometry import CELL, STRIDES
 
-CELL = 64
-STRIDES = (4, 8, 16, 32, 64)
 Span = tuple[int, int]
 Spans = dict[int, Span]  # by stride
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class ReceptiveField:
     """Positions to each side that the convolutions of a part see, at the stride of that part.
 
     `encoder`, `before` (blocks of the state after it came to a stride, head included at stride 4): by stride, 4 to 64;
@@ -40,7 +39,7 @@ class Reach:
     after: int
 
 
-def reach_of(tensors: Mapping[str, Any], strides: Sequence[int]) -> Reach:
+def receptive_field(tensors: Mapping[str, Any], strides: Sequence[int]) -> ReceptiveField:
     """tensors: name -> {"shape": ...} as in the header of the weights; strides: of the levels, in their order.
 
     Raises ModelError for a convolution whose place in the ladder is not known.
@@ -66,7 +65,7 @@ def reach_of(tensors: Mapping[str, Any], strides: Sequence[int]) -> Reach:
             (query if rest.startswith("query.") else absorb)[index] += radius
         else:
             raise ModelError(f"cannot tell how far the networks look: {name} is not known")
-    return Reach(tuple(strides), tuple(encoder), tuple(before), tuple(query), tuple(absorb), after)
+    return ReceptiveField(tuple(strides), tuple(encoder), tuple(before), tuple(query), tuple(absorb), after)
 
 
 def _place(name: str) -> tuple[str, int, str]:
@@ -75,46 +74,46 @@ def _place(name: str) -> tuple[str, int, str]:
     return (match[1], int(match[2] or 0), match[3]) if match else (name, 0, "")
 
 
-def decoder_spans(reach: Reach, pixels: Span, length: int) -> Spans:
+def decoder_spans(field: ReceptiveField, pixels: Span, length: int) -> Spans:
     """What the decoder needs of the state and the tokens of each stride to make `pixels` of a side of `length` px."""
-    return _upwards(reach, _around(pixels, 4), 4, length, queries=False)
+    return _upwards(field, _around(pixels, 4), 4, length, queries=False)
 
 
-def tokenizer_spans(reach: Reach, cells: Span, length: int, share: float = 1.0) -> Spans:
+def tokenizer_spans(field: ReceptiveField, cells: Span, length: int, share: float = 1.0) -> Spans:
     """What the tokenizer needs of state, features and tokens of each stride to make the tokens of `cells`.
 
     share: of the true margin of each stride, rounded up: an approximation when below 1.
     """
-    scale = CELL // reach.strides[-1]
+    scale = CELL // field.strides[-1]
     span = (cells[0] * scale, cells[1] * scale)
-    return _upwards(reach, span, reach.strides[-1], length, queries=True, share=share)
+    return _upwards(field, span, field.strides[-1], length, queries=True, share=share)
 
 
-def encoder_cells(reach: Reach, spans: Spans, length: int, share: float = 1.0) -> Span:
+def encoder_cells(field: ReceptiveField, spans: Spans, length: int, share: float = 1.0) -> Span:
     """The cells of the picture that the features of these spans depend on."""
     span = spans[CELL]
     for i, stride in reversed(list(enumerate(STRIDES))):
         if stride in spans:
             span = min(span[0], spans[stride][0]), max(span[1], spans[stride][1])
-        margin = math.ceil(reach.encoder[i] * share)
+        margin = math.ceil(field.encoder[i] * share)
         span = _clipped((span[0] - margin, span[1] + margin), stride, length)
         if i:
             span = span[0] * 2, span[1] * 2
     return _around(span, CELL // STRIDES[0])
 
 
-def _upwards(reach: Reach, span: Span, stride: int, length: int, queries: bool, share: float = 1.0) -> Spans:
+def _upwards(field: ReceptiveField, span: Span, stride: int, length: int, queries: bool, share: float = 1.0) -> Spans:
     """From the finest stride to the coarsest; `queries`: the levels are made, not only taken in."""
     spans: Spans = {}
-    last = len(reach.strides) - 1
+    last = len(field.strides) - 1
     while stride <= CELL:
-        margin = reach.before[STRIDES.index(stride)]
-        if stride == reach.strides[last] and not queries:
-            margin += reach.after
-        for k, at in enumerate(reach.strides):
+        margin = field.before[STRIDES.index(stride)]
+        if stride == field.strides[last] and not queries:
+            margin += field.after
+        for k, at in enumerate(field.strides):
             if at == stride:
-                margin += reach.query[k] if queries else 0
-                margin += reach.absorb[k] if k < last or not queries else 0
+                margin += field.query[k] if queries else 0
+                margin += field.absorb[k] if k < last or not queries else 0
         margin = math.ceil(margin * share)
         spans[stride] = span = _clipped((span[0] - margin, span[1] + margin), stride, length)
         span, stride = _around(span, 2), stride * 2

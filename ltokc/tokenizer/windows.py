@@ -1,152 +1,167 @@
 """Pictures and regions through the networks, whole or in windows with a halo, so that memory stays bounded.
 
-A window makes 1024x1024 px.  Its halo is context that is computed and thrown away; how wide it has to be at each stride
-is derived from the model (`ltokc.tokenizer.receptive_field`).  Decoding in windows is exact, up to the order of
-floating-point sums.  Encoding takes a part of the full reach, `TOKENIZER_SHARE`: what is left out decides a rounding
-very seldom, and any choice of tokens is a good file.
+A window's halo is context that is computed and thrown away; how wide it has to be at each stride is derived from the
+model (`ltokc.tokenizer.receptive_field`).  Decoding in windows is exact, up to the order of floating-point sums.
+Encoding takes a part of the full halo, `Tiling.share`: what is left out decides a rounding very seldom, and any choice
+of tokens is a good file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from ltokc.entropy.prior import LevelShape
-from ltokc.tokenizer.receptive_field import STRIDES, Reach, Span, Spans, decoder_spans, encoder_cells, tokenizer_spans
+from ltokc.geometry import CELL, STRIDES, Box, Level, Size, cells_of
+from ltokc.threads import Progress
+from ltokc.token_grid import Masks, Tokens, full_masks
+from ltokc.tokenizer.receptive_field import (
+    ReceptiveField,
+    Span,
+    Spans,
+    decoder_spans,
+    encoder_cells,
+    tokenizer_spans,
+)
 from ltokc.tokenizer.runtime import Cuts, Runtime, feature_cut, state_cut
 
-CELL = 64
-CORE = 16  # side of a window in cells, without its halo
-WHOLE = 1536 * 1024  # pictures and regions of up to so many pixels go through in one piece
-TOKENIZER_SHARE = 0.5  # of the tokenizer's reach (docs: bench/results/large.json, "seams")
-
-Progress = Callable[[int, int], None]
-Box = tuple[int, int, int, int]  # left, top, width, height
+Windows = list[tuple["WindowSide", "WindowSide"]]  # (y, x)
 
 
 @dataclass(frozen=True, slots=True)
-class Axis:
+class Tiling:
+    """How large pictures are cut up.
+
+    core: side of a window in cells, without its halo; whole: pictures and regions of up to so many pixels go through
+    in one piece; share: of the tokenizer's true halo that is taken (bench/results/large.json, "seams");
+    one_segment: pictures of up to so many cells are one segment of the file; segment: side of a segment in cells else.
+    """
+
+    core: int = 16
+    whole: int = 1536 * 1024
+    share: float = 0.5
+    one_segment: int = 1024
+    segment: int = 16
+
+    def segment_cells(self, size: Size) -> int:
+        """Side of the segments of a picture in cells, 0 for one segment."""
+        return 0 if size.grid.cells <= self.one_segment else self.segment
+
+    def fits(self, size: Size | Box) -> bool:
+        """Whether a picture or region goes through in one piece: its pixels count filled up to whole cells."""
+        return cells_of(size.width) * cells_of(size.height) * CELL * CELL <= self.whole
+
+    def cores(self, start: int, length: int, whole: bool) -> list[Span]:
+        """A range of pixels cut into windows' cores."""
+        step = length if whole else self.core * CELL
+        return [(i, min(i + step, start + length)) for i in range(start, start + length, step)]
+
+
+TILING = Tiling()
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSide:
     """One side of a window: `core` in pixels, spans by stride, and the cells that the encoder sees (tokenizer only)."""
 
     core: Span
     spans: Spans
     seen: Span = (0, 0)
 
-
-def pieces(start: int, length: int, whole: bool) -> list[Span]:
-    """A range cut into windows' cores: pixels."""
-    step = length if whole else CORE * CELL
-    return [(i, min(i + step, start + length)) for i in range(start, start + length, step)]
-
-
-def _fits(height: int, width: int) -> bool:
-    """Whether a picture or region goes through in one piece: its pixels count filled up to whole cells, as they are
-    worked on."""
-    return -(-height // CELL) * -(-width // CELL) * CELL * CELL <= WHOLE
+    @classmethod
+    def uncut(cls, length: int) -> WindowSide:
+        """One side of a picture in a single piece."""
+        cells = cells_of(length)
+        return cls((0, length), {stride: (0, cells * CELL // stride) for stride in STRIDES}, (0, cells))
 
 
-def decoder_windows(reach: Reach, height: int, width: int, box: Box) -> list[tuple[Axis, Axis]]:
-    """(y, x) of the windows that make the region `box` of a picture of this size."""
-    left, top, w, h = box
-    rows, columns = (
-        [Axis(core, decoder_spans(reach, core, side)) for core in pieces(start, length, _fits(h, w))]
-        for start, length, side in ((top, h, height), (left, w, width))
-    )
-    return [(y, x) for y in rows for x in columns]
+@dataclass(frozen=True, slots=True)
+class Networks:
+    """A model's networks on a runtime: pixels to tokens and back, for pictures of any size."""
+
+    runtime: Runtime
+    levels: tuple[Level, ...]
+    field: ReceptiveField
+    tiling: Tiling = TILING
+
+    def decoder_windows(self, size: Size, box: Box) -> Windows:
+        """The windows that make the region `box` of a picture of this size."""
+        cores, whole = self.tiling.cores, self.tiling.fits(box)
+        rows, columns = (
+            [WindowSide(core, decoder_spans(self.field, core, side)) for core in cores(start, length, whole)]
+            for start, length, side in ((box.top, box.height, size.height), (box.left, box.width, size.width))
+        )
+        return [(y, x) for y in rows for x in columns]
+
+    def tokenizer_windows(self, size: Size) -> Windows:
+        """The windows that make the tokens of a picture of this size; cores are whole cells."""
+        sides, share, whole = [], self.tiling.share, self.tiling.fits(size)
+        for length in (size.height, size.width):
+            windows = []
+            for core in self.tiling.cores(0, cells_of(length) * CELL, whole):
+                spans = tokenizer_spans(self.field, (core[0] // CELL, core[1] // CELL), length, share)
+                windows.append(WindowSide(core, spans, encoder_cells(self.field, spans, length, share)))
+            sides.append(windows)
+        return [(y, x) for y in sides[0] for x in sides[1]]
+
+    def tokenize(
+        self, rgb: np.ndarray, masks: Masks | None = None, advance: Callable[[], None] = lambda: None
+    ) -> Tokens:
+        """The tokens of a picture (H, W, 3) uint8; masks: at which positions, None for all.
+
+        advance: called after every window.
+        """
+        size = Size.of(rgb)
+        out = Tokens.empty(self.levels, size.grid)
+        sent_masks = full_masks(self.levels, *size.grid) if masks is None else masks
+        windows = self.tokenizer_windows(size)
+        for y, x in windows:
+            sent = [
+                _part(mask, y.spans[level.stride], x.spans[level.stride])[None, None].astype(np.uint8)
+                for mask, level in zip(sent_masks, self.levels, strict=True)
+            ]
+            cuts = _tokenizer_cuts(y, x) if len(windows) > 1 else None
+            found = self.runtime.tokenize(pack(_seen(rgb, y.seen, x.seen)), sent, cuts)
+            for digits, level, grid in zip(found, self.levels, out.digits, strict=True):
+                to_y, to_x = _scaled(y.core, level.stride), _scaled(x.core, level.stride)
+                first = y.spans[level.stride][0], x.spans[level.stride][0]
+                _part(grid, to_y, to_x)[...] = _part(digits[0].transpose(1, 2, 0), to_y, to_x, *first)
+            advance()
+        return Tokens(out.levels, out.digits, sent_masks)
+
+    def detokenize(self, tokens: Tokens, size: Size, progress: Progress | None = None) -> np.ndarray:
+        """Inverse of `tokenize`: the picture, (height, width, 3) uint8."""
+        out = np.empty((size.height, size.width, 3), np.uint8)
+        windows = len(self.decoder_windows(size, size.box))
+        for i, (left, top, part) in enumerate(self.parts(tokens, size)):
+            out[top : top + len(part), left : left + part.shape[1]] = part
+            if progress:
+                progress(i + 1, windows)
+        return out
+
+    def parts(self, tokens: Tokens, size: Size, box: Box | None = None) -> Iterator[tuple[int, int, np.ndarray]]:
+        """The pixels of a region, window by window: (left, top, (h, w, 3) uint8), counted from the picture's corner.
+
+        tokens: those that the region depends on, at least; size: of the whole picture; box: the region, None for all.
+        """
+        box = box or size.box
+        windows = self.decoder_windows(size, box)
+        whole = len(windows) == 1 and box == size.box
+        if whole:  # nothing is cut, so that every stride has all of its cells
+            windows = [(WindowSide.uncut(size.height), WindowSide.uncut(size.width))]
+        for y, x in windows:
+            digits, masks = [], []
+            for k, level in enumerate(self.levels):
+                first = tokens.origin[0] * level.per_side, tokens.origin[1] * level.per_side
+                place = y.spans[level.stride], x.spans[level.stride], *first
+                digits.append(np.ascontiguousarray(_part(tokens.digits[k], *place).transpose(2, 0, 1)[None]))
+                masks.append(_part(tokens.masks[k], *place)[None, None].astype(np.uint8))
+            picture = unpack(self.runtime.detokenize(digits, masks, None if whole else _state_cuts(y, x)))
+            yield x.core[0], y.core[0], _part(picture, y.core, x.core, y.spans[4][0] * 4, x.spans[4][0] * 4)
 
 
-def tokenizer_windows(reach: Reach, height: int, width: int) -> list[tuple[Axis, Axis]]:
-    """(y, x) of the windows that make the tokens of a picture of this size; cores are whole cells."""
-    sides = []
-    for length in (height, width):
-        padded, axes = -(-length // CELL) * CELL, []
-        for core in pieces(0, padded, _fits(height, width)):
-            spans = tokenizer_spans(reach, (core[0] // CELL, core[1] // CELL), length, TOKENIZER_SHARE)
-            axes.append(Axis(core, spans, encoder_cells(reach, spans, length, TOKENIZER_SHARE)))
-        sides.append(axes)
-    return [(y, x) for y in sides[0] for x in sides[1]]
-
-
-def tokenize(
-    runtime: Runtime, levels: Sequence[LevelShape], reach: Reach, rgb: np.ndarray, masks: Sequence[np.ndarray],
-    progress: Progress | None = None,
-) -> list[np.ndarray]:  # fmt: skip
-    """(H, W, 3) uint8 and per level masks bool (rows, columns) -> per level digits int8 (rows, columns, d)."""
-    height, width = rgb.shape[:2]
-    out = [np.zeros((*mask.shape, level.digits), np.int8) for mask, level in zip(masks, levels, strict=True)]
-    parts = tokenizer_windows(reach, height, width)
-    for i, (y, x) in enumerate(parts):
-        sent = [
-            _part(m, y.spans[lv.stride], x.spans[lv.stride])[None, None].astype(np.uint8)
-            for m, lv in zip(masks, levels, strict=True)
-        ]
-        found = runtime.tokenize(pack(_seen(rgb, y.seen, x.seen)), sent, _tokenizer_cuts(y, x) if parts[1:] else None)
-        for digits, level, grid in zip(found, levels, out, strict=True):
-            to_y, to_x = _scaled(y.core, level.stride), _scaled(x.core, level.stride)
-            part = _part(digits[0].transpose(1, 2, 0), to_y, to_x, y.spans[level.stride][0], x.spans[level.stride][0])
-            _part(grid, to_y, to_x)[...] = part
-        if progress:
-            progress(i + 1, len(parts))
-    return out
-
-
-def detokenize(
-    runtime: Runtime, levels: Sequence[LevelShape], reach: Reach, digits: Sequence[np.ndarray],
-    masks: Sequence[np.ndarray], height: int, width: int, progress: Progress | None = None,
-) -> np.ndarray:  # fmt: skip
-    """Inverse of `tokenize`: (height, width, 3) uint8."""
-    out = np.empty((height, width, 3), np.uint8)
-    for x, y, part in parts_of(runtime, levels, reach, digits, masks, height, width, progress=progress):
-        out[y : y + len(part), x : x + part.shape[1]] = part
-    return out
-
-
-def parts_of(
-    runtime: Runtime, levels: Sequence[LevelShape], reach: Reach, digits: Sequence[np.ndarray],
-    masks: Sequence[np.ndarray], height: int, width: int, *, box: Box | None = None, origin: tuple[int, int] = (0, 0),
-    progress: Progress | None = None,
-) -> Iterator[tuple[int, int, np.ndarray]]:  # fmt: skip
-    """The pixels of a region, window by window: (left, top, (h, w, 3) uint8), counted from the picture's corner.
-
-    box: the region, None for everything; origin: (row, column) of the cell at which `digits` and `masks` begin, which
-    must hold at least `needed_cells` of the region.
-    """
-    box = box or (0, 0, width, height)
-    parts = decoder_windows(reach, height, width, box)
-    whole = len(parts) == 1 and box == (0, 0, width, height)
-    if whole:  # nothing is cut, so that every stride has all of its cells
-        parts = [(_uncut(height), _uncut(width))]
-    for i, (y, x) in enumerate(parts):
-        window_digits, window_masks = [], []
-        for k, level in enumerate(levels):
-            scale = CELL // level.stride
-            place = y.spans[level.stride], x.spans[level.stride], origin[0] * scale, origin[1] * scale
-            window_digits.append(np.ascontiguousarray(_part(digits[k], *place).transpose(2, 0, 1)[None]))
-            window_masks.append(_part(masks[k], *place)[None, None].astype(np.uint8))
-        picture = unpack(runtime.detokenize(window_digits, window_masks, None if whole else _decoder_cuts(y, x)))
-        yield x.core[0], y.core[0], _part(picture, y.core, x.core, y.spans[4][0] * 4, x.spans[4][0] * 4)
-        if progress:
-            progress(i + 1, len(parts))
-
-
-def _uncut(length: int) -> Axis:
-    """One side of a picture in a single piece."""
-    cells = -(-length // CELL)
-    return Axis((0, length), {stride: (0, cells * CELL // stride) for stride in STRIDES}, (0, cells))
-
-
-def needed_cells(reach: Reach, height: int, width: int, box: Box, stride: int = CELL) -> tuple[Span, Span]:
-    """Rows and columns of cells whose tokens of this stride the pixels of a region depend on."""
-    left, top, w, h = box
-    spans = [decoder_spans(reach, (a, a + n), side)[stride] for a, n, side in ((top, h, height), (left, w, width))]
-    scale = CELL // stride
-    rows, columns = ((a // scale, -(-b // scale)) for a, b in spans)
-    return rows, columns
-
-
-def _tokenizer_cuts(y: Axis, x: Axis) -> Cuts:
+def _tokenizer_cuts(y: WindowSide, x: WindowSide) -> Cuts:
     cuts = _state_cuts(y, x)
     for stride in y.spans:
         scale = CELL // stride
@@ -158,11 +173,7 @@ def _tokenizer_cuts(y: Axis, x: Axis) -> Cuts:
     return cuts
 
 
-def _decoder_cuts(y: Axis, x: Axis) -> Cuts:
-    return _state_cuts(y, x)
-
-
-def _state_cuts(y: Axis, x: Axis) -> Cuts:
+def _state_cuts(y: WindowSide, x: WindowSide) -> Cuts:
     """Of the state that has just come to a stride, doubled: rows and columns that go on."""
     cuts: Cuts = {}
     for stride in sorted(y.spans, reverse=True)[1:]:

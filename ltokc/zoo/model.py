@@ -7,24 +7,26 @@ from pathlib import Path
 
 import numpy as np
 
-from ltokc.entropy.prior import LevelShape, Prior
+from ltokc import container
+from ltokc.container.records import Header, Ltk
+from ltokc.entropy.prior import Prior
 from ltokc.errors import ModelError
+from ltokc.geometry import Level
 from ltokc.tokenizer import halting
 from ltokc.tokenizer.halting import Head
-from ltokc.tokenizer.receptive_field import Reach, reach_of
+from ltokc.tokenizer.receptive_field import ReceptiveField
 from ltokc.tokenizer.runtime import Runtime, open_runtime
+from ltokc.tokenizer.windows import TILING, Networks, Tiling
 from ltokc.zoo import registry
-from ltokc.zoo.weights import read_config, read_header
-
-WEIGHTS = "model.safetensors"
-PRIOR_KIND = 1  # the network of formats/LTK.md, section 5; weights that say nothing are of this kind
+from ltokc.zoo.weights import PRIOR_KIND, WEIGHTS, Weights
 
 
 class Model:
     """Parts are loaded when first asked for: the prior needs numpy alone, the runtime ONNX Runtime or torch."""
 
-    def __init__(self, entry: registry.ModelEntry, folder: Path):
-        self.entry, self.folder = entry, folder
+    def __init__(self, entry: registry.ModelEntry, folder: Path, tiling: Tiling = TILING):
+        self.entry, self.folder, self.tiling = entry, folder, tiling
+        self.weights = Weights(folder / WEIGHTS)
         self.runtimes: dict[tuple, Runtime] = {}
 
     @cached_property
@@ -33,33 +35,37 @@ class Model:
         from safetensors import SafetensorError, safe_open
 
         try:
-            with safe_open(self.folder / WEIGHTS, "np") as f:
+            with safe_open(self.weights.path, "np") as f:
                 return {name: f.get_tensor(name) for name in f.keys() if name.startswith("prior.")}  # noqa: SIM118
         except (OSError, SafetensorError) as error:
             raise ModelError(f"cannot read {WEIGHTS} of model {self.entry.name}: {error}") from error
 
-    @cached_property
-    def levels(self) -> tuple[LevelShape, ...]:
-        config = read_config(self.folder / WEIGHTS)
-        return tuple(LevelShape(level["stride"], level["digits"], level["size"]) for level in config["levels"])
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        return self.weights.levels
 
-    @cached_property
-    def reach(self) -> Reach:
+    @property
+    def field(self) -> ReceptiveField:
         """How far the networks look."""
-        return reach_of(read_header(self.folder / WEIGHTS), [level.stride for level in self.levels])
+        return self.weights.field
 
     @cached_property
     def prior(self) -> Prior:
-        kind = read_config(self.folder / WEIGHTS).get("prior_kind", PRIOR_KIND)
+        kind = self.weights.prior_kind
         if kind != PRIOR_KIND:
             raise ModelError(f"model {self.entry.name} has a prior of kind {kind!r}, unknown to this program")
         return Prior(self.tensors, self.levels)
 
-    def runtime(self, backend: str = "auto", device: str = "auto", threads: int | None = None) -> Runtime:
-        key = (backend, device, threads)
+    def runtime(self, backend: str = "auto", device: str = "auto") -> Runtime:
+        """The networks on a backend and a device, opened once.  Raises ModelError, UsageError."""
+        key = (backend, device)
         if key not in self.runtimes:
-            self.runtimes[key] = open_runtime(self.folder, backend, device, threads)
+            self.runtimes[key] = open_runtime(self.folder, backend, device)
         return self.runtimes[key]
+
+    def networks(self, backend: str = "auto", device: str = "auto") -> Networks:
+        """The networks for pictures of any size.  Raises ModelError, UsageError."""
+        return Networks(self.runtime(backend, device), self.levels, self.field, self.tiling)
 
     @cached_property
     def halting(self) -> Head | None:
@@ -88,3 +94,22 @@ def opened(entry: registry.ModelEntry, folder: Path) -> Model:
     """The model of an entry, whose files are in `folder`.  Raises ModelError."""
     registry.check(entry)
     return Model(entry, folder)
+
+
+def model_of(file: Header | Ltk, data: bytes = b"", allow_truncated: bool = False) -> Model:
+    """The model that a file was made with.  Raises ModelError if it is not here, or has other weights.
+
+    data: the whole file, if it was not read yet: an unknown model may be damage, which is then the error.
+    """
+    try:
+        model = open_model(file.model_id)
+    except ModelError:
+        if data:
+            container.read(data, allow_truncated=allow_truncated, limit_pixels=None)
+        raise
+    if model.entry.bitstream_hash != file.weights_hash:
+        raise ModelError(
+            f"the file was made with other weights of model {model.entry.name} "
+            f"({file.weights_hash:04x}, here {model.entry.bitstream_hash:04x})"
+        )
+    return model

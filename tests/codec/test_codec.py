@@ -14,12 +14,13 @@ import pytest
 from PIL import Image
 
 import ltokc
-from ltokc import codec, container
+from ltokc import container
 from ltokc.codec import Info
 from ltokc.entropy.segment import SegmentWriter
 from ltokc.errors import LimitError, ModelError, UsageError
 from tests.support.cli_runner import run
 from tests.support.pictures import file, grainy, mean_error, smooth, srgb_profile
+from tests.support.tilings import small_segments
 
 COLOUR_BOUND = 40  # of 255, of a smooth picture's mean at the best quality: says "the same picture", not "a good one"
 WIDTH, HEIGHT = 100, 70  # of the inputs of many kinds
@@ -28,8 +29,7 @@ WIDTH, HEIGHT = 100, 70  # of the inputs of many kinds
 @pytest.fixture
 def in_segments(monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
     """A picture of 10x9 cells that the codec is set to cut into segments of 8x8, 2x8, 8x1 and 2x1 cells."""
-    monkeypatch.setattr(codec, "ONE_SEGMENT_CELLS", 8)
-    monkeypatch.setattr(codec, "SEGMENT_CELLS", 8)
+    small_segments(monkeypatch)
     return grainy(620, 550)
 
 

@@ -12,14 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ltokc
-from ltokc import codec, container
+from ltokc import container
 from ltokc.container import DEFAULT_LIMIT_PIXELS, Ltk, Segment, segment_boxes
+from ltokc.entropy import file
+from ltokc.entropy.depth_map import read_depths
 from ltokc.entropy.range_coder import RangeDecoder
-from ltokc.entropy.segment import SegmentWriter, TokenArrays, read_depths, token_capacity
+from ltokc.entropy.segment import SegmentWriter
 from ltokc.errors import FormatError, LimitError, LtokcError, ModelError
+from ltokc.token_grid import Tokens, token_capacity
 from ltokc.zoo import registry
 from ltokc.zoo.model import Model, open_model
 from tests.support.pictures import grainy, smooth
+from tests.support.tilings import small_segments
 
 KILOBYTE = range(900, 1101)
 HEADER = 10  # bytes, of a picture of up to 128x128 and a model id below 128
@@ -58,13 +62,13 @@ def test_every_length_of_a_kilobyte(kilobyte: bytes, monkeypatch: pytest.MonkeyP
     """Cut anywhere behind its header a file decodes, with tokens of the whole and never fewer than a shorter one's."""
     monkeypatch.setattr(Model, "runtime", lambda *_: Blank())
     whole, seen = ltokc.tokens(kilobyte), []
-    read = codec._read_tokens
+    read = file.read_tokens
 
-    def spy(*arguments: Any) -> TokenArrays:
-        seen.append(read(*arguments))
+    def spy(*arguments: Any, **options: Any) -> Tokens:
+        seen.append(read(*arguments, **options))
         return seen[-1]
 
-    monkeypatch.setattr(codec, "_read_tokens", spy)
+    monkeypatch.setattr(file, "read_tokens", spy)
     before = 0
     for length in range(len(kilobyte)):
         with pytest.raises(FormatError):
@@ -97,8 +101,7 @@ def test_a_cut_file_is_the_picture_of_its_tokens(kilobyte: bytes, share: float) 
 
 
 def test_cut_segments_and_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(codec, "ONE_SEGMENT_CELLS", 8)
-    monkeypatch.setattr(codec, "SEGMENT_CELLS", 8)
+    small_segments(monkeypatch)
     rgba = np.dstack([grainy(520, 520), np.arange(520 * 520, dtype=np.uint8).reshape(520, 520)])
     data = ltokc.encode(rgba, tokens=300)
     head = len(container.write(record(0, 520, 520, 8)))

@@ -17,6 +17,7 @@ from ltokc import heatmap
 from ltokc.errors import UsageError
 from tests.support.cli_runner import ENVIRONMENT, HEIGHT, WIDTH, run
 from tests.support.pictures import grainy
+from tests.support.tilings import small_segments
 
 
 @pytest.fixture(scope="module")
@@ -57,10 +58,8 @@ def test_a_cut_file_has_a_map_of_what_is_left(whole: bytes) -> None:
 
 def test_edges_of_segments_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     """A picture of several segments: each one's tokens land in its own place."""
-    from ltokc import codec
 
-    monkeypatch.setattr(codec, "ONE_SEGMENT_CELLS", 4)
-    monkeypatch.setattr(codec, "SEGMENT_CELLS", 8)
+    small_segments(monkeypatch, 4)
     rgb = np.full((70, 600, 3), 128, np.uint8)
     rgb[:, 512:] = grainy(88, 70)
     data = ltokc.encode(rgb, quality=0.8)

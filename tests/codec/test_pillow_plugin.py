@@ -19,6 +19,7 @@ from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 import ltokc
 from ltokc import codec, container
+from ltokc.tokenizer.regions import levels_for_reduced
 from tests.support.pictures import grainy, mean_error, smooth, srgb_profile
 
 ltokc.register_pillow()
@@ -154,7 +155,7 @@ def test_thumbnail_decodes_fewer_levels(decoded: list[dict]) -> None:
     image.thumbnail((40, 30))
     assert image.size == (40, 30)
     assert decoded[0]["reduce"] == 4, "twice the size, which is then resampled well"
-    assert codec._levels_for(4, 11) == 8
+    assert levels_for_reduced(4, 11) == 8
 
 
 def test_verify(data: bytes) -> None:

@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from ltokc.entropy.prior import IntegerLayer, LevelShape, Prior, counts_from_logits
+from ltokc.entropy.prior import IntegerLayer, Prior, counts_from_logits
 from ltokc.errors import ModelError
+from ltokc.geometry import Level
 from tests.support.small_model import LEVELS, random_grids, small_ladder
 
 torch = pytest.importorskip("torch")
@@ -95,7 +96,7 @@ def test_counts_sum_to_65536_and_none_is_zero(logits):
 
 def test_a_missing_tensor_is_a_model_error():
     with pytest.raises(ModelError, match=r"prior\.start"):
-        Prior({}, (LevelShape(64, 6, 7),))
+        Prior({}, (Level(64, 6, 7),))
 
 
 def test_even_squares_do_not_depend_on_this_level(prior):
@@ -136,7 +137,7 @@ def test_weights_of_another_make_are_refused(ladder, change, reason):
 
 
 @pytest.mark.parametrize(
-    "levels", [LEVELS[:-1], (LevelShape(64, 3, 5), *LEVELS[1:]), (*LEVELS[:-1], LevelShape(4, 3, 3))]
+    "levels", [LEVELS[:-1], (Level(64, 3, 5), *LEVELS[1:]), (*LEVELS[:-1], Level(4, 3, 3))]
 )
 def test_levels_that_the_weights_are_not_for(ladder, levels):
     from ltokc.train.export.tensors import prior_tensors

@@ -3,13 +3,17 @@
 import numpy as np
 import pytest
 
-from ltokc.entropy.prior import LevelShape, Prior
-from ltokc.entropy.segment import SegmentWriter, full_masks, read_segment, reopen, token_capacity
+from ltokc.container import Segment
+from ltokc.entropy.prior import Prior
+from ltokc.entropy.segment import Limit, SegmentWriter, read_segment, reopen
 from ltokc.errors import FormatError, ModelError
+from ltokc.geometry import Grid, Level
+from ltokc.token_grid import Tokens, full_masks, token_capacity
 from tests.support.small_model import LEVELS, random_grids, small_ladder
 
 pytest.importorskip("torch")
 ROWS, COLUMNS = 2, 3
+GRID = Grid(ROWS, COLUMNS)
 TABLE = np.rint(65536 * np.exp(-np.arange(1024) / 64)).astype(np.int32)
 
 
@@ -25,40 +29,40 @@ def writer(prior):
     return SegmentWriter(prior, random_grids(ROWS, COLUMNS, 1.0)[0])
 
 
-def held(masks):
-    return sum(int(m.sum()) for m in masks)
-
-
-def agrees(writer, digits, masks):
-    return all((d[m] == w[m]).all() and not d[~m].any() for d, w, m in zip(digits, writer.digits, masks, strict=True))
+def agrees(writer: SegmentWriter, found: Tokens) -> bool:
+    grids = zip(found.digits, writer.digits, found.masks, strict=True)
+    return all((d[m] == w[m]).all() and not d[~m].any() for d, w, m in grids)
 
 
 def test_every_token_comes_back(prior, writer):
-    digits, masks = read_segment(prior, writer.stream(writer.total), writer.total, ROWS, COLUMNS)
-    assert held(masks) == writer.total == token_capacity(LEVELS, ROWS, COLUMNS)
-    assert agrees(writer, digits, masks)
+    found = read_segment(prior, Segment(writer.total, False, writer.stream(writer.total)), GRID)
+    assert found.count == writer.total == token_capacity(LEVELS, ROWS, COLUMNS)
+    assert agrees(writer, found) and found.grid == GRID
 
 
 @pytest.mark.parametrize("backend", ["constriction", "python"])
 @pytest.mark.parametrize("tokens", [0, 1, 6, 7, 29, 30, 101, 500])
 def test_a_prefix_is_a_prefix(prior, writer, tokens, backend):
-    digits, masks = read_segment(prior, writer.stream(tokens, backend), tokens, ROWS, COLUMNS, backend=backend)
-    assert held(masks) == tokens and agrees(writer, digits, masks)
+    found = read_segment(prior, Segment(tokens, False, writer.stream(tokens, backend)), GRID, backend=backend)
+    assert found.count == tokens and agrees(writer, found)
 
 
 def test_a_limit_reads_less(prior, writer):
-    digits, masks = read_segment(prior, writer.stream(writer.total), writer.total, ROWS, COLUMNS, limit=50)
-    assert held(masks) == 50 and agrees(writer, digits, masks)
+    segment = Segment(writer.total, False, writer.stream(writer.total))
+    found = read_segment(prior, segment, GRID, limit=Limit(tokens=50))
+    assert found.count == 50 and agrees(writer, found)
+    found = read_segment(prior, segment, GRID, limit=Limit(levels=2))
+    assert found.level_counts == [*writer.level_counts[:2], 0, 0, 0] and agrees(writer, found)
 
 
 def test_cut_at_every_byte(prior, writer):
     """More bytes never give fewer tokens, and every token that comes is right."""
     stream, before = writer.stream(300), 0
     for length in range(1, len(stream) + 1):
-        digits, masks = read_segment(prior, stream[:length], 300, ROWS, COLUMNS, cut=True)
-        assert agrees(writer, digits, masks)
-        assert before <= held(masks) <= 300
-        before = held(masks)
+        found = read_segment(prior, Segment(300, False, stream[:length]), GRID, cut=True)
+        assert agrees(writer, found)
+        assert before <= found.count <= 300
+        before = found.count
     assert before >= 298
 
 
@@ -69,16 +73,16 @@ def test_depth_maps_drop_tokens_and_come_back(prior):
         for d, m in zip(random_grids(ROWS, COLUMNS, 1.0)[0], full_masks(LEVELS, ROWS, COLUMNS, depths), strict=True)
     ]
     writer = SegmentWriter(prior, digits, depths)
-    out, masks = read_segment(prior, writer.stream(writer.total), writer.total, ROWS, COLUMNS, depth_map=True)
-    assert held(masks) == writer.total < token_capacity(LEVELS, ROWS, COLUMNS)
-    assert agrees(writer, out, masks)
-    for mask, expected in zip(masks, full_masks(LEVELS, ROWS, COLUMNS, depths), strict=True):
+    found = read_segment(prior, Segment(writer.total, True, writer.stream(writer.total)), GRID)
+    assert found.count == writer.total < token_capacity(LEVELS, ROWS, COLUMNS)
+    assert agrees(writer, found)
+    for mask, expected in zip(found.masks, full_masks(LEVELS, ROWS, COLUMNS, depths), strict=True):
         assert (mask == expected).all()
 
 
 def test_too_many_tokens_are_refused(prior):
     with pytest.raises(FormatError, match="more tokens"):
-        read_segment(prior, b"\0" * 40, token_capacity(LEVELS, 1, 1) + 1, 1, 1)
+        read_segment(prior, Segment(token_capacity(LEVELS, 1, 1) + 1, False, b"\0" * 40), Grid(1, 1))
 
 
 def test_estimated_bits_are_the_stream_s(writer):
@@ -96,7 +100,7 @@ def test_a_stream_with_depths_is_cut_and_written_again(prior):
     kept = full_masks(LEVELS, ROWS, COLUMNS, depths)
     digits = [d * m[..., None] for d, m in zip(random_grids(ROWS, COLUMNS, 1.0)[0], kept, strict=True)]
     writer = SegmentWriter(prior, digits, depths)
-    again = reopen(prior, writer.stream(200), 200, ROWS, COLUMNS, depth_map=True)
+    again = reopen(prior, Segment(200, True, writer.stream(200)), GRID)
     assert again.stream(200) == writer.stream(200) and again.stream(90) == writer.stream(90)
 
 
@@ -105,4 +109,4 @@ def test_a_stream_with_depths_is_cut_and_written_again(prior):
 )
 def test_levels_that_are_no_ladder_are_refused(levels):
     with pytest.raises(ModelError, match="ladder"):
-        Prior({"prior.start": np.zeros(4), "prior.exp_table": TABLE}, tuple(LevelShape(*level) for level in levels))
+        Prior({"prior.start": np.zeros(4), "prior.exp_table": TABLE}, tuple(Level(*level) for level in levels))

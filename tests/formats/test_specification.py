@@ -11,14 +11,17 @@ from PIL import Image
 from safetensors.numpy import save_file
 
 import ltokc
-from ltokc import codec, container
+from ltokc import container
 from ltokc.container import Ltk, Segment, segment_boxes
-from ltokc.entropy.segment import SegmentWriter, depth_counts, full_masks, token_capacity
+from ltokc.entropy.depth_map import depth_counts
+from ltokc.entropy.segment import SegmentWriter
+from ltokc.token_grid import full_masks, token_capacity
 from ltokc.token_order import BAYER
 from ltokc.zoo import registry
 from ltokc.zoo.model import open_model
 from tests.support import independent_container, independent_reader
 from tests.support.independent_reader import Refused, Weights, read_tokens
+from tests.support.tilings import small_segments
 
 TEXT = (Path(__file__).parents[2] / "formats" / "LTK.md").read_text("utf-8")
 RANDOM_ID = 268435001  # of a model that lives as long as these tests
@@ -141,8 +144,7 @@ def test_a_file_with_chunks(weights):
 
 
 def test_several_segments(weights, monkeypatch):
-    monkeypatch.setattr(codec, "ONE_SEGMENT_CELLS", 4)
-    monkeypatch.setattr(codec, "SEGMENT_CELLS", 8)
+    small_segments(monkeypatch, 4)
     data = ltokc.encode(picture(590, 70), 0.5)
     info = ltokc.info(data)
     assert info.segments == 2 and assert_same(data, weights) == info.tokens

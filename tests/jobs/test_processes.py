@@ -97,7 +97,8 @@ def mask_of(_: int) -> list[int]:
 @pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="signals cannot be held back here")
 def test_no_process_hears_ctrl_c_and_all_hear_sigterm(tmp_path: Path) -> None:
     """Also the first, whose start starts a helper that unblocks both: in a program of its own, where none runs yet."""
-    code = ("from ltokc.jobs import processes as workers\nfrom tests.jobs.test_processes import mask_of\nif __name__ == '__main__':\n"
+    code = ("from ltokc.jobs import processes as workers\nfrom tests.jobs.test_processes import mask_of\n"
+            "if __name__ == '__main__':\n"
             "    print(sorted(o.get() for o in workers.run([0, 1], mask_of, 2)))")  # fmt: skip
     path = tmp_path / "masks.py"
     path.write_text(code)

@@ -61,12 +61,12 @@ def test_moments_of_cells_add_up_to_the_picture(size: tuple[int, int]) -> None:
     assert points(found.error()) == pytest.approx(reference.score(decoded), abs=0.05)
 
 
-def test_prices_are_the_slope_of_the_error() -> None:
+def test_distortion_is_the_slope_of_the_error() -> None:
     original = grainy(256, 192)
     reference = Reference(original)
     a, b = (by_cell.moments(reference, blurred(original, radius)) for radius in (1.0, 1.03))
-    slopes = by_cell.slopes_at(a.norms())
-    step = b.prices(slopes).mean() - a.prices(slopes).mean()
+    sensitivity = by_cell.sensitivity_at(a.norms())
+    step = b.distortion(sensitivity).mean() - a.distortion(sensitivity).mean()
     assert step == pytest.approx(b.error() - a.error(), rel=0.05) and step > 0
 
 
@@ -75,5 +75,5 @@ def test_a_damaged_cell_is_the_dear_one() -> None:
     decoded = original.copy()
     decoded[64:128, 128:192] = blurred(original, 3)[64:128, 128:192]
     found = by_cell.moments(Reference(original), decoded)
-    prices = found.prices(by_cell.slopes_at(found.norms()))
-    assert np.unravel_index(prices.argmax(), prices.shape) == (1, 2)
+    distortion = found.distortion(by_cell.sensitivity_at(found.norms()))
+    assert np.unravel_index(distortion.argmax(), distortion.shape) == (1, 2)

@@ -8,10 +8,14 @@ import numpy as np
 import pytest
 
 import ltokc
-from ltokc import codec, container
+from ltokc import container
 from ltokc.container import Segment
+from ltokc.entropy import file
 from ltokc.errors import UsageError
+from ltokc.rate.effort import DEFAULT_EFFORT
+from ltokc.rate.target import DEFAULT_QUALITY
 from tests.support.pictures import grainy, smooth
+from tests.support.tilings import small_segments
 
 SIZES = [40, 200, 501, 700, 1000, 1600, 2000]
 
@@ -30,8 +34,7 @@ def best(picture: np.ndarray) -> bytes:
 @pytest.fixture
 def in_segments(monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
     """A picture of 10x9 cells that the codec is set to cut into segments of 8x8, 2x8, 8x1 and 2x1 cells."""
-    monkeypatch.setattr(codec, "ONE_SEGMENT_CELLS", 8)
-    monkeypatch.setattr(codec, "SEGMENT_CELLS", 8)
+    small_segments(monkeypatch)
     return grainy(620, 550)
 
 
@@ -52,7 +55,7 @@ def test_more_quality_is_more_bytes(picture: np.ndarray, best: bytes, effort: in
 
 
 def test_the_defaults(picture: np.ndarray) -> None:
-    assert ltokc.encode(picture) == ltokc.encode(picture, codec.DEFAULT_QUALITY, effort=codec.DEFAULT_EFFORT)
+    assert ltokc.encode(picture) == ltokc.encode(picture, DEFAULT_QUALITY, effort=DEFAULT_EFFORT)
 
 
 @pytest.mark.parametrize("tokens", [0, 1, 11, 12, 13, 400, 1000, 10**9])
@@ -150,14 +153,14 @@ def test_decoding_some_tokens_of_segments_takes_no_more(
 ) -> None:
     data = ltokc.encode(in_segments, 0.3)
     seen: list[int] = []
-    read = codec._read_tokens
+    read = file.read_tokens
 
-    def spy(*args):
-        arrays = read(*args)
+    def spy(*args, **options):
+        arrays = read(*args, **options)
         seen.append(arrays.count)
         return arrays
 
-    monkeypatch.setattr(codec, "_read_tokens", spy)
+    monkeypatch.setattr(file, "read_tokens", spy)
     for tokens in (0, 3, 100):
         assert ltokc.decode(data, tokens=tokens).size == (620, 550)
     assert [count <= tokens for count, tokens in zip(seen, (0, 3, 100), strict=True)] == [True] * 3

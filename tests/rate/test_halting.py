@@ -11,15 +11,16 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 import ltokc
-from ltokc import codec
 from ltokc.errors import ModelError, UsageError
 from ltokc.metrics import by_cell as looks
 from ltokc.metrics.ssimulacra2 import Reference, points
+from ltokc.rate.curves import RDCurves
 from ltokc.rate.plan import error_of_quality
 from ltokc.tokenizer import halting
 from ltokc.zoo import registry as zoo
 from ltokc.zoo.model import Model, open_model
 from tests.support.pictures import grainy, smooth
+from tests.support.tilings import small_tiling
 
 
 @pytest.fixture(scope="module")
@@ -61,21 +62,20 @@ def test_digit_features_are_what_they_say(model: Model) -> None:
         assert np.allclose(found[0, 0, 3 * k : 3 * k + 3], [z.mean(), (z > 0).mean(), (z * z).mean()], atol=1e-6)
 
 
-def test_the_outlook_is_monotone_and_tells_flat_from_dense(model: Model, patchy: np.ndarray) -> None:
-    studio = codec._tokenized(model, patchy, 1, "auto", "auto", 0, None)[0]
+def test_the_curves_are_monotone_and_tell_flat_from_dense(model: Model, patchy: np.ndarray) -> None:
     assert model.halting is not None
-    outlook = model.halting.outlook(studio.digits, patchy)
+    curves = RDCurves(*model.halting.predict(model.networks().tokenize(patchy).digits, patchy))
     count = len(model.levels)
-    assert outlook.errors.shape == (count,) and outlook.prices.shape == outlook.bits.shape == (count, 4, 6)
-    assert (np.diff(outlook.errors) <= 0).all() and (np.diff(outlook.prices, axis=0) <= 0).all()
-    assert (np.diff(outlook.bits, axis=0) > 0).all()
-    assert outlook.bits[-1][:, 3:].mean() > 3 * outlook.bits[-1][:, :2].mean()
-    assert outlook.error_at(1) == outlook.errors[0] and outlook.error_at(count) == pytest.approx(outlook.errors[-1])
-    assert np.allclose(outlook.at(6.5), np.sqrt(outlook.prices[5] * outlook.prices[6]))
+    assert curves.errors.shape == (count,) and curves.distortion.shape == curves.bits.shape == (count, 4, 6)
+    assert (np.diff(curves.errors) <= 0).all() and (np.diff(curves.distortion, axis=0) <= 0).all()
+    assert (np.diff(curves.bits, axis=0) > 0).all()
+    assert curves.bits[-1][:, 3:].mean() > 3 * curves.bits[-1][:, :2].mean()
+    assert curves.error_at(1) == curves.errors[0] and curves.error_at(count) == pytest.approx(curves.errors[-1])
+    assert np.allclose(curves.at(6.5), np.sqrt(curves.distortion[5] * curves.distortion[6]))
 
 
 def test_effort_0_takes_one_pass_and_no_depth_map(patchy: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ltokc.rate.effort.Studio.look", lambda *_: pytest.fail("decoded"))
+    monkeypatch.setattr("ltokc.rate.tokenized.TokenizedPicture.measure", lambda *_: pytest.fail("decoded"))
     assert not ltokc.info(ltokc.encode(patchy, 0.6, effort=0)).depth_map
     ltokc.encode(patchy, target_size=900, effort=0)
 
@@ -113,14 +113,9 @@ def test_small_pictures(size: tuple[int, int]) -> None:
 
 
 def test_large_pictures_are_measured_window_by_window(monkeypatch: pytest.MonkeyPatch) -> None:
-    from ltokc.tokenizer import windows
-
     picture = grainy(600, 390)
     whole = ltokc.encode(picture, 0.5)
-    monkeypatch.setattr(windows, "WHOLE", 1)
-    monkeypatch.setattr(windows, "CORE", 4)
-    monkeypatch.setattr(codec, "ONE_SEGMENT_CELLS", 8)
-    monkeypatch.setattr(codec, "SEGMENT_CELLS", 8)
+    small_tiling(monkeypatch, whole=1, core=4, one_segment=8, segment=8)
     cut = ltokc.encode(picture, 0.5)
     assert ltokc.info(cut).segments > 1
     assert distance(picture, cut) == pytest.approx(distance(picture, whole), rel=0.05)
@@ -200,7 +195,8 @@ def test_a_head_is_fitted_to_what_decodes_measure(model: Model) -> None:
     tensors, margin = calibrated(labels, steps=150, hidden=16)
     assert margin >= 0
     head = halting.Head(tensors, model.levels)
-    wrong = [np.log(halting.told(head.tensors, each.features)[2][6] / each.moments[6].error()) for each in labels]
+    errors = [halting.predict(head.tensors, each.features).errors[6] for each in labels]
+    wrong = [np.log(error / each.moments[6].error()) for error, each in zip(errors, labels, strict=True)]
     spread = np.std([np.log(each.moments[6].error()) for each in labels])
     assert np.std(wrong) < 0.6 * spread
 

@@ -7,17 +7,20 @@ import pytest
 import torch
 
 import ltokc
-from ltokc.entropy.segment import SegmentWriter, full_masks
+from ltokc.entropy.segment import SegmentWriter
 from ltokc.errors import ModelError
+from ltokc.geometry import Grid, Size
 from ltokc.losses import ssimulacra2 as look
 from ltokc.losses.ssim import structural_loss
 from ltokc.metrics.ssimulacra2 import Reference, points
 from ltokc.metrics.ssimulacra2_weights import WEIGHTS as SSIMULACRA2_WEIGHTS
-from ltokc.rate.effort import REFINING
+from ltokc.rate.effort import EFFORTS
 from ltokc.rate.refine import descent, search
 from ltokc.rate.refine import schedule as schedules
 from ltokc.rate.refine.optimizer import DampedRMSprop
-from ltokc.tokenizer import windows
+from ltokc.rate.refine.search import Search
+from ltokc.rate.refine.window import SearchTiling
+from ltokc.token_grid import Tokens, full_masks
 from ltokc.tokenizer.nn.packed import load_packed
 from ltokc.zoo.model import WEIGHTS, Model, open_model
 from tests.support.pictures import grainy, smooth
@@ -40,20 +43,18 @@ def tensor(rgb: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(rgb.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1
 
 
-def tokens(model: Model, rgb: np.ndarray, depth: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    rows, columns = (-(-side // 64) for side in rgb.shape[:2])
-    everything = full_masks(model.levels, rows, columns)
-    digits = windows.tokenize(model.runtime(), model.levels, model.reach, rgb, everything)
-    return digits, full_masks(model.levels, rows, columns, np.full((rows, columns), depth))
+def to_send(model: Model, rgb: np.ndarray, depth: int) -> Tokens:
+    """All digits, and the masks of the first `depth` levels."""
+    found = model.networks().tokenize(rgb)
+    return Tokens(found.levels, found.digits, full_masks(model.levels, *found.grid, np.full(found.grid, depth)))
 
 
-def loss(model: Model, rgb: np.ndarray, digits: list, masks: list, depth: int, rate: float) -> float:
+def loss(model: Model, rgb: np.ndarray, tokens: Tokens, depth: int, rate: float) -> float:
     """What the search makes small, from the decoder and the prior of the codec."""
-    kept = [d * m[..., None] for d, m in zip(digits, masks, strict=True)]
-    shown = windows.detokenize(model.runtime(), model.levels, model.reach, kept, masks, *rgb.shape[:2])
+    shown = model.networks().detokenize(tokens.only(tokens.masks), Size.of(rgb))
     squared = float(np.mean((shown.astype(float) - rgb) ** 2))
     structure = structural_loss(tensor(shown), tensor(rgb)).item()
-    writer = SegmentWriter(model.prior, digits)
+    writer = SegmentWriter(model.prior, tokens.digits)
     bits = writer.bits(writer.tokens_at(depth)) / (rgb.shape[0] * rgb.shape[1])
     look = 1 - Reference(rgb).score(shown) / 100 + schedules.STRUCTURE_WEIGHT * structure
     return look + schedules.MSE_WEIGHT * squared + rate * bits
@@ -82,7 +83,7 @@ def test_equal_pictures_have_no_error_and_finite_gradients() -> None:
 
 
 def test_the_packed_prior_counts_the_bits_of_the_stream(model: Model, picture: np.ndarray) -> None:
-    digits, _ = tokens(model, picture, 11)
+    digits = to_send(model, picture, 11).digits
     net = load_packed(model.folder / WEIGHTS)
     symbols = [torch.from_numpy(d.astype(np.float32)).permute(2, 0, 1)[None] for d in digits]
     masks = [torch.ones(1, 1, *d.shape[:2]) for d in digits]
@@ -106,34 +107,28 @@ def test_chosen_digits_show_more_for_their_bits(
     model: Model, picture: np.ndarray, cut: bool, bf16: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(descent, "multiplies_bf16", lambda device: bf16)
-    search._descent.cache_clear()
-    if cut:
-        monkeypatch.setattr(search, "WHOLE", 2)
-        monkeypatch.setattr(search, "CORE", 2)
-        monkeypatch.setattr(search, "MARGIN", 1)
+    search.opened.cache_clear()
+    tiling = SearchTiling(core=2, margin=1, whole=2) if cut else search.TILING
     depth, advanced = 6, []
-    digits, masks = tokens(model, picture, depth)
-    before = [d.copy() for d in digits]
-    found = search.refined(
-        model.folder, picture, digits, masks, schedule=REFINING[3], rate=2.0, device="cpu",
-        advance=lambda: advanced.append(1),
-    )  # fmt: skip
-    assert all(np.array_equal(a, b) for a, b in zip(before, digits, strict=True))  # what came in stays as it was
-    assert len(advanced) == search.steps_of(3, 4, 24) == (4 * 24 if cut else 24)
-    for level, old, new, mask in zip(model.levels, digits, found, masks, strict=True):
+    tokens = to_send(model, picture, depth)
+    before = [d.copy() for d in tokens.digits]
+    schedule = EFFORTS[3].schedule
+    found = Search(model.folder, "cpu", tiling).run(picture, tokens, schedule, 2.0, lambda: advanced.append(1))
+    assert all(np.array_equal(a, b) for a, b in zip(before, tokens.digits, strict=True))  # what came in stays as it was
+    assert len(advanced) == (4 * 24 if cut else 24) and EFFORTS[3].steps(Grid(3, 4)) == 24
+    for level, old, new, mask in zip(model.levels, tokens.digits, found.digits, tokens.masks, strict=True):
         assert new.dtype == np.int8 and new.shape == old.shape and np.abs(new).max() <= (level.size - 1) // 2
         assert np.array_equal(old[~mask], new[~mask])
-    assert any((a != b).any() for a, b in zip(digits, found, strict=True))
-    old_loss, new_loss = (loss(model, picture, d, masks, depth, 2.0) for d in (digits, found))
+    assert any((a != b).any() for a, b in zip(tokens.digits, found.digits, strict=True))
+    old_loss, new_loss = (loss(model, picture, t, depth, 2.0) for t in (tokens, found))
     assert new_loss < 0.99 * old_loss
-    search._descent.cache_clear()
+    search.opened.cache_clear()
 
 
 def test_no_token_sent_leaves_everything(model: Model, picture: np.ndarray) -> None:
-    digits, masks = tokens(model, picture, 0)
-    schedule = schedules.Schedule(2, 0.05, 1)
-    found = search.refined(model.folder, picture, digits, masks, schedule=schedule, rate=2.0, device="cpu")
-    assert all(np.array_equal(a, b) for a, b in zip(digits, found, strict=True))
+    tokens = to_send(model, picture, 0)
+    found = Search(model.folder, "cpu").run(picture, tokens, schedules.Schedule(2, 0.05, 1), 2.0)
+    assert all(np.array_equal(a, b) for a, b in zip(tokens.digits, found.digits, strict=True))
 
 
 def test_efforts_look_as_wanted_for_fewer_bytes(picture: np.ndarray) -> None:

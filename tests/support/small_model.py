@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from ltokc.entropy.prior import LevelShape
+from ltokc.geometry import Level
 
-LEVELS = (LevelShape(64, 3, 7), LevelShape(32, 4, 5), LevelShape(16, 3, 5), LevelShape(8, 2, 5), LevelShape(8, 3, 3))
+LEVELS = (Level(64, 3, 7), Level(32, 4, 5), Level(16, 3, 5), Level(8, 2, 5), Level(8, 3, 3))
 
 
 def small_config():

@@ -11,10 +11,10 @@ from ltokc.errors import ModelError
 from ltokc.tokenizer.receptive_field import (
     CELL,
     STRIDES,
-    Reach,
+    ReceptiveField,
     decoder_spans,
     encoder_cells,
-    reach_of,
+    receptive_field,
     tokenizer_spans,
 )
 from ltokc.tokenizer.runtime import feature_cut, onnx_cuts, state_cut
@@ -26,7 +26,7 @@ def header(*names: tuple[str, int]) -> dict[str, dict[str, list[int]]]:
 
 
 def test_every_part_counts_at_its_stride() -> None:
-    found = reach_of(
+    found = receptive_field(
         header(
             ("stem.weight", 3), ("encoder.0.0.b.weight", 3), ("encoder.4.0.b.weight", 5), ("pre.3.0.b.weight", 3),
             ("pre.3.1.b.weight", 3), ("final.0.b.weight", 3), ("head.weight", 3), ("pre.0.0.b.weight", 3),
@@ -35,17 +35,17 @@ def test_every_part_counts_at_its_stride() -> None:
         ),
         (64, 32),
     )  # fmt: skip
-    assert found == Reach((64, 32), (2, 0, 0, 0, 2), (2, 0, 0, 2, 0), (0, 1), (0, 3), 1)
+    assert found == ReceptiveField((64, 32), (2, 0, 0, 0, 2), (2, 0, 0, 2, 0), (0, 1), (0, 3), 1)
 
 
 @pytest.mark.parametrize("name", ["attention.weight", "encoder.5.0.b.weight", "levels.2.block.b.weight", "weight"])
 def test_a_convolution_of_unknown_place_is_refused(name: str) -> None:
     with pytest.raises(ModelError, match=name):
-        reach_of(header((name, 3)), (64, 32))
+        receptive_field(header((name, 3)), (64, 32))
 
 
 def test_a_deeper_network_looks_farther() -> None:
-    reach = Reach((64, 32, 16, 8), (2, 1, 1, 1, 1), (2, 1, 1, 1, 0), (1,) * 4, (1,) * 4, 1)
+    reach = ReceptiveField((64, 32, 16, 8), (2, 1, 1, 1, 1), (2, 1, 1, 1, 0), (1,) * 4, (1,) * 4, 1)
     core, side = (4096, 5120), 16384
     for field in ("before", "absorb"):
         deeper = replace(reach, **{field: tuple(v + 2 for v in getattr(reach, field))})
@@ -59,7 +59,7 @@ def test_the_networks_look_no_farther() -> None:
 
     net = small_ladder(3)
     tensors = {name: {"shape": list(tensor.shape)} for name, tensor in net.state_dict().items()}
-    reach = reach_of(tensors, [level.stride for level in LEVELS])
+    reach = receptive_field(tensors, [level.stride for level in LEVELS])
     cells, rng = 24, np.random.default_rng(1)
     digits = [torch.from_numpy(rng.integers(-1, 2, (1, v.digits, CELL // v.stride, cells * CELL // v.stride))).float()
               for v in LEVELS]  # fmt: skip

@@ -8,6 +8,8 @@ from PIL import Image
 
 import ltokc
 from ltokc import container
+from ltokc.entropy.file import everything
+from ltokc.geometry import Box
 from ltokc.tokenizer import regions
 from ltokc.zoo.model import open_model
 from tests.support.pictures import grainy
@@ -50,12 +52,12 @@ def test_damage_elsewhere_does_not_matter(large: bytes, whole: np.ndarray) -> No
 
 def test_segments_far_away_are_not_needed(large: bytes) -> None:
     model, header = open_model(), container.read_header(large)
-    strides = [level.stride for level in model.levels]
-    corner = regions.needed(header, strides, model.reach, (0, 0, 64, 64))
-    assert corner.levels == {0: len(strides)} and corner.origin == (0, 0)
-    near = regions.needed(header, strides, model.reach, (700, 0, 64, 64))  # 260 px from the border: coarse levels alone
-    assert near.levels[0] == len(strides) and 0 < near.levels[1] < len(strides)
-    assert regions.needed(header, strides, model.reach, (0, 0, SIDE, SIDE)) == regions.everything(header, len(strides))
+    count = len(model.levels)
+    corner = regions.needed(header, model.field, Box(0, 0, 64, 64))
+    assert corner.levels == {0: count} and corner.origin == (0, 0)
+    near = regions.needed(header, model.field, Box(700, 0, 64, 64))  # 260 px from the border: coarse levels alone
+    assert near.levels[0] == count and 0 < near.levels[1] < count
+    assert regions.needed(header, model.field, Box(0, 0, SIDE, SIDE)) == everything(header, count)
 
 
 @pytest.mark.parametrize("crop", [(0, 0, 0, 5), (-1, 0, 5, 5), (0, 0, 5), (0.5, 0, 5, 5), "abcd", (60, 0, 5, 5), 7])

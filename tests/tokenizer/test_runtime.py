@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 
 import ltokc
-from ltokc.entropy.segment import full_masks
 from ltokc.errors import ModelError, UsageError
-from ltokc.tokenizer import windows
+from ltokc.geometry import Size
+from ltokc.token_grid import Tokens, full_masks
 from ltokc.tokenizer.runtime import open_runtime
 from ltokc.zoo.model import Model, open_model
 from tests.support.cli_runner import ENVIRONMENT
@@ -72,14 +72,11 @@ def test_onnx_and_torch_agree_where_tokens_are_missing(model: Model) -> None:
     masks, rng = full_masks(model.levels, 3, 4, depths), np.random.default_rng(0)
     digits = []
     for level, mask in zip(model.levels, masks, strict=True):
-        half = (level.size - 1) // 2
-        grid = rng.integers(-half, half + 1, (*mask.shape, level.digits)) * mask[..., None]
+        grid = rng.integers(-level.half, level.half + 1, (*mask.shape, level.digits)) * mask[..., None]
         digits.append(grid.astype(np.int8))
+    tokens = Tokens(model.levels, digits, masks)
     pictures = [
-        windows.detokenize(
-            model.runtime(backend, "cpu"), model.levels, model.reach, digits, masks, 190, 250
-        ).astype(int)
-        for backend in ("onnx", "torch")
+        model.networks(backend, "cpu").detokenize(tokens, Size(250, 190)).astype(int) for backend in ("onnx", "torch")
     ]
     assert pictures[0].shape == (190, 250, 3)
     assert np.abs(pictures[0] - pictures[1]).max() <= SAME
@@ -89,13 +86,9 @@ def test_onnx_and_torch_choose_nearly_the_same_tokens(model: Model) -> None:
     """Not all: where a value lies between two digits, rounding errors decide."""
     pytest.importorskip("torch")
     pytest.importorskip("onnxruntime")
-    picture, masks = grainy(128, 128), full_masks(model.levels, 2, 2)
-    a, b = (
-        windows.tokenize(model.runtime(backend, "cpu"), model.levels, model.reach, picture, masks)
-        for backend in ("onnx", "torch")
-    )
-    differing = sum(int((p != q).any(2).sum()) for p, q in zip(a, b, strict=True))
-    assert differing <= 0.02 * sum(mask.size for mask in masks)
+    a, b = (model.networks(backend, "cpu").tokenize(grainy(128, 128)) for backend in ("onnx", "torch"))
+    differing = sum(int((p != q).any(2).sum()) for p, q in zip(a.digits, b.digits, strict=True))
+    assert differing <= 0.02 * a.count
 
 
 # -- threads -----------------------------------------------------------------------------------------------------------

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ltokc.entropy.segment import full_masks
+from ltokc.geometry import Box, Size
+from ltokc.token_grid import Tokens, full_masks
 from ltokc.token_order import spread_order
 from ltokc.tokenizer import windows
-from ltokc.tokenizer.receptive_field import Reach
-from ltokc.tokenizer.runtime import Runtime
+from ltokc.tokenizer.windows import TILING, Networks
 from ltokc.zoo.model import Model, open_model
 
 SEAM = 2  # of 255: largest difference that a window may make
@@ -22,10 +22,6 @@ SEAM = 2  # of 255: largest difference that a window may make
 @pytest.fixture(scope="module")
 def model() -> Model:
     return open_model()
-
-
-def reach_of_ladder() -> Reach:
-    return open_model().reach
 
 
 def waves(height: int, width: int) -> np.ndarray:
@@ -37,16 +33,15 @@ def waves(height: int, width: int) -> np.ndarray:
     return rgb.clip(0, 255).astype(np.uint8)
 
 
-def prefix(digits: list[np.ndarray], tokens: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """The first `tokens` tokens in coding order: digits and masks, per level."""
-    kept, masks = [], []
-    for grid in digits:
+def prefix(whole: Tokens, tokens: int) -> Tokens:
+    """The first `tokens` tokens in coding order."""
+    masks = []
+    for grid in whole.digits:
         mask = np.zeros(grid.shape[0] * grid.shape[1], bool)
         mask[spread_order(*grid.shape[:2])[: max(0, tokens)]] = True
         tokens -= mask.size
         masks.append(mask.reshape(grid.shape[:2]))
-        kept.append((grid * masks[-1][..., None]).astype(np.int8))
-    return kept, masks
+    return whole.only(masks)
 
 
 @given(st.integers(1, 12), st.integers(1, 12), st.integers(0, 2**32 - 1))
@@ -68,9 +63,9 @@ def test_pack_s_channels_are_colour_row_column() -> None:
 @settings(deadline=None, max_examples=60)
 def test_windows_cover_a_region_once(height: int, width: int, data: st.DataObject) -> None:
     left, top = data.draw(st.integers(0, width - 1)), data.draw(st.integers(0, height - 1))
-    box = left, top, data.draw(st.integers(1, width - left)), data.draw(st.integers(1, height - top))
+    box = Box(left, top, data.draw(st.integers(1, width - left)), data.draw(st.integers(1, height - top)))
     covered = 0
-    for y, x in windows.decoder_windows(reach_of_ladder(), height, width, box):
+    for y, x in open_model().networks().decoder_windows(Size(width, height), box):
         assert top <= y.core[0] < y.core[1] <= top + box[3] and left <= x.core[0] < x.core[1] <= left + box[2]
         covered += (y.core[1] - y.core[0]) * (x.core[1] - x.core[0])
         for axis, side in ((y, height), (x, width)):
@@ -85,7 +80,7 @@ def test_windows_cover_a_region_once(height: int, width: int, data: st.DataObjec
 @settings(deadline=None, max_examples=60)
 def test_tokenizer_windows_cover_every_cell_once(height: int, width: int) -> None:
     seen = np.zeros((-(-height // 64), -(-width // 64)), int)
-    for y, x in windows.tokenizer_windows(reach_of_ladder(), height, width):
+    for y, x in open_model().networks().tokenizer_windows(Size(width, height)):
         seen[y.core[0] // 64 : y.core[1] // 64, x.core[0] // 64 : x.core[1] // 64] += 1
         for axis in (y, x):
             for stride, span in axis.spans.items():
@@ -96,76 +91,63 @@ def test_tokenizer_windows_cover_every_cell_once(height: int, width: int) -> Non
 
 
 def test_a_large_picture_s_windows_stay_small() -> None:
-    reach = reach_of_ladder()
-    for y, x in windows.decoder_windows(reach, 65535, 65535, (0, 0, 65535, 65535))[:3000:7]:
+    networks, size = open_model().networks(), Size(65535, 65535)
+    for y, x in networks.decoder_windows(size, size.box)[:3000:7]:
         for axis in (y, x):
-            assert axis.spans[4][1] - axis.spans[4][0] <= windows.CORE * 16 + 2 * reach.before[0]
-    for y, x in windows.tokenizer_windows(reach, 65535, 65535)[:3000:7]:
-        assert max(a.seen[1] - a.seen[0] for a in (y, x)) <= 2 * windows.CORE
+            assert axis.spans[4][1] - axis.spans[4][0] <= TILING.core * 16 + 2 * networks.field.before[0]
+    for y, x in networks.tokenizer_windows(size)[:3000:7]:
+        assert max(a.seen[1] - a.seen[0] for a in (y, x)) <= 2 * TILING.core
 
 
 @pytest.fixture(scope="module", params=["onnx", "torch"])
-def runtime(model: Model, request: pytest.FixtureRequest) -> Runtime:
-    return model.runtime(request.param, "cpu")
+def networks(model: Model, request: pytest.FixtureRequest) -> Networks:
+    return model.networks(request.param, "cpu")
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(2, 14), (14, 2)])
-def test_seams_do_not_show(
-    model: Model, runtime: Runtime, rows: int, columns: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_seams_do_not_show(networks: Networks, rows: int, columns: int) -> None:
     """The same tokens, whole, in windows and in a region: pixels within 2 of 255, whatever the number of tokens."""
     height, width = rows * 64 - 5, columns * 64 - 9
-    networks = runtime, model.levels, model.reach
-    digits = windows.tokenize(*networks, waves(height, width), full_masks(model.levels, rows, columns))
-    total = sum(grid.shape[0] * grid.shape[1] for grid in digits)
-    monkeypatch.setattr(windows, "CORE", 4)
-    for tokens in (0, total // 3, total):
-        kept, masks = prefix(digits, tokens)
-        whole = windows.detokenize(*networks, kept, masks, height, width)
-        with monkeypatch.context() as patch:
-            patch.setattr(windows, "WHOLE", 0)
-            windowed = windows.detokenize(*networks, kept, masks, height, width)
+    size = Size(width, height)
+    tokenized = networks.tokenize(waves(height, width))
+    small = replace(networks, tiling=replace(TILING, core=4))
+    cut = replace(networks, tiling=replace(TILING, core=4, whole=0))
+    for tokens in (0, tokenized.count // 3, tokenized.count):
+        kept = prefix(tokenized, tokens)
+        whole, windowed = small.detokenize(kept, size), cut.detokenize(kept, size)
         assert whole.shape == windowed.shape == (height, width, 3)
         assert np.abs(whole.astype(int) - windowed).max() <= SEAM
     left, top, w, h = width // 2 - 13, height // 2 - 31, 61, 43
-    ((x, y, part),) = windows.parts_of(*networks, kept, masks, height, width, box=(left, top, w, h))
+    ((x, y, part),) = small.parts(kept, size, Box(left, top, w, h))
     assert (x, y) == (left, top)
     assert np.abs(whole[top : top + h, left : left + w].astype(int) - part).max() <= SEAM
 
 
-def test_the_margin_is_needed(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_margin_is_needed(model: Model) -> None:
     """Nothing of the halo is there for nothing: without it the seams show."""
-    masks = full_masks(model.levels, 2, 8)
-    digits = windows.tokenize(model.runtime(), model.levels, model.reach, waves(128, 512), masks)
-    whole = windows.detokenize(model.runtime(), model.levels, model.reach, digits, masks, 128, 512)
-    blind = replace(model.reach, before=(0,) * 5, absorb=(0,) * len(model.levels), after=0)
-    monkeypatch.setattr(windows, "WHOLE", 0)
-    monkeypatch.setattr(windows, "CORE", 4)
-    windowed = windows.detokenize(model.runtime(), model.levels, blind, digits, masks, 128, 512)
+    networks, size = model.networks(), Size(512, 128)
+    tokens = networks.tokenize(waves(128, 512))
+    whole = networks.detokenize(tokens, size)
+    blind = replace(model.field, before=(0,) * 5, absorb=(0,) * len(model.levels), after=0)
+    windowed = replace(networks, field=blind, tiling=replace(TILING, core=4, whole=0)).detokenize(tokens, size)
     assert np.abs(whole.astype(int) - windowed).max() > SEAM
 
 
-def test_windowed_tokens_are_nearly_the_whole_picture_s(
-    model: Model, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rows, columns = 1, 28  # so many that one digit at a tie, and what it changes after it, are few
-    picture, masks = waves(64, 64 * columns), full_masks(model.levels, rows, columns)
-    whole = windows.tokenize(runtime, model.levels, model.reach, picture, masks)
-    monkeypatch.setattr(windows, "CORE", 14)
-    monkeypatch.setattr(windows, "WHOLE", 0)
-    calls: list[tuple[int, int]] = []
-    windowed = windows.tokenize(
-        runtime, model.levels, model.reach, picture, masks, lambda *done: calls.append(done)
-    )
-    assert calls == [(1, 2), (2, 2)]
-    differing = sum(int((a != b).any(2).sum()) for a, b in zip(whole, windowed, strict=True))
-    assert differing <= 0.001 * sum(mask.size for mask in masks)
+def test_windowed_tokens_are_nearly_the_whole_picture_s(networks: Networks) -> None:
+    picture = waves(64, 64 * 28)  # so many that one digit at a tie, and what it changes after it, are few
+    whole = networks.tokenize(picture)
+    cut = replace(networks, tiling=replace(TILING, core=14, whole=0))
+    calls: list[int] = []
+    windowed = cut.tokenize(picture, advance=lambda: calls.append(1))
+    assert len(calls) == 2
+    differing = sum(int((a != b).any(2).sum()) for a, b in zip(whole.digits, windowed.digits, strict=True))
+    assert differing <= 0.001 * whole.count
 
 
 def test_tokens_that_are_not_sent_are_zero(model: Model) -> None:
     masks = full_masks(model.levels, 1, 1, np.array([[4]]))
-    digits = windows.tokenize(model.runtime(), model.levels, model.reach, waves(40, 50), masks)
-    for k, (grid, mask) in enumerate(zip(digits, masks, strict=True)):
+    found = model.networks().tokenize(waves(40, 50), masks)
+    for k, (grid, mask) in enumerate(zip(found.digits, masks, strict=True)):
         assert grid.dtype == np.int8 and grid.shape == (*mask.shape, model.levels[k].digits)
         assert not grid[~mask].any()
         assert np.abs(grid).max() <= (model.levels[k].size - 1) // 2

@@ -1,4 +1,4 @@
-"""One window's digits by gradient descent (`ltokc.rate.refine.search`): the torch side."""
+"""One window's digits by gradient descent: the torch side of `ltokc.rate.refine.search`."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ltokc.losses.ssim import structural_loss
 from ltokc.losses.ssimulacra2 import Original, distance
 from ltokc.rate.refine.optimizer import DampedRMSprop
 from ltokc.rate.refine.schedule import MSE_WEIGHT, STRUCTURE_WEIGHT, Schedule
+from ltokc.rate.refine.window import Window
 from ltokc.threads import threads
+from ltokc.token_grid import cells_at
 from ltokc.tokenizer.nn.config import CELL, STRIDES
 from ltokc.tokenizer.nn.packed import load_packed
 from ltokc.zoo.model import WEIGHTS
-
-Span = tuple[int, int]
 
 
 def multiplies_bf16(device: str) -> bool:
@@ -39,18 +39,10 @@ class Descent:
         self.net = load_packed(folder / WEIGHTS).to(self.device, memory_format=torch.channels_last)
         self.bf16 = multiplies_bf16(self.device)  # a quarter faster, and the digits are as good
         self.levels = self.net.config.levels
-        self.strides = tuple(level.stride for level in self.levels)
 
-    def run(
-        self, rgb: np.ndarray, digits: Sequence[np.ndarray], masks: Sequence[np.ndarray], core: np.ndarray,
-        counted: tuple[Span, Span], *, schedule: Schedule, rate: float, advance: Callable[[], None],
-    ) -> list[np.ndarray]:  # fmt: skip
-        """Digits int8 of the window's shapes.
-
-        rgb: (h, w, 3) uint8, the window or, at the picture's border, what there is of it; digits (rows, columns, d),
-        masks (rows, columns): per level; core: bool (cells), where digits may change; counted: rows and columns of
-        cells whose pixels, and tokens, the loss counts.
-        """
+    def run(self, window: Window, schedule: Schedule, rate: float, advance: Callable[[], None]) -> list[np.ndarray]:
+        """Digits int8 of the window's shapes; rate: what a bit per pixel weighs; advance: called after every step."""
+        rgb, digits, masks, core, counted = window.rgb, window.digits, window.masks, window.core, window.counted
         symbols = [torch.from_numpy(d.astype(np.float32)).permute(2, 0, 1)[None].to(self.device) for d in digits]
         sent = [torch.from_numpy(m.astype(np.float32))[None, None].to(self.device) for m in masks]
         free = [(self._cells(core, k) * m > 0).expand_as(s) for k, (m, s) in enumerate(zip(sent, symbols, strict=True))]
@@ -94,8 +86,7 @@ class Descent:
 
     def _cells(self, cells: np.ndarray, k: int) -> torch.Tensor:
         """A map of cells at the positions of level k: (1, 1, h, w) float."""
-        scale = CELL // self.strides[k]
-        grid = cells.repeat(scale, 0).repeat(scale, 1).astype(np.float32)
+        grid = cells_at(cells, self.levels[k]).astype(np.float32)
         return torch.from_numpy(grid)[None, None].to(self.device)
 
     def _rounded(self, values: torch.Tensor, k: int) -> torch.Tensor:
@@ -107,7 +98,7 @@ class Descent:
         self, x: torch.Tensor, symbols: Sequence[torch.Tensor], sent: Sequence[torch.Tensor]
     ) -> list[torch.Tensor]:
         """What the tokenizer rounds, where that gives the digits at hand; elsewhere the digits themselves."""
-        height, width = (n * self.strides[0] for n in symbols[0].shape[-2:])
+        height, width = (n * self.levels[0].stride for n in symbols[0].shape[-2:])
         x = torch.nn.functional.pad(x, (0, width - x.shape[3], 0, height - x.shape[2]), "replicate")
         features, out, stride = self.net.features(x), [], len(STRIDES) - 1
         state = self.net.start(1, *features[-1].shape[-2:])

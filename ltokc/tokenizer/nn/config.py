@@ -5,14 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
+from ltokc.geometry import CELL, STRIDES, Level
 
-@dataclass(frozen=True, slots=True)
-class Level:
-    """One level of the ladder: `digits` FSQ digits of `size` values each, at one stride, one token per position."""
-
-    stride: int
-    digits: int
-    size: int
+__all__ = ["CELL", "STRIDES", "LadderConfig", "Level"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +46,3 @@ class LadderConfig:
     @classmethod
     def from_json(cls, text: str) -> LadderConfig:
         return cls.from_dict(json.loads(text))
-
-
-STRIDES = (4, 8, 16, 32, 64)
-CELL = 64  # side in pixels of the coarsest token, and of the cell that halting works on

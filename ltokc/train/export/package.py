@@ -12,7 +12,6 @@ import torch
 from safetensors.numpy import save_file
 from safetensors.torch import load_file
 
-from ltokc.entropy.prior import LevelShape
 from ltokc.errors import ModelError
 from ltokc.pictures.load import write_atomic
 from ltokc.tokenizer import halting
@@ -21,14 +20,14 @@ from ltokc.tokenizer.nn.ladder import PICTURE_ONLY, Ladder
 from ltokc.train.export.onnx_graph import write_graphs
 from ltokc.train.export.tensors import FLOAT_PRIOR, network_tensors, prior_tensors
 from ltokc.zoo.registry import REGISTRY, parse_entry, read_registry, retired, sha256
-from ltokc.zoo.weights import read_config
+from ltokc.zoo.weights import Weights
 
 FILES = ("model.safetensors", "tokenizer.onnx", "detokenizer.onnx")
 
 
 def load_ladder(weights: Path) -> Ladder:
     """A network from a training run's ema.safetensors (fp16, sizes in the metadata)."""
-    net = Ladder(LadderConfig.from_dict(read_config(weights)))
+    net = Ladder(LadderConfig.from_dict(Weights(weights).config))
     net.load_state_dict({k: v.float() for k, v in load_file(weights).items()})
     return net.eval()
 
@@ -106,8 +105,7 @@ def add_halting(head: Path, models: Path, name: str, looks: list[list[float]]) -
         known = ", ".join(item["name"] for item in registry["models"]) or "none"
         raise ModelError(f"{models / REGISTRY} has no model {name!r}; known: {known}")
     place = models / entry["folder"] / halting.FILE
-    levels = read_config(place.with_name("model.safetensors"))["levels"]
-    halting.Head.load(head, [LevelShape(level["stride"], level["digits"], level["size"]) for level in levels])
+    halting.Head.load(head, Weights(place.with_name("model.safetensors")).levels)
     entry["looks"] = looks
     _check(registry)
     write_atomic(place, head.read_bytes())

@@ -16,19 +16,21 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from ltokc.entropy.segment import bits_of_cells, full_masks
+from ltokc.entropy.segment import bits_of_cells
+from ltokc.geometry import Size
 from ltokc.metrics import by_cell
 from ltokc.metrics.ssimulacra2 import Reference
-from ltokc.tokenizer import halting, windows
-from ltokc.tokenizer.halting import FAR, told
+from ltokc.token_grid import full_masks
+from ltokc.tokenizer import halting
+from ltokc.tokenizer.halting import FAR
 from ltokc.tokenizer.runtime import Runtime
+from ltokc.tokenizer.windows import Networks
 from ltokc.zoo.model import Model
 
-CELL = halting.CELL
 MISS = 0.14  # logarithm of an error ratio that counts as a miss: about a tenth of the distance to 100 points
 MISSES = 0.03  # share of pictures and levels that may miss by more, after `calibrated`
 APART = 6  # every so many-th label is kept apart to calibrate on
-PULL = 2.3  # logarithm of how far a cell's price may be over its guess before it pulls no harder
+PULL = 2.3  # beyond this log-ratio of true to predicted distortion the loss is linear
 PIVOT = 7  # the level after whose decodes the error is taken as linear in a cell's moments
 
 
@@ -44,23 +46,19 @@ class Label:
 
 def label(model: Model, runtime: Runtime, rgb: np.ndarray) -> Label:
     """Tokenizes and decodes a picture (H, W, 3) uint8, sides of 8 and more, after every level."""
-    height, width = rgb.shape[:2]
-    rows, columns = -(-height // CELL), -(-width // CELL)
-    everything = full_masks(model.levels, rows, columns)
-    digits = windows.tokenize(runtime, model.levels, model.reach, rgb, everything)
+    networks = Networks(runtime, model.levels, model.field, model.tiling)
+    tokens, size = networks.tokenize(rgb), Size.of(rgb)
     reference, found = Reference(rgb), []
     for depth in range(1, len(model.levels) + 1):
-        masks = full_masks(model.levels, rows, columns, np.full((rows, columns), depth))
-        kept = [grid * mask[..., None] for grid, mask in zip(digits, masks, strict=True)]
-        decoded = windows.detokenize(runtime, model.levels, model.reach, kept, masks, height, width)
-        found.append(by_cell.moments(reference, decoded))
-    features = np.concatenate([halting.digit_features(digits, model.levels), halting.pixel_features(rgb)], -1)
-    return Label(features, found, bits_of_cells(model.prior, digits))
+        masks = full_masks(model.levels, *size.grid, np.full(size.grid, depth))
+        found.append(by_cell.moments(reference, networks.detokenize(tokens.only(masks), size)))
+    features = np.concatenate([halting.digit_features(tokens.digits, model.levels), halting.pixel_features(rgb)], -1)
+    return Label(features, found, bits_of_cells(model.prior, tokens.digits))
 
 
-def slopes_of(labels: Sequence[Label]) -> np.ndarray:
-    """The slopes that make prices, at the mean norms of these pictures after `PIVOT` levels."""
-    return by_cell.slopes_at(np.mean([each.moments[PIVOT - 1].norms() for each in labels], 0))
+def sensitivity_of(labels: Sequence[Label]) -> np.ndarray:
+    """The sensitivity that makes distortion of moments, at the mean norms of these pictures after `PIVOT` levels."""
+    return by_cell.sensitivity_at(np.mean([each.moments[PIVOT - 1].norms() for each in labels], 0))
 
 
 def calibrated(labels: Sequence[Label], **options: float) -> tuple[dict[str, np.ndarray], float]:
@@ -69,19 +67,22 @@ def calibrated(labels: Sequence[Label], **options: float) -> tuple[dict[str, np.
 
     The raise is what pictures need that a head fitted to the others has not seen.
     """
-    slopes = slopes_of(labels)
+    sensitivity = sensitivity_of(labels)
     apart, rest = labels[::APART], [each for i, each in enumerate(labels) if i % APART]
-    tensors = fit(rest, slopes, **options)
-    wrong = [np.log([m.error() for m in each.moments]) - np.log(told(tensors, each.features)[2]) for each in apart]
+    tensors = fit(rest, sensitivity, **options)
+    wrong = [
+        np.log([m.error() for m in each.moments]) - np.log(halting.predict(tensors, each.features).errors)
+        for each in apart
+    ]
     middle = slice(len(labels[0].bits) // 4, None)  # the coarsest levels look bad whatever is expected
     margin = max(0.0, float(np.quantile(np.stack(wrong)[:, middle], 1 - MISSES)) - MISS)
-    tensors = fit(labels, slopes, **options)
+    tensors = fit(labels, sensitivity, **options)
     tensors["picture.bias"] = tensors["picture.bias"] + np.float32(margin)
     return tensors, margin
 
 
 def fit(
-    labels: Sequence[Label], slopes: np.ndarray, *, hidden: int = 64, steps: int = 3000, seed: int = 0,
+    labels: Sequence[Label], sensitivity: np.ndarray, *, hidden: int = 64, steps: int = 3000, seed: int = 0,
     decay: float = 1e-3,
 ) -> dict[str, np.ndarray]:  # fmt: skip
     """Tensors of `ltokc.tokenizer.halting.Head`, float32.  `decay` is the weight decay of AdamW."""
@@ -89,10 +90,10 @@ def fit(
     levels = len(labels[0].bits)
     inputs = [halting.with_context(each.features).reshape(-1, 3 * each.features.shape[-1]) for each in labels]
     x = torch.from_numpy(np.concatenate(inputs))
-    prices = [np.stack([m.prices(slopes).ravel() for m in each.moments], -1) for each in labels]
+    distortion = [np.stack([m.distortion(sensitivity).ravel() for m in each.moments], -1) for each in labels]
     targets = [
-        np.log(np.concatenate([np.maximum(price, 1e-2), np.maximum(each.bits.reshape(levels, -1).T, 1.0)], -1))
-        for price, each in zip(prices, labels, strict=True)
+        np.log(np.concatenate([np.maximum(cells, 1e-2), np.maximum(each.bits.reshape(levels, -1).T, 1.0)], -1))
+        for cells, each in zip(distortion, labels, strict=True)
     ]
     y = torch.from_numpy(np.concatenate(targets)).float()
     owner = torch.from_numpy(np.repeat(np.arange(len(labels)), [len(each) for each in inputs]))
@@ -109,8 +110,8 @@ def fit(
     torch.nn.init.zeros_(picture.weight)
     with torch.no_grad():
         last.bias.copy_(y.mean(0))
-        mean_prices = torch.log(torch.tensor(np.stack([price.mean(0) for price in prices]))).float()
-        picture.bias.copy_((errors - 0.7 * mean_prices).mean(0))
+        mean_distortion = torch.log(torch.tensor(np.stack([cells.mean(0) for cells in distortion]))).float()
+        picture.bias.copy_((errors - 0.7 * mean_distortion).mean(0))
     parameters = [p for module in (first, last, picture) for p in module.parameters()] + [pooled_weight]
     optimizer = torch.optim.AdamW(parameters, lr=3e-3, weight_decay=decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 5e-3, total_steps=steps)
@@ -125,7 +126,7 @@ def fit(
         loss = (
             _deviance(guess[:, :levels], y[rows][:, :levels])
             + 0.3 * F.smooth_l1_loss(guess[:, levels:], y[rows][:, levels:], beta=0.5)
-            + F.smooth_l1_loss(pooled, mean_prices[chosen], beta=0.2)
+            + F.smooth_l1_loss(pooled, mean_distortion[chosen], beta=0.2)
             + 2 * F.smooth_l1_loss(error, errors[chosen], beta=0.1)
         )
         optimizer.zero_grad()
@@ -136,7 +137,7 @@ def fit(
         "mean": mean, "deviation": deviation, "hidden.weight": first.weight, "hidden.bias": first.bias,
         "out.weight": last.weight, "out.bias": last.bias, "picture.mean": about_mean,
         "picture.deviation": about_deviation, "picture.weight": picture.weight, "picture.bias": picture.bias,
-        "pooled": pooled_weight, "slopes": torch.from_numpy(slopes),
+        "pooled": pooled_weight, "slopes": torch.from_numpy(sensitivity),
     }  # fmt: skip
     return {name: tensor.detach().float().numpy() for name, tensor in tensors.items()}
 

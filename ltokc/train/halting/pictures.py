@@ -11,9 +11,9 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image, ImageFilter
 
+from ltokc.geometry import CELL
 from ltokc.train.data.pictures import Crops, Pictures
 
-CELL = 64
 LARGEST = 512  # side of a labelled picture
 Picture = np.ndarray
 

@@ -1,0 +1,79 @@
+"""What of a picture travels in chunks beside the tokens, both ways: alpha and metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ltokc.container.alpha import decode_alpha, encode_alpha
+from ltokc.container.records import ALPHA, EXIF, ICC, XMP, Chunk, Ltk
+from ltokc.errors import UsageError
+from ltokc.geometry import Box
+from ltokc.pictures.srgb import describes_srgb
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from ltokc.pictures.load import Picture
+
+METADATA = {"exif": EXIF, "icc": ICC, "xmp": XMP}  # kinds that may be kept
+PILLOW_NAMES = {"exif": EXIF, "xmp": XMP, "icc_profile": ICC}  # in `Image.info`
+ALPHA_MODES = ("keep", "drop", "blend")
+
+
+def chunks_of(picture: Picture, metadata: Iterable[str], alpha: str) -> tuple[Chunk, ...]:
+    """The chunks of a picture; metadata: kinds to keep; alpha: "keep", "drop" or "blend".  Raises UsageError."""
+    if alpha not in ALPHA_MODES:
+        raise UsageError(f"alpha is keep, drop or blend, not {alpha!r}")
+    chunks = []
+    if picture.alpha is not None and alpha == "keep":
+        chunks.append(Chunk(ALPHA, encode_alpha(picture.alpha)))
+    for kind in metadata:
+        if kind not in METADATA:
+            raise UsageError(f"metadata is exif, icc or xmp, not {kind!r}")
+        if kind in picture.metadata:
+            chunks.append(Chunk(METADATA[kind], picture.metadata[kind]))
+    return tuple(chunks)
+
+
+def pixels_of(picture: Picture, alpha: str) -> np.ndarray:
+    """The pixels that are encoded, (H, W, 3) uint8: with alpha "blend" those on a white ground."""
+    if alpha != "blend" or picture.alpha is None:
+        return picture.rgb
+    out = np.empty_like(picture.rgb)
+    for top in range(0, len(out), 256):  # some rows at a time, so that the wider numbers stay small
+        rows = slice(top, top + 256)
+        a = picture.alpha[rows, :, None].astype(np.uint16)
+        out[rows] = (picture.rgb[rows] * a + 255 * (255 - a) + 127) // 255
+    return out
+
+
+def put_alpha(image: Image, ltk: Ltk, box: Box) -> None:
+    """Gives the decoded region `box` of a file its alpha, if the file has any.  Raises FormatError."""
+    from PIL import Image
+
+    for chunk in ltk.chunks:
+        if chunk.fourcc == ALPHA:
+            alpha = decode_alpha(chunk.data, ltk.width, ltk.height)[box.slices]
+            image.putalpha(Image.fromarray(alpha))
+
+
+def check_alpha(ltk: Ltk) -> None:
+    """Raises FormatError unless a file's alpha, if it has any, can be read."""
+    for chunk in ltk.chunks:
+        if chunk.fourcc == ALPHA:
+            decode_alpha(chunk.data, ltk.width, ltk.height)
+
+
+def metadata_of(ltk: Ltk) -> dict[str, bytes]:
+    """What a file carries, under the names of Pillow: "exif", "xmp", "icc_profile".
+
+    A profile is handed on where it describes the pixels, which are sRGB: another encoder may have kept the source's.
+    """
+    found = {chunk.fourcc: chunk.data for chunk in ltk.chunks}
+    out = {name: found[fourcc] for name, fourcc in PILLOW_NAMES.items() if fourcc in found}
+    if "icc_profile" in out and not describes_srgb(out["icc_profile"]):
+        del out["icc_profile"]
+    return out

@@ -1,0 +1,60 @@
+"""Predicted rate-distortion curves of a picture: its error, and each cell's distortion and bits, after every level."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from ltokc.metrics.by_cell import Moments
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class RDCurves:
+    """What is expected of a picture after each of `levels` levels, all cells alike.
+
+    errors: (levels,) of the picture (SSIMULACRA2's weighted sum), falling; distortion: (levels, rows, columns) of each
+    cell, in the same unit, falling; bits: (levels, rows, columns) that each cell takes in all up to that level, rising;
+    measured: what a decode showed, and after how many levels, if there was one.
+    """
+
+    errors: Floats
+    distortion: Floats
+    bits: Floats
+    measured: tuple[float, Moments] | None = None
+
+    def at(self, keep: float) -> Floats:
+        """Distortion (rows, columns) after `keep` levels, 1 to all, a fraction for a part of one."""
+        low, share = self._between(keep)
+        return np.exp(np.log(self.distortion[low]) * (1 - share) + np.log(self.distortion[low + 1]) * share)
+
+    def error_at(self, keep: float) -> float:
+        """The picture's error after `keep` levels."""
+        low, share = self._between(keep)
+        return float(np.exp(np.log(self.errors[low]) * (1 - share) + np.log(self.errors[low + 1]) * share))
+
+    def tempered(self, power: float) -> RDCurves:
+        """Each cell's distortion relative to the picture's mean, to this power: 0 makes all cells alike, 1 none."""
+        means = self.distortion.mean((1, 2), keepdims=True)
+        distortion = means * (self.distortion / means) ** power
+        distortion *= means / distortion.mean((1, 2), keepdims=True)
+        bits = self.bits.mean((1, 2), keepdims=True) * np.ones_like(self.bits) if power == 0 else self.bits
+        return replace(self, distortion=np.minimum.accumulate(distortion), bits=bits)
+
+    def error_of(self, depths: np.ndarray) -> float | None:
+        """The picture's error at depths (rows, columns): what was measured, scaled in each cell as its distortion.
+
+        None if nothing was measured.
+        """
+        if self.measured is None:
+            return None
+        keep, moments = self.measured
+        ratio = np.take_along_axis(self.distortion, depths[None] - 1, 0)[0] / self.at(keep)
+        return moments.scaled(ratio).error()
+
+    def _between(self, keep: float) -> tuple[int, float]:
+        low = min(int(keep) - 1, len(self.errors) - 2)
+        return low, keep - 1 - low

@@ -1,0 +1,123 @@
+"""Files of a wanted size: plans for a little more than fits, cut to fit."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from ltokc.container.records import Ltk
+from ltokc.entropy.file import FileWriter
+from ltokc.errors import UsageError
+from ltokc.geometry import segment_boxes
+from ltokc.rate.control import choose_plan, predict_curves
+from ltokc.rate.curves import RDCurves
+from ltokc.rate.effort import Effort
+from ltokc.rate.plan import Plan, uniform
+from ltokc.rate.target import RateTarget
+from ltokc.rate.tokenized import TokenizedPicture
+from ltokc.token_grid import full_masks
+
+SIZE_ROUNDS = 4  # plans tried for a wanted size
+SEARCH_ROUNDS = 2  # where digits are chosen anew, which changes what they take
+SPARE = 0.03  # of its bits, that a plan may have too many: they are cut off
+
+
+def writer_of(picture: TokenizedPicture, plan: Plan, ltk: Ltk) -> FileWriter:
+    """The tokens that a plan keeps, as the segments of the file."""
+    boxes = segment_boxes(ltk.width, ltk.height, ltk.segment_cells)
+    prior, tokens = picture.model.prior, picture.tokens
+    if plan.keep is not None:
+        return FileWriter.of(prior, tokens, boxes)
+    kept = tokens.only(full_masks(picture.model.levels, *plan.grid, plan.depths))
+    return FileWriter.of(prior, kept, boxes, plan.depths)
+
+
+def counts_of(file: FileWriter, plan: Plan, tokens: int | None = None) -> list[int]:
+    """Tokens of every segment that a plan, and at most `tokens` tokens, leave."""
+    if tokens is not None:
+        return file.share(max(0, tokens))
+    return file.at_keep(plan.keep) if plan.keep is not None else file.without_last(plan.dropped_tail)
+
+
+def fitted(ltk: Ltk, file: FileWriter, size: int, strict: bool) -> bytes:
+    """The file with the most tokens that is no larger than `size` bytes.
+
+    Where even the file without a token is larger, that file, or with `strict` UsageError.
+    """
+    empty = file.write(ltk, file.nothing)
+    if len(empty) > size:
+        if strict:
+            raise UsageError(f"the smallest file of this picture has {len(empty)} bytes, more than {size}")
+        return empty
+    low, high = 0, file.total  # most tokens whose estimated size fits
+    budget = size - len(empty)
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if file.estimate(file.share(middle)) <= budget else (low, middle - 1)
+    best, step = empty, 1
+    while True:  # the estimate is good to a few bytes: go down until the file fits
+        data = file.write(ltk, file.share(low))
+        if len(data) <= size:
+            return max(best, data, key=len)
+        low, step = max(0, low - step), step * 2
+
+
+def sized(ltk: Ltk, picture: TokenizedPicture, target: RateTarget, effort: Effort, device: str) -> bytes:
+    """The file of at most `target.size` bytes that is expected to look best."""
+    size = target.size
+    assert size is not None
+    fixed = _fixed(ltk)
+    curves = predict_curves(picture, target.with_bits(8.0 * max(size - fixed, 1)), effort)
+    share, best = effort.bits_left, b""
+    for _ in range(SEARCH_ROUNDS if share < 1 else 1):
+        found = _planned(ltk, picture, replace(target, size=int(size / share)), effort, curves)
+        better, file = picture.refined(found.plan, curves, effort, device), found.file
+        if better is not picture:
+            file = writer_of(better, found.plan, ltk)
+        data = fitted(ltk, file, size, target.strict)
+        best = max(best, data, key=len)
+        if len(data) >= size * (1 - SPARE / 2) or found.plan.keep == len(picture.model.levels):
+            break
+        share = len(data) / found.bytes
+    return best
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """A plan, the writer of its tokens, and about how many bytes they take."""
+
+    plan: Plan
+    file: FileWriter
+    bytes: float
+
+
+def _fixed(ltk: Ltk) -> int:
+    """About the bytes of a file that are no tokens."""
+    segments = len(segment_boxes(ltk.width, ltk.height, ltk.segment_cells))
+    return 24 + 8 * segments + sum(len(chunk.data) + 12 for chunk in ltk.chunks)
+
+
+def _planned(
+    ltk: Ltk, picture: TokenizedPicture, target: RateTarget, effort: Effort, curves: RDCurves | None
+) -> _Planned:
+    """The plan that takes at least, and hardly more than, the wanted size."""
+    size, levels = target.size, len(picture.model.levels)
+    assert size is not None
+    bits = 8.0 * max(size - _fixed(ltk), 1)
+    best, least = None, math.inf  # of the plans that fill the size the one with the fewest bytes to cut off
+    for _ in range(SIZE_ROUNDS):
+        plan = choose_plan(picture, target.with_bits(bits), effort, curves)
+        file = writer_of(picture, plan, ltk)
+        empty = len(file.write(ltk, file.nothing))
+        if empty > size and plan.keep is None:  # no room for a depth map
+            break
+        ratio = (empty + file.bits() / 8) / size
+        if 1 <= ratio < least:
+            best, least = _Planned(plan, file, ratio * size), ratio
+        if 1 <= ratio <= 1 + SPARE or (plan.keep is not None and ratio >= 1) or plan.keep == levels:
+            break
+        bits *= (1 + SPARE / 2) / ratio
+    if best is None:
+        plan = uniform(levels, plan.depths.shape)
+        best = _Planned(plan, writer_of(picture, plan, ltk), float(size))
+    return best

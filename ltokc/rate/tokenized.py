@@ -1,0 +1,95 @@
+"""A picture with all of its tokens, and what can be done with them before a file is written: measure and search."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ltokc.geometry import CELL, Size, segment_boxes
+from ltokc.metrics import by_cell
+from ltokc.metrics.ssimulacra2 import LEAST_SIDE, Reference, points
+from ltokc.rate.curves import RDCurves
+from ltokc.rate.effort import Effort
+from ltokc.rate.plan import Plan
+from ltokc.rate.refine.search import Search
+from ltokc.threads import Progress, Steps
+from ltokc.token_grid import Tokens
+from ltokc.tokenizer.windows import Networks
+from ltokc.zoo.model import Model
+
+RATE = 2.5  # what a bit per pixel weighs in the search where nothing is known of the picture's own curve
+RATES = (0.5, 20.0)  # its bounds
+
+
+@dataclass(frozen=True, slots=True)
+class TokenizedPicture:
+    """rgb: (H, W, 3) uint8; tokens: of all levels; steps: those of the work still to come."""
+
+    model: Model
+    networks: Networks
+    rgb: np.ndarray
+    tokens: Tokens
+    steps: Steps
+
+    @property
+    def size(self) -> Size:
+        return Size.of(self.rgb)
+
+    @property
+    def measurable(self) -> bool:
+        """Whether the picture is large enough to be compared with."""
+        return min(self.size) >= LEAST_SIDE
+
+    def measure(self, plan: Plan) -> by_cell.Moments:
+        """Decodes a plan's tokens and compares, window by window so that memory stays bounded."""
+        kept = self.tokens.only(plan.masks(self.model.levels))
+        cells = np.zeros((*plan.depths.shape, *by_cell.PARTS), np.float32)
+        seen = np.zeros(plan.depths.shape, bool)
+        for left, top, part in self.networks.parts(kept, self.size):
+            h, w = part.shape[:2]
+            if min(h, w) < LEAST_SIDE:
+                continue
+            found = by_cell.moments(Reference(self.rgb[top : top + h, left : left + w]), part).cells
+            y, x = top // CELL, left // CELL
+            cells[y : y + found.shape[0], x : x + found.shape[1]] = found
+            seen[y : y + found.shape[0], x : x + found.shape[1]] = True
+        self.steps.advance()
+        if not seen.all():
+            cells[~seen] = cells[seen].mean(0)
+        return by_cell.Moments(cells)
+
+    def refined(self, plan: Plan, curves: RDCurves | None, effort: Effort, device: str) -> TokenizedPicture:
+        """The same picture with digits of the plan's tokens that cost and show less error, if the effort searches."""
+        if effort.schedule is None or not self.measurable:
+            return self
+        sent = Tokens(self.tokens.levels, self.tokens.digits, plan.masks(self.model.levels))
+        search = Search(self.model.folder, device)
+        found = search.run(self.rgb, sent, effort.schedule, _worth_of_bits(curves, plan), self.steps.advance)
+        return replace(self, tokens=Tokens(found.levels, found.digits, self.tokens.masks))
+
+
+def tokenized(
+    model: Model, networks: Networks, rgb: np.ndarray, effort: Effort, progress: Progress | None = None
+) -> TokenizedPicture:
+    """Every token of a picture (H, W, 3) uint8.
+
+    progress: called with steps done and steps in all, to which the decodes and the search of the effort and the writing
+    of the segments belong.
+    """
+    size = Size.of(rgb)
+    segments = len(segment_boxes(*size, networks.tiling.segment_cells(size)))
+    windows = len(networks.tokenizer_windows(size))
+    steps = Steps(progress, windows + segments + effort.decodes + effort.steps(size.grid))
+    return TokenizedPicture(model, networks, rgb, networks.tokenize(rgb, advance=steps.advance), steps)
+
+
+def _worth_of_bits(curves: RDCurves | None, plan: Plan) -> float:
+    """What a bit per pixel weighs against hundredths of points: what levels about as many give for theirs."""
+    if curves is None:
+        return RATE
+    keep = plan.keep if plan.keep is not None else float(plan.depths.mean())
+    low, high = max(1.0, keep - 1), min(float(len(curves.errors)), keep + 1)
+    bits = np.interp([low, high], np.arange(1, len(curves.bits) + 1), curves.bits.mean((1, 2))) / CELL**2
+    gained = points(curves.error_at(high)) - points(curves.error_at(low))
+    return float(np.clip(gained / 100 / (bits[1] - bits[0]), *RATES))
