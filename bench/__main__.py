@@ -38,6 +38,7 @@ def main() -> int:
         print(f"bench: no benchmark is called {name!r}; `python -m bench` lists them", file=sys.stderr)
         return 2
     sys.argv[0] = f"python -m bench {name}"
+    sys.modules["__main__"].__package__ = None  # else click takes argv[0] for a module of this package
     runpy.run_module(f"bench.{found[name].parent.name}.{found[name].stem}", run_name="__main__", alter_sys=False)
     return 0
 

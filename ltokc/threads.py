@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 Progress = Callable[[int, int], None]  # (steps done, steps in all)
@@ -24,12 +23,17 @@ class Steps:
             self.progress(self.done, self.total)
 
 
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def threads() -> int:
-    """LTOKC_THREADS, else the cores that this process may use."""
+    """LTOKC_THREADS, else `cores()`."""
     wanted = os.environ.get("LTOKC_THREADS", "")
     if wanted.isdigit() and int(wanted):
         return int(wanted)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores()
 
 
 def in_parallel(
@@ -47,6 +51,8 @@ def in_parallel(
             if steps:
                 steps.advance()
         return out
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(workers) as pool:
         try:
             for result in pool.map(work, items):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores: one thread in each, or they wait for each other
@@ -12,10 +14,15 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores: one threa
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from hypothesis import HealthCheck, settings
 from PIL import Image
 
 from ltokc.cli import cli
 from tests.support.cli_runner import HEIGHT, WIDTH
+
+# No test fails for the time it takes: a fresh clone builds hypothesis' tables first, and machines may be busy.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
@@ -49,3 +56,11 @@ def here(tmp_path: Path, photo: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Path("empty.png").touch()
     Path("folder").mkdir()
     return tmp_path
+
+
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """This process hears SIGINT, which a job in the background (`nohup make test &`) inherits as ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 import ltokc
 from bench.quality.rate_distortion import pictures
-from ltokc.cli.compare import METRICS, Versus
+from ltokc.cli.compare import METRICS, Rivals
 from ltokc.compare import VERSUS, PictureComparison, batch_rows, write_csv, write_json, write_report
 from ltokc.errors import LtokcError
 
@@ -33,7 +33,7 @@ def measure(path: Path, quality: float, versus: tuple[str, ...], metric: str | N
 @click.option("--json", "json_out", type=click.Path(dir_okay=False), help="Also all records as JSON.")
 @click.option("--title", help="What the set is called.")
 @click.option("-q", "--quality", default=0.6, show_default=True, type=click.FloatRange(0, 1), help="Of ltokc.")
-@click.option("--versus", type=Versus(), default=",".join(VERSUS), show_default=True, help="Rivals.")
+@click.option("--versus", type=Rivals(), default=",".join(VERSUS), show_default=True, help="Rivals.")
 @click.option("--metric", type=click.Choice(list(METRICS)), help="What quality is made equal by.")
 @click.option("--lpips", type=click.Path(exists=True, dir_okay=False), help="LPIPS weights; without: no LPIPS.")
 @click.option("--curves/--no-curves", default=True, show_default=True, help="Rate-distortion curves, half of the time.")

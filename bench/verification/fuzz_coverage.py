@@ -24,6 +24,10 @@ def one(data: bytes) -> None:
 
 
 def main() -> None:
+    if {"-h", "--help"} & set(sys.argv[1:]):  # of this program; `-help=1` asks libFuzzer
+        print("Usage: python -m bench fuzz-coverage [LIBFUZZER OPTIONS] WORK [SEEDS]...\n")
+        print(__doc__)
+        return
     import atheris
 
     parts = ("reader", "records", "writer", "alpha")

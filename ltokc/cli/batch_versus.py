@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ltokc.cli.console import Report, complain, reason
-from ltokc.jobs import paths
-from ltokc.jobs import processes as workers
+from ltokc.cli.batch_tables import in_order
+from ltokc.cli.console import Console, complain, reason, show_warnings
+from ltokc.jobs import processes, streams
 from ltokc.jobs.rows import FAILED, Row
 
 if TYPE_CHECKING:
@@ -20,34 +21,64 @@ CURVES_UP_TO = 24  # pictures: whole curves of every codec take most of the time
 VIEWS_UP_TO = 100  # pictures that are shown, not only measured
 
 
-def compare_one(
-    versus: Sequence[str], quality: float | None, root: str, curve: bool, views: bool, limit_pixels: int | None,
-    row: Row,
-) -> PictureComparison:  # fmt: skip
-    from ltokc.compare import batch_rows
+@dataclass(frozen=True, slots=True)
+class Versus:
+    """What the .ltk files of a batch are compared with.
 
-    assert row.output is not None
-    name = os.path.relpath(row.output, root)
-    data = paths.read(row.output)
-    return batch_rows(row.input, data, name=name, quality=quality, versus=versus, curve=curve, views=views,
-                      limit_pixels=limit_pixels)  # fmt: skip
+    rivals: names of codecs; quality: the -q of the batch, None where another rate control set the rate; root: folder
+    of the outputs, below which they are named; limit_pixels: None for no limit; workers: processes.
+    """
+
+    rivals: tuple[str, ...]
+    quality: float | None
+    root: str
+    limit_pixels: int | None
+    workers: int
 
 
-def compared(
-    report: Report, rows: Sequence[Row], versus: Sequence[str], quality: float | None, root: str,
-    limit_pixels: int | None, processes: int,
-) -> list[PictureComparison]:  # fmt: skip
+def check_table(table: str) -> None:
+    """UsageError: no comparison is written in the format of this suffix."""
+    from ltokc.compare.report import suffix_of
+
+    suffix_of(table)
+
+
+def write_comparison(
+    versus: Versus, tables: Sequence[str], console: Console, rows: dict[int, Row], interrupted: bool = False
+) -> None:
+    """`Tables` of comparisons; tables: names of the files.  An interrupted batch is not compared."""
+    from ltokc.compare import write
+
+    if interrupted:
+        return
+    records = compared(versus, console, in_order(rows))
+    for table in tables if records else ():
+        write(table, records)
+
+
+def compared(versus: Versus, console: Console, rows: Sequence[Row]) -> list[PictureComparison]:
     """Records of the rows that have an .ltk file, in their order; one that fails is told and counted as failed."""
     good = [row for row in rows if row.status != FAILED and row.output and row.output.endswith(".ltk")]
-    curve, views = len(good) <= CURVES_UP_TO, len(good) <= VIEWS_UP_TO
-    compare = partial(compare_one, versus, quality, root, curve, views, limit_pixels)
+    compare = partial(compare_one, versus, len(good) <= CURVES_UP_TO, len(good) <= VIEWS_UP_TO)
     found: dict[int, PictureComparison] = {}
-    with closing(workers.run(good, compare, min(processes, max(1, len(good))))) as outcomes:
+    workers = min(versus.workers, max(1, len(good)))
+    with closing(processes.run(good, compare, workers, started=show_warnings)) as outcomes:
         for outcome in outcomes:
             try:
                 found[outcome.index] = outcome.get()
             except Exception as error:  # noqa: BLE001 (whatever it is, the user gets one line)
-                report.failed += 1
-                report.trace(error)
+                console.failed += 1
+                console.trace(error)
                 complain(f"{outcome.job.input}: cannot be compared: {reason(error, outcome.job.input)}")
     return [found[i] for i in sorted(found)]
+
+
+def compare_one(versus: Versus, curve: bool, views: bool, row: Row) -> PictureComparison:
+    """The record of a row with an .ltk file; curve, views: see `ltokc.compare.compare_picture`."""
+    from ltokc.compare import batch_rows
+
+    assert row.output is not None
+    name = os.path.relpath(row.output, versus.root)
+    data = streams.read(row.output)
+    return batch_rows(row.input, data, name=name, quality=versus.quality, versus=versus.rivals, curve=curve,
+                      views=views, limit_pixels=versus.limit_pixels)  # fmt: skip

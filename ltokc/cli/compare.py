@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ltokc.cli import options
-from ltokc.cli.console import Report, one_line, reporting
+from ltokc.cli.console import Console, one_line, with_console
 from ltokc.errors import UsageError
-from ltokc.jobs import paths
-from ltokc.jobs.paths import STDIO
+from ltokc.jobs import streams
+from ltokc.jobs.paths import same_file
+from ltokc.jobs.streams import STDIO
 
 if TYPE_CHECKING:
     from ltokc.compare.records import FileRecord, PictureComparison
@@ -22,7 +23,7 @@ RIVALS = ("jpeg", "webp", "avif", "jxl")
 METRICS = {"ssimulacra2": "ssimulacra2", "ms-ssim": "ms_ssim", "psnr": "psnr", "lpips": "lpips_squeeze"}
 
 
-class Versus(click.ParamType):
+class Rivals(click.ParamType):
     """Some of jpeg, webp, avif and jxl, separated by commas."""
 
     name = "codecs"
@@ -40,7 +41,7 @@ class Versus(click.ParamType):
 @click.command()
 @click.argument("original", metavar="ORIGINAL")
 @click.argument("inputs", nargs=-1, required=True, metavar="FILE...")
-@click.option("--versus", type=Versus(), metavar="CODECS", default=(),
+@click.option("--versus", type=Rivals(), metavar="CODECS", default=(),
               help="Rivals searched to the bytes of the first FILE: some of jpeg,webp,avif,jxl.")  # fmt: skip
 @click.option("--metric", type=click.Choice(list(METRICS)),
               help="What rivals are made equal by.  [default: ssimulacra2]")  # fmt: skip
@@ -49,9 +50,9 @@ class Versus(click.ParamType):
 @options.limit_pixels
 @options.backend
 @options.device
-@reporting
+@with_console
 def compare(
-    report: Report, original: str, inputs: tuple[str, ...], versus: tuple[str, ...], metric: str | None,
+    console: Console, original: str, inputs: tuple[str, ...], versus: tuple[str, ...], metric: str | None,
     lpips: str | None, html: str | None, limit_pixels: int | None, backend: str, device: str,
 ) -> None:  # fmt: skip
     """Compare files of a picture with the original.
@@ -69,14 +70,14 @@ def compare(
     if STDIO in (html, original) or inputs.count(STDIO) > 1:
         raise click.UsageError("- (standard input) may be one of the FILEs, and nothing else")
     for name in (original, *inputs):
-        if html is not None and paths.same_file(name, html):
+        if html is not None and same_file(name, html):
             raise UsageError(f"{name}: input and output are the same file")
     from ltokc.compare import compare_picture, write_report
 
-    with report.each(original):
+    with console.each(original):
         labels = _labels(inputs)
         limits: dict[str, Any] = {**options.pixel_limit(limit_pixels)}
-        given = [(label, paths.read(name), None) for label, name in zip(labels, inputs, strict=True)]
+        given = [(label, streams.read(name), None) for label, name in zip(labels, inputs, strict=True)]
         found = compare_picture(
             original, given, versus=versus, metric=METRICS[metric] if metric else None, lpips=lpips,
             curve=html is not None and bool(versus), views=html is not None, how={"backend": backend, "device": device},
@@ -84,11 +85,11 @@ def compare(
         )  # fmt: skip
         if html is not None:
             write_report(html, [found], budget=None)
-            report.say(f"{original} -> {html}  {os.path.getsize(html):,} bytes")
-        click.echo(_json(found) if report.as_json else _table(found))
+            console.say(f"{original} -> {html}  {os.path.getsize(html):,} bytes")
+        click.echo(_json(found) if console.as_json else _table(found))
         for note in found.notes:
-            report.detail(f"{original}: {note}")
-    report.finish()
+            console.detail(f"{original}: {note}")
+    console.finish()
 
 
 def _labels(inputs: tuple[str, ...]) -> list[str]:

@@ -6,6 +6,7 @@ import functools
 import json
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -13,10 +14,10 @@ from typing import Any
 
 import click
 
+from ltokc.cli import exit_status
 from ltokc.errors import LtokcError
 
 LOUD = "ltokc.loud"  # key of the context: tracebacks are wanted
-FAILED, NOTHING = 1, 3
 
 
 def one_line(text: str) -> str:
@@ -45,10 +46,21 @@ def write_out(text: str, nl: bool = True) -> None:
 
 
 def complain(text: str) -> None:
+    """A line on stderr after the name of the program."""
     tell(f"ltokc: {text}")
 
 
+def show_warnings() -> None:
+    """Warnings of this process become lines like all others."""
+    warnings.showwarning = _show_warning
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    complain(f"warning: {message}")
+
+
 def is_loud(ctx: click.Context) -> bool:
+    """Whether tracebacks are wanted (-vv)."""
     return bool(ctx.meta.get(LOUD))
 
 
@@ -67,7 +79,7 @@ def reason(error: BaseException, name: str = "") -> str:
 
 
 @dataclass
-class Report:
+class Console:
     """Counts and tells what became of the files of one command."""
 
     as_json: bool = False
@@ -123,19 +135,19 @@ class Report:
         if self.done + self.failed + self.skipped > 1:
             self.say(", ".join(f"{n} {what}" for n, what in counts if n))
         if self.failed:
-            raise click.exceptions.Exit(FAILED)
+            raise click.exceptions.Exit(exit_status.FAILED)
         if not self.done:
             self.say("nothing to do")
-            raise click.exceptions.Exit(NOTHING)
+            raise click.exceptions.Exit(exit_status.NOTHING)
 
 
-def reporting(command: Callable[..., None]) -> Callable[..., None]:
-    """Gives a command --json, -v and --quiet, and a `Report` as its first argument."""
+def with_console(command: Callable[..., None]) -> Callable[..., None]:
+    """Gives a command --json, -v and --quiet, and a `Console` as its first argument."""
 
     @functools.wraps(command)
     def wrapped(as_json: bool, verbose: int, quiet: bool, **arguments: Any) -> None:
         click.get_current_context().meta[LOUD] = verbose > 1
-        command(Report(as_json, verbose, quiet), **arguments)
+        command(Console(as_json, verbose, quiet), **arguments)
 
     for option in (
         click.option("--quiet", is_flag=True, help="Say nothing but errors."),

@@ -2,57 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any
 
-from ltokc.cli.console import Report
-from ltokc.jobs import paths
-from ltokc.jobs import processes as workers
+from ltokc.cli.console import Console, show_warnings
+from ltokc.jobs import processes, streams
+from ltokc.jobs.conversion import Convert, Result
 from ltokc.jobs.paths import Job
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
-    """A conversion's output bytes, its line for people, its JSON fields, and notes that -v shows."""
-
-    data: bytes
-    line: str
-    fields: dict[str, Any]
-    notes: list[str] = field(default_factory=list)
-
-
-Convert = Callable[[Job], Result]
-
-
-def convert_all(report: Report, jobs: Sequence[Job], convert: Convert, processes: int) -> None:
+def convert_all(console: Console, jobs: Sequence[Job], convert: Convert, workers: int) -> None:
     """Converts and writes; every file's failure is its own.  `convert` can be pickled.  Raises click's Exit."""
-    if any(j.target == paths.STDIO for j in jobs):
-        paths.refuse_terminal()
+    if any(j.target == streams.STDIO for j in jobs):
+        streams.refuse_terminal()
     todo = []
     for job in jobs:
         if job.error:
-            report.fail(job.source, job.error)
+            console.fail(job.source, job.error)
         elif job.skip:
-            report.skipped += 1
-            report.detail(f"{job.source}: {job.target} exists, skipped")
+            console.skipped += 1
+            console.detail(f"{job.source}: {job.target} exists, skipped")
         else:
             todo.append(job)
-    with closing(workers.run(todo, partial(convert_one, convert), min(processes, len(todo)))) as outcomes:
-        for outcome in workers.in_order(outcomes):
-            with report.each(outcome.job.source):
+    work, workers = partial(convert_one, convert), min(workers, len(todo))
+    with closing(processes.run(todo, work, workers, started=show_warnings)) as outcomes:
+        for outcome in processes.in_order(outcomes):
+            with console.each(outcome.job.source):
                 result = outcome.get()
-                report.say(result.line)
+                console.say(result.line)
                 for note in result.notes:
-                    report.detail(f"{outcome.job.source}: {note}")
-                report.record(result.fields)
-    report.finish()
+                    console.detail(f"{outcome.job.source}: {note}")
+                console.record(result.fields)
+    console.finish()
 
 
 def convert_one(convert: Convert, job: Job) -> Result:
     """Converts one file and writes it; the result comes back without its bytes."""
     result = convert(job)
-    paths.write(job.target, result.data)
+    streams.write(job.target, result.data)
     return replace(result, data=b"")

@@ -10,14 +10,16 @@ from typing import Any
 import click
 
 from ltokc.cli import options
-from ltokc.cli.bars import bar, bars_wanted
-from ltokc.cli.console import Report, reporting
-from ltokc.cli.convert import Result, convert_all
+from ltokc.cli.console import Console, with_console
+from ltokc.cli.convert import convert_all
+from ltokc.cli.progress import bars_wanted, step_bar
 from ltokc.errors import ModelError, UsageError
-from ltokc.jobs import paths
-from ltokc.jobs.paths import STDIO, Job
+from ltokc.jobs import paths, streams
+from ltokc.jobs.conversion import Result
+from ltokc.jobs.paths import Job, OutputRule
+from ltokc.jobs.streams import STDIO
+from ltokc.pictures.options import FORMAT_ALIASES, SAVE_FORMATS
 
-FORMATS = ("png", "jpg", "webp", "avif", "ppm", "npy")
 Box = tuple[int, int, int, int]
 
 
@@ -41,22 +43,22 @@ def format_of(output: str | None, wanted: str | None) -> str:
     if wanted or output is None or output == STDIO:
         return wanted or "png"
     suffix = os.path.splitext(output)[1].lower().removeprefix(".")
-    suffix = {"jpeg": "jpg", "pnm": "ppm"}.get(suffix, suffix)
-    if suffix not in FORMATS:
-        raise UsageError(f"-o {output}: no known suffix; -f says which of {', '.join(FORMATS)}")
+    suffix = FORMAT_ALIASES.get(suffix, suffix)
+    if suffix not in SAVE_FORMATS:
+        raise UsageError(f"-o {output}: no known suffix; -f says which of {', '.join(SAVE_FORMATS)}")
     return suffix
 
 
 def decode_one(job: Job, format: str, how: dict[str, Any], bars: bool = False) -> Result:
     """`how`: keyword arguments of `ltokc.codec.decode`."""
     from ltokc import codec
-    from ltokc.pictures import load as imageio
+    from ltokc.pictures.save import render
 
     start = time.perf_counter()
-    data = paths.read(job.source)
-    with bar(job.source, bars) as progress:
+    data = streams.read(job.source)
+    with step_bar(job.source, bars) as progress:
         image = codec.decode(data, progress=progress, **how)
-    picture = imageio.render(image, format)
+    picture = render(image, format)
     seconds = time.perf_counter() - start
     fields = {
         "input": job.source, "output": job.target, "format": format, "width": image.width, "height": image.height,
@@ -69,19 +71,21 @@ def decode_one(job: Job, format: str, how: dict[str, Any], bars: bool = False) -
 @click.command()
 @click.argument("inputs", nargs=-1, required=True, type=click.Path(readable=False), metavar="INPUT...")
 @options.outputs
-@click.option("-f", "--format", type=click.Choice(FORMATS), help="Format of the picture.  [default: as -o, else png]")
+@click.option(
+    "-f", "--format", type=click.Choice(SAVE_FORMATS), help="Format of the picture.  [default: as -o, else png]"
+)
 @click.option("--decoder", type=click.Choice(["faithful", "generative"]), default="faithful", show_default=True,
               help="Which decoder.")  # fmt: skip
 @options.at_most_tokens
 @click.option("--crop", type=Region(), metavar="X,Y,W,H", help="Decode this region only, in pixels.")
-@click.option("--allow-truncated", is_flag=True, help="Show what there is of a file that was cut.")
+@options.allow_truncated
 @options.limit_pixels
 @options.backend
 @options.device
 @options.jobs
-@reporting
+@with_console
 def decode(
-    report: Report,
+    console: Console,
     inputs: tuple[str, ...],
     output: str | None,
     directory: str | None,
@@ -90,7 +94,7 @@ def decode(
     format: str | None,
     decoder: str,
     limit_pixels: int | None,
-    jobs: int,
+    workers: int,
     **how: Any,
 ) -> None:
     """Decode .ltk files to pictures.
@@ -111,10 +115,10 @@ def decode(
     if decoder != "faithful":
         raise ModelError(f"the {decoder} decoder is not in this model")
     kind = format_of(output, format)
-    plan = paths.plan(inputs, suffix=f".{kind}", takes=paths.LTK, output=output, directory=directory,
-                      recursive=recursive, no_clobber=no_clobber, keep_beside=True)  # fmt: skip
-    if report.as_json and any(job.target == STDIO for job in plan):
+    rule = OutputRule(f".{kind}", paths.LTK, output, directory, recursive, no_clobber=no_clobber, keep_beside=True)
+    plan = paths.plan(inputs, rule)
+    if console.as_json and any(job.target == STDIO for job in plan):
         raise click.UsageError("--json and the picture itself cannot both go to stdout; use -o FILE")
     how |= options.pixel_limit(limit_pixels)
-    convert = partial(decode_one, format=kind, how=how, bars=bars_wanted(report, jobs))
-    convert_all(report, plan, convert, jobs)
+    convert = partial(decode_one, format=kind, how=how, bars=bars_wanted(console, workers))
+    convert_all(console, plan, convert, workers)

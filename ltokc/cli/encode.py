@@ -10,13 +10,15 @@ from typing import Any
 import click
 
 from ltokc.cli import options
-from ltokc.cli.bars import bar, bars_wanted
-from ltokc.cli.console import Report, reporting
-from ltokc.cli.convert import Result, convert_all
-from ltokc.jobs import paths
-from ltokc.jobs.paths import STDIO, Job
+from ltokc.cli.console import Console, with_console
+from ltokc.cli.convert import convert_all
+from ltokc.cli.progress import bars_wanted, step_bar
+from ltokc.jobs import paths, streams
+from ltokc.jobs.conversion import Result
+from ltokc.jobs.paths import Job, OutputRule
+from ltokc.jobs.streams import STDIO
+from ltokc.pictures.options import ALPHA_MODES, METADATA_KINDS
 
-METADATA = ("exif", "icc", "xmp")
 RATES = ("quality", "tokens", "target_size", "target_bpp")
 
 
@@ -29,10 +31,10 @@ class Metadata(click.ParamType):
         if isinstance(value, tuple):
             return value
         if value in ("none", "all"):
-            return METADATA if value == "all" else ()
+            return METADATA_KINDS if value == "all" else ()
         kinds = tuple(dict.fromkeys(v.strip().lower() for v in str(value).split(",")))
-        if unknown := [k for k in kinds if k not in METADATA]:
-            self.fail(f"{unknown[0]!r} is not one of none, all, {', '.join(METADATA)}", param, ctx)
+        if unknown := [k for k in kinds if k not in METADATA_KINDS]:
+            self.fail(f"{unknown[0]!r} is not one of none, all, {', '.join(METADATA_KINDS)}", param, ctx)
         return kinds
 
 
@@ -48,12 +50,12 @@ def keywords(strict: bool, **options_: Any) -> dict[str, Any]:
 def encode_one(job: Job, load: dict[str, Any], how: dict[str, Any], bars: bool = False) -> Result:
     """`load`, `how`: keyword arguments of `ltokc.pictures.load.load` and `ltokc.codec.encode`."""
     from ltokc import codec
-    from ltokc.pictures import load as imageio
+    from ltokc.pictures.load import load as load_picture
 
     start = time.perf_counter()
-    source = io.BytesIO(paths.read(STDIO)) if job.source == STDIO else job.source
-    picture = imageio.load(source, **load)
-    with bar(job.source, bars) as progress:
+    source = io.BytesIO(streams.read(STDIO)) if job.source == STDIO else job.source
+    picture = load_picture(source, **load)
+    with step_bar(job.source, bars) as progress:
         data = codec.encode(picture, progress=progress, **how, **load)
     seconds = time.perf_counter() - start
     about = codec.info(data)
@@ -68,7 +70,7 @@ def encode_one(job: Job, load: dict[str, Any], how: dict[str, Any], bars: bool =
 @click.command()
 @click.argument("inputs", nargs=-1, required=True, type=click.Path(readable=False), metavar="INPUT...")
 @options.outputs
-@click.option("-q", "--quality", type=options.Quality(), metavar="0..1", help="0 smallest to 1 best.  [default: 0.6]")
+@options.quality
 @click.option("--tokens", type=click.IntRange(min=1), metavar="N", help="Keep this many tokens.")
 @click.option("--target-size", type=options.Size(), help="File size to aim for: 800, 2k, 2kB, 1.5M.")
 @click.option("--target-bpp", type=options.Density(), help="Bits per pixel of the whole file to aim for.")
@@ -76,23 +78,23 @@ def encode_one(job: Job, load: dict[str, Any], how: dict[str, Any], bars: bool =
 @options.effort
 @click.option("-m", "--model", metavar="NAME", help="Model by name or id; see `ltokc models`.")
 @click.option("--metadata", type=Metadata(), metavar="KINDS", default="none", show_default=True,
-              help="Metadata to keep: none, all, or some of exif,icc,xmp.")  # fmt: skip
-@click.option("--alpha", type=click.Choice(["keep", "drop", "blend"]), default="keep", show_default=True,
+              help=f"Metadata to keep: none, all, or some of {','.join(METADATA_KINDS)}.")  # fmt: skip
+@click.option("--alpha", type=click.Choice(ALPHA_MODES), default=ALPHA_MODES[0], show_default=True,
               help="Transparency: keep it, forget it, or blend it with white.")  # fmt: skip
 @options.limit_pixels
 @options.backend
 @options.device
 @options.jobs
-@reporting
+@with_console
 def encode(
-    report: Report,
+    console: Console,
     inputs: tuple[str, ...],
     output: str | None,
     directory: str | None,
     recursive: bool,
     no_clobber: bool,
     limit_pixels: int | None,
-    jobs: int,
+    workers: int,
     strict: bool,
     **how: Any,
 ) -> None:
@@ -111,9 +113,9 @@ def encode(
       cat photo.png | ltokc encode - > photo.ltk
     """
     how = keywords(strict, **how)
-    plan = paths.plan(inputs, suffix=".ltk", takes=paths.PICTURES, output=output, directory=directory,
-                      recursive=recursive, no_clobber=no_clobber)  # fmt: skip
-    if report.as_json and any(job.target == STDIO for job in plan):
+    rule = OutputRule(".ltk", paths.PICTURES, output, directory, recursive, no_clobber=no_clobber)
+    plan = paths.plan(inputs, rule)
+    if console.as_json and any(job.target == STDIO for job in plan):
         raise click.UsageError("--json and the file itself cannot both go to stdout; use -o FILE")
     load = options.pixel_limit(limit_pixels)
-    convert_all(report, plan, partial(encode_one, load=load, how=how, bars=bars_wanted(report, jobs)), jobs)
+    convert_all(console, plan, partial(encode_one, load=load, how=how, bars=bars_wanted(console, workers)), workers)

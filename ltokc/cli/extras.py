@@ -1,11 +1,20 @@
-"""What the commands about training have in common: the extra they need, the shards they read."""
+"""What the commands about training have in common: the extra they need, options, the shards they read."""
 
 from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
 
+import click
+
 from ltokc.errors import ModelError, UsageError
+
+folder = click.Path(exists=True, file_okay=False, path_type=Path)
+new_folder = click.Path(file_okay=False, path_type=Path)
+shards = click.option("--shards", type=folder, required=True, help="Folder with .tar shards of pictures.")
+cache = click.option("--cache", type=new_folder,
+                     help="Folder for the decoded pictures, which runs can share.  [default: OUT/cache]")  # fmt: skip
+verbose = click.option("-v", "--verbose", count=True, help="-vv shows tracebacks.")
 
 
 def need(what: str, *packages: str) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ltokc.cli.console import Report, reporting
+from ltokc.cli.console import Console, with_console
 from ltokc.cli.models_add_halting import add_halting
 from ltokc.cli.models_pack import pack
 from ltokc.cli.train_halting import fit_halting
@@ -53,8 +53,8 @@ def models(ctx: click.Context) -> None:
 
 
 @models.command("list")
-@reporting
-def list_models(report: Report) -> None:
+@with_console
+def list_models(console: Console) -> None:
     """List the known models.
 
     \b
@@ -65,21 +65,21 @@ def list_models(report: Report) -> None:
     from ltokc.zoo import registry
 
     for entry in registry.registry():
-        if report.as_json:
-            report.record(_fields(entry))
+        if console.as_json:
+            console.record(_fields(entry))
         else:
             notes = [n for n, wanted in (("default", entry.default), ("not installed", not _here(entry))) if wanted]
             note = f"  ({', '.join(notes)})" if notes else ""
             click.echo(f"{entry.id:4}  {entry.name:16}  {entry.description}{note}")
-        report.done += 1
-    report.quiet = True  # the list is the answer
-    report.finish()
+        console.done += 1
+    console.quiet = True  # the list is the answer
+    console.finish()
 
 
 @models.command()
 @click.argument("name", required=False)
-@reporting
-def show(report: Report, name: str | None) -> None:
+@with_console
+def show(console: Console, name: str | None) -> None:
     """Show what is known of a model.
 
     By name or id; without one, the default model.
@@ -92,8 +92,8 @@ def show(report: Report, name: str | None) -> None:
     from ltokc.zoo import registry
 
     fields = _fields(registry.find(name))
-    if report.as_json:
-        report.record(fields)
+    if console.as_json:
+        console.record(fields)
         return
     for label, value in fields.items():
         if value is None:
@@ -121,8 +121,8 @@ def path(name: str | None) -> None:
 
 @models.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@reporting
-def verify(report: Report, names: tuple[str, ...]) -> None:
+@with_console
+def verify(console: Console, names: tuple[str, ...]) -> None:
     """Check the SHA-256 of models' files.
 
     By name or id; without one, of all models that are installed.
@@ -135,11 +135,11 @@ def verify(report: Report, names: tuple[str, ...]) -> None:
     from ltokc.zoo import registry
 
     for name in names or tuple(e.name for e in registry.registry() if _here(e)):
-        with report.each(name):
+        with console.each(name):
             registry.check(registry.find(name))
-            report.say(f"{name}: ok")
-            report.record({"input": name, "ok": True})
-    report.finish()
+            console.say(f"{name}: ok")
+            console.record({"input": name, "ok": True})
+    console.finish()
 
 
 for step in (pack, fit_halting, add_halting):

@@ -9,6 +9,9 @@ from typing import Any
 
 import click
 
+from ltokc.rate.effort import DEFAULT_EFFORT, HIGHEST_EFFORT
+from ltokc.rate.target import DEFAULT_QUALITY
+
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
 
@@ -89,25 +92,36 @@ def together(*options: Decorator) -> Decorator:
     return decorate
 
 
+files = click.argument("inputs", nargs=-1, required=True, type=click.Path(readable=False), metavar="FILE...")
 recursive = click.option("-r", "--recursive", is_flag=True, help="Take the files in folders, and in their folders.")
+no_clobber = click.option("-n", "--no-clobber", is_flag=True, help="Leave outputs that exist as they are.")
+
+
+def directory(required: bool = False) -> Decorator:
+    return click.option("-d", "--directory", type=click.Path(), metavar="DIR", required=required,
+                        help="Folder of the outputs; the inputs' tree is kept.")  # fmt: skip
+
+
 outputs = together(
     click.option(
         "-o", "--output", type=click.Path(), metavar="FILE", help="Output file; - for stdout. Only with one input."
     ),
-    click.option(
-        "-d", "--directory", type=click.Path(), metavar="DIR", help="Folder of the outputs; the inputs' tree is kept."
-    ),
+    directory(),
     recursive,
-    click.option("-n", "--no-clobber", is_flag=True, help="Leave outputs that exist as they are."),
+    no_clobber,
 )
+allow_truncated = click.option("--allow-truncated", is_flag=True, help="Show what there is of a file that was cut.")
 limit_pixels = click.option("--limit-pixels", type=click.IntRange(min=0), metavar="N",
                             help="Refuse pictures with more pixels; 0: no limit.")  # fmt: skip
+quality = click.option("-q", "--quality", type=Quality(), metavar="0..1",
+                       help=f"0 smallest to 1 best.  [default: {DEFAULT_QUALITY:g}]")  # fmt: skip
 backend = click.option("--backend", type=click.Choice(["auto", "onnx", "torch"]), default="auto", show_default=True,
                        help="Runtime of the networks.")  # fmt: skip
 device = click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True,
                       help="Where they run.")  # fmt: skip
 effort = click.option(
-    "-e", "--effort", type=click.IntRange(0, 4), metavar="0..4", default=1, show_default=True,
+    "-e", "--effort", type=click.IntRange(0, HIGHEST_EFFORT), metavar=f"0..{HIGHEST_EFFORT}", default=DEFAULT_EFFORT,
+    show_default=True,
     help="0: one pass. 1: decodes once and measures, two to three times as long: the look is hit, and places get bytes "
          "by what they gain, a few per cent fewer. 2 to 4 choose every digit by what it does, and need torch. 2: a "
          "sixth fewer bytes, 10 times as long as 1. 3: a quarter fewer, 30 times. 4: more, 120 times.",
@@ -121,12 +135,12 @@ class Workers(click.ParamType):
     name = "workers"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        import os
-
         if value == "all":
-            return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+            from ltokc.threads import cores
+
+            return cores()
         return click.IntRange(min=1).convert(value, param, ctx)
 
 
-jobs = click.option("-j", "--jobs", type=Workers(), metavar="N|all", default="1", show_default=True,
+jobs = click.option("-j", "--jobs", "workers", type=Workers(), metavar="N|all", default="1", show_default=True,
                     help="Files that are worked on at a time.")  # fmt: skip

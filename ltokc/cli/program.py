@@ -1,8 +1,7 @@
 """The command line: `ltokc VERB ...`.  A thin layer over `ltokc.codec`; the commands are in `ltokc.cli`.
 
 Nothing heavy is imported here: a command's module is loaded when the command is named, numpy, Pillow and the runtime
-when it has work for them.  This module turns errors into one line and an exit status:
-0 done, 1 some file failed, 2 usage, 3 nothing to do, 130 interrupted.
+when it has work for them.  This module turns errors into one line and an exit status (`exit_status`).
 """
 
 from __future__ import annotations
@@ -19,15 +18,14 @@ from typing import Any
 
 import click
 
-from ltokc.cli.console import complain, is_loud, reason
+from ltokc.cli import exit_status
+from ltokc.cli.console import complain, is_loud, reason, show_warnings
 from ltokc.errors import UsageError
 
-COMMANDS = {  # name -> module in ltokc.cli; the order of the help
-    "encode": "encode", "decode": "decode", "info": "inspect", "verify": "inspect", "trim": "inspect",
-    "tokens": "inspect", "batch": "batch", "compare": "compare", "thumbnail": "thumbnail", "models": "models",
-    "train": "train", "train-halting": "train_halting",
-}  # fmt: skip
-INTERRUPTED = 130
+COMMANDS = (  # each a module of ltokc.cli; the order of the help
+    "encode", "decode", "info", "verify", "trim", "tokens", "batch", "compare", "thumbnail", "models", "train",
+    "train-halting",
+)  # fmt: skip
 
 
 @contextmanager
@@ -48,10 +46,6 @@ def _interruptible() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
-    complain(f"warning: {message}")
-
-
 class Program(click.Group):
     """Loads commands when they are named, and gives every error its line and exit status."""
 
@@ -61,14 +55,14 @@ class Program(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"ltokc.cli.{COMMANDS[cmd_name]}")
-        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
+        name = cmd_name.replace("-", "_")
+        command: click.Command = getattr(importlib.import_module(f"ltokc.cli.{name}"), name)
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             with _interruptible(), warnings.catch_warnings():
-                warnings.showwarning = _warn
+                show_warnings()
                 result = super().invoke(ctx)
                 sys.stdout.flush()
                 return result
@@ -77,17 +71,17 @@ class Program(click.Group):
         except KeyboardInterrupt:
             with suppress(KeyboardInterrupt):
                 complain("interrupted")
-            raise click.exceptions.Exit(INTERRUPTED) from None
+            raise click.exceptions.Exit(exit_status.INTERRUPTED) from None
         except BrokenPipeError:  # the reader of our output has enough
             _silence_stdout()
-            raise click.exceptions.Exit(1) from None
+            raise click.exceptions.Exit(exit_status.FAILED) from None
         except UsageError as error:
             raise click.UsageError(str(error), ctx) from error
         except Exception as error:  # noqa: BLE001 (whatever it is, the user gets one line)
             if is_loud(ctx):
                 traceback.print_exception(error, file=sys.stderr)
             complain(reason(error))
-            raise click.exceptions.Exit(1) from None
+            raise click.exceptions.Exit(exit_status.FAILED) from None
         finally:
             try:
                 sys.stdout.flush()
@@ -113,7 +107,7 @@ def _show_versions(ctx: click.Context, parameter: click.Parameter, wanted: bool)
     cls=Program,
     name="ltokc",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit status: 0 done, 1 some file failed, 2 usage, 3 nothing to do, 130 interrupted.",
+    epilog=f"Exit status: {exit_status.SUMMARY}.",
 )
 @click.option("-V", "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_versions,
               help="Show the versions of package, format, model, runtime.")  # fmt: skip
@@ -135,4 +129,4 @@ def main() -> None:
     try:
         cli(prog_name="ltokc")
     except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+        sys.exit(exit_status.INTERRUPTED)

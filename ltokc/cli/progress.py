@@ -1,14 +1,46 @@
-"""The bar of a long batch on stderr, and lines that go past it."""
+"""Progress bars on stderr: the steps of one picture, and the pictures of a batch."""
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from ltokc.cli.console import Console, one_line
 from ltokc.jobs.rows import FRESH, Row
+from ltokc.threads import Progress
+
+FEW = 4  # steps of pictures that are done before a bar would be read
+
+
+def bars_wanted(console: Console, workers: int) -> bool:
+    """Only people at a terminal want bars, and several at a time would overwrite each other."""
+    return workers == 1 and not console.quiet and sys.stderr.isatty()
+
+
+@contextmanager
+def step_bar(name: str, wanted: bool) -> Iterator[Progress | None]:
+    """A callback for `ltokc.codec` that draws a bar, None where none is wanted; the bar is gone at the end."""
+    drawn: Any = None
+
+    def advance(done: int, total: int) -> None:
+        nonlocal drawn
+        if drawn is None:
+            if total < FEW:
+                return
+            from tqdm import tqdm
+
+            drawn = tqdm(total=total, desc=one_line(os.path.basename(name))[:30], leave=False, file=sys.stderr)
+        drawn.update(done - drawn.n)
+
+    try:
+        yield advance if wanted else None
+    finally:
+        if drawn is not None:
+            drawn.close()
 
 
 def human(size: float) -> str:
@@ -20,7 +52,7 @@ def human(size: float) -> str:
     return f"{size:.1f} TB"
 
 
-class Progress:
+class BatchProgress:
     """Pictures done of `total`, megapixels per second, bytes in and out; a bar only where `show`."""
 
     def __init__(self, total: int, show: bool):

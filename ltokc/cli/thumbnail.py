@@ -7,9 +7,10 @@ import os
 import click
 
 from ltokc.cli import options
-from ltokc.cli.console import Report, reporting
-from ltokc.jobs import paths
-from ltokc.jobs.paths import STDIO
+from ltokc.cli.console import Console, with_console
+from ltokc.jobs import paths, streams
+from ltokc.jobs.paths import OutputRule
+from ltokc.jobs.streams import STDIO
 
 KINDS = {".jpg": "jpg", ".jpeg": "jpg", ".webp": "webp", ".avif": "avif"}
 
@@ -20,8 +21,8 @@ KINDS = {".jpg": "jpg", ".jpeg": "jpg", ".webp": "webp", ".avif": "avif"}
 @click.option("-s", "--size", type=click.IntRange(1, 4096), default=256, show_default=True, metavar="N",
               help="Pixels of the longer side, at most.")  # fmt: skip
 @options.limit_pixels
-@reporting
-def thumbnail(report: Report, source: str, output: str, size: int, limit_pixels: int | None) -> None:
+@with_console
+def thumbnail(console: Console, source: str, output: str, size: int, limit_pixels: int | None) -> None:
     """Make a thumbnail of a .ltk file.
 
     Only the levels that a small picture shows are decoded, and a file that was cut is shown as far as it goes. OUT
@@ -33,15 +34,15 @@ def thumbnail(report: Report, source: str, output: str, size: int, limit_pixels:
       ltokc thumbnail photo.ltk - > photo.png
     """
     if output == STDIO:
-        paths.refuse_terminal()
-    (job,) = paths.plan([source], suffix=".png", takes=paths.LTK, output=output)
-    with report.each(source):
-        data = render(paths.read(source), size, KINDS.get(os.path.splitext(output)[1].lower(), "png"),
+        streams.refuse_terminal()
+    (job,) = paths.plan([source], OutputRule(".png", paths.LTK, output=output))
+    with console.each(source):
+        data = render(streams.read(source), size, KINDS.get(os.path.splitext(output)[1].lower(), "png"),
                       **options.pixel_limit(limit_pixels))  # fmt: skip
-        paths.write(output, data)
-        report.say(f"{source} -> {job.target}  {len(data):,} bytes")
-        report.record({"input": source, "output": output, "bytes": len(data)})
-    report.finish()
+        streams.write(output, data)
+        console.say(f"{source} -> {job.target}  {len(data):,} bytes")
+        console.record({"input": source, "output": output, "bytes": len(data)})
+    console.finish()
 
 
 def render(data: bytes, size: int, kind: str, **limit: int | None) -> bytes:
@@ -49,7 +50,7 @@ def render(data: bytes, size: int, kind: str, **limit: int | None) -> bytes:
     from PIL import Image
 
     from ltokc import codec, container
-    from ltokc.pictures import load as imageio
+    from ltokc.pictures import save
 
     header = container.read_header(data)
     side = max(header.width, header.height)
@@ -57,4 +58,4 @@ def render(data: bytes, size: int, kind: str, **limit: int | None) -> bytes:
     image = codec.decode(data, allow_truncated=True, reduce=reduce, **limit)  # type: ignore[arg-type]
     image.thumbnail((size, size), Image.Resampling.LANCZOS)
     image.info = {}
-    return imageio.render(image, kind)
+    return save.render(image, kind)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ltokc.cli import extras
 from ltokc.cli.console import LOUD, one_line
 from ltokc.cli.extras import need, tars_in
 from ltokc.errors import ModelError, UsageError
@@ -19,27 +20,25 @@ if TYPE_CHECKING:
     from ltokc.train.loop import Trainer
     from ltokc.train.recipe import Recipe
 
-folder = click.Path(exists=True, file_okay=False, path_type=Path)
 file = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command()
 @click.argument("recipe", type=file)
-@click.option("--shards", type=folder, required=True, help="Folder with .tar shards of pictures.")
+@extras.shards
 @click.option("--lpips", type=file, required=True, help="LPIPS weights (SqueezeNet), a .safetensors file.")
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True,
+@click.option("--out", type=extras.new_folder, required=True,
               help="Folder of the run: log, checkpoint, weights.")  # fmt: skip
-@click.option("--cache", type=click.Path(file_okay=False, path_type=Path),
-              help="Folder for the decoded pictures, which runs can share.  [default: OUT/cache]")  # fmt: skip
+@extras.cache
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Where to train.")
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="CPU threads.  [default: torch's choice]")
 @click.option("--workers", type=click.IntRange(min=1), default=1, metavar="N", show_default=True,
               help="CPU processes that train together, one thread each.")  # fmt: skip
 @click.option("--start", type=file, metavar="WEIGHTS", help="Begin with these weights instead of random ones.")
 @click.option(
-    "--evaluate", type=folder, help="Folder of pictures to measure the result on: bpp, PSNR, LPIPS per level."
+    "--evaluate", type=extras.folder, help="Folder of pictures to measure the result on: bpp, PSNR, LPIPS per level."
 )
-@click.option("-v", "--verbose", count=True, help="-vv shows tracebacks.")
+@extras.verbose
 def train(
     recipe: Path,
     shards: Path,

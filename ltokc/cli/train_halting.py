@@ -6,18 +6,16 @@ from pathlib import Path
 
 import click
 
-from ltokc.cli.console import LOUD
+from ltokc.cli import extras
+from ltokc.cli.console import LOUD, show_warnings
 from ltokc.cli.extras import need, tars_in
-
-folder = click.Path(exists=True, file_okay=False, path_type=Path)
-path = click.Path(file_okay=False, path_type=Path)
 
 
 @click.command("train-halting")
 @click.argument("model")
-@click.option("--shards", type=folder, required=True, help="Folder with .tar shards of pictures.")
-@click.option("--out", type=path, required=True, help="Folder of the run: labels, halting.safetensors.")
-@click.option("--cache", type=path, help="Folder for the decoded pictures, which runs can share.  [default: OUT/cache]")
+@extras.shards
+@click.option("--out", type=extras.new_folder, required=True, help="Folder of the run: labels, halting.safetensors.")
+@extras.cache
 @click.option("--pictures", "count", type=click.IntRange(min=12), default=600, show_default=True, metavar="N",
               help="Pictures to label.")  # fmt: skip
 @click.option("--held-out", type=click.IntRange(min=0), default=70, show_default=True, metavar="N",
@@ -27,7 +25,7 @@ path = click.Path(file_okay=False, path_type=Path)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the choice of pictures and of the fit.")
 @click.option("-j", "--jobs", type=click.IntRange(min=1), default=1, show_default=True, metavar="N",
               help="Processes that label, one thread each if more than one.")  # fmt: skip
-@click.option("-v", "--verbose", count=True, help="-vv shows tracebacks.")
+@extras.verbose
 def train_halting(
     model: str,
     shards: Path,
@@ -63,7 +61,7 @@ def train_halting(
     opened, labels = open_model(model), out / "labels"
     labels.mkdir(parents=True, exist_ok=True)
     pictures = Pictures(tars, cache or out / "cache", held_out)
-    for done in label_all(opened.entry.id, variants(pictures, count, seed), labels, jobs):
+    for done in label_all(opened.entry.id, variants(pictures, count, seed), labels, jobs, show_warnings):
         if done % 50 == 0:
             click.echo(f"{done} labelled, {count} in all", err=True)
     found = [load_label(file) for file in sorted(labels.glob("*.npz"))]

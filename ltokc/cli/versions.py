@@ -7,14 +7,15 @@ from importlib.metadata import PackageNotFoundError, version
 
 from ltokc import __version__
 
-FORMAT = 1
 RUNTIMES = ("onnxruntime-gpu", "onnxruntime", "torch")
 
 
 def versions() -> str:
     """Lines of text; loads no runtime, only asks what is installed."""
+    from ltokc.container.records import VERSION
+
     return "\n".join([
-        f"ltokc {__version__}", f"format {FORMAT}", f"model {_model()}", f"runtime {_runtime()}",
+        f"ltokc {__version__}", f"format {VERSION}", f"model {_model()}", f"runtime {_runtime()}",
         f"python {platform.python_version()}",
     ])  # fmt: skip
 

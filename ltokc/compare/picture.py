@@ -21,6 +21,7 @@ from ltokc.container import DEFAULT_LIMIT_PIXELS, MAGIC
 from ltokc.errors import FormatError, LtokcError, UsageError
 from ltokc.metrics.fidelity import bits_per_pixel
 from ltokc.pictures import load as imageio
+from ltokc.pictures.save import on_white
 
 VERSUS = ("jpeg", "webp", "avif")
 OURS = "ltokc"
@@ -109,7 +110,7 @@ def _on_white(picture: imageio.Picture) -> Image.Image:
     if picture.alpha is None:
         return image
     image.putalpha(Image.fromarray(picture.alpha))
-    return imageio.on_white(image)
+    return on_white(image)
 
 
 def _codec_of(data: bytes) -> str:
@@ -123,7 +124,7 @@ def _decoded(
     try:
         if data.startswith(MAGIC):
             image = codec.decode(data, limit_pixels=limit_pixels, **how)
-            image = imageio.on_white(image) if image.mode == "RGBA" else image
+            image = on_white(image) if image.mode == "RGBA" else image
         else:
             image = _on_white(imageio.load(BytesIO(data), limit_pixels=limit_pixels))
         if image.size != size:

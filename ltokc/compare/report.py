@@ -26,7 +26,7 @@ from ltokc.compare.scores import IN_THE_LOSS, LABELS, LOWER_IS_BETTER, METRICS
 from ltokc.compare.summary import mean_curves, mean_scores, metric_of
 from ltokc.compare.tables import finite, write_csv, write_json
 from ltokc.errors import UsageError
-from ltokc.jobs import paths
+from ltokc.jobs import streams
 
 SCRIPTS = ("common.js", "viewer.js", "tables.js", "plots.js", "main.js")  # in this order, one scope
 BUDGET = 15_000_000  # bytes of the page; pictures beyond it are in the tables only
@@ -44,7 +44,7 @@ def write_report(
     page, None for no limit: where all pictures would be more, evenly spread ones are shown and the rest are in the
     tables only.  Raises UsageError (no pictures), LtokcError, OSError.
     """
-    paths.write(os.fspath(path), report_html(pictures, title=title, budget=budget).encode())
+    streams.write(os.fspath(path), report_html(pictures, title=title, budget=budget).encode())
 
 
 def write(path: str | os.PathLike[str], pictures: Sequence[PictureComparison], *, title: str | None = None) -> None:

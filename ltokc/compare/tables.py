@@ -15,7 +15,7 @@ from ltokc.compare.codecs import library_versions
 from ltokc.compare.records import FileRecord, PictureComparison
 from ltokc.compare.scores import METRICS
 from ltokc.compare.summary import summarize
-from ltokc.jobs import paths
+from ltokc.jobs import streams
 
 COLUMNS = ("picture", "width", "height", "role", "label", "codec", "quality", "scale", "bytes", "bpp", *METRICS,
            "below_percent", "equal_metric", "bytes_at_equal_quality")  # fmt: skip
@@ -96,9 +96,9 @@ def json_text(pictures: Sequence[PictureComparison]) -> str:
 
 def write_csv(path: str | os.PathLike[str], pictures: Sequence[PictureComparison]) -> None:
     """Writes `csv_text` whole or not at all.  Raises LtokcError, OSError."""
-    paths.write(os.fspath(path), csv_text(pictures).encode())
+    streams.write(os.fspath(path), csv_text(pictures).encode())
 
 
 def write_json(path: str | os.PathLike[str], pictures: Sequence[PictureComparison]) -> None:
     """Writes `json_text` whole or not at all.  Raises LtokcError, OSError."""
-    paths.write(os.fspath(path), json_text(pictures).encode())
+    streams.write(os.fspath(path), json_text(pictures).encode())

@@ -68,11 +68,11 @@ def _kind(data: bytes) -> str:
 def _heat(data: bytes) -> tuple[View | None, float]:
     """The heat map of a .ltk file, and the bits per pixel of its strongest colour; None where there is none."""
     from ltokc import heatmap
-    from ltokc.pictures import load as imageio
+    from ltokc.pictures.save import render
 
     try:
         bits = heatmap.bit_map(data, limit_pixels=None)  # the picture is decoded already
     except LtokcError:
         return None, 0.0
-    png = imageio.render(Image.fromarray(heatmap.transparent(bits)), "png")
+    png = render(Image.fromarray(heatmap.transparent(bits)), "png")
     return View("image/png", png), heatmap.strongest(bits) / heatmap.DEFAULT_CELL**2

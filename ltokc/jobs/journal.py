@@ -16,7 +16,6 @@ import hashlib
 import json
 import os
 import re
-import secrets
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -27,6 +26,7 @@ from ltokc.errors import LtokcError
 NAME = re.compile(r"\.ltokc-batch(-\d+-of-\d+)?\.journal")
 MARK_BYTES = 6
 _BLOCK = 1 << 20
+_DIGEST_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +65,14 @@ def fingerprint(options: Any) -> str:
     return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
 
+def digest_of(data: bytes) -> str:
+    """BLAKE2b of bytes, 128 bits, hexadecimal."""
+    return hashlib.blake2b(data, digest_size=_DIGEST_BYTES).hexdigest()
+
+
 def digest(path: str) -> str:
-    """BLAKE2b of a file, 128 bits, hexadecimal.  OSError."""
-    state = hashlib.blake2b(digest_size=16)
+    """`digest_of` a file's bytes.  OSError."""
+    state = hashlib.blake2b(digest_size=_DIGEST_BYTES)
     with open(path, "rb") as file:
         while block := file.read(_BLOCK):
             state.update(block)
@@ -157,7 +162,7 @@ class Journal:
 
     def __init__(self, folder: str, shard: tuple[int, int] | None = None):
         self.path = os.path.join(folder, name_of(shard))
-        self.mark = secrets.token_hex(MARK_BYTES)
+        self.mark = os.urandom(MARK_BYTES).hex()
         self.stale: set[str] = set()
         self._file: Any = None
 

@@ -1,4 +1,4 @@
-"""Which output belongs to which input: the path rules of the command line, and reading and writing of `-`.
+"""Which output belongs to which input: the path rules of the command line.
 
 `photo.png` becomes `photo.ltk` beside it; with a folder (`-d`) the outputs keep their paths below the deepest folder
 that holds all inputs, so that a tree is mirrored and never flattened.  No input is ever its own output.
@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import glob
 import os
-import sys
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from ltokc.errors import LtokcError, UsageError
+from ltokc.errors import UsageError
+from ltokc.jobs.streams import STDIO
 
-STDIO = "-"
 LTK = (".ltk",)
 PICTURES = (
     ".png", ".jpg", ".jpeg", ".jpe", ".webp", ".avif", ".ppm", ".pgm", ".pbm", ".pnm", ".tif", ".tiff", ".bmp", ".gif",
@@ -29,6 +27,26 @@ class Source:
 
     path: str
     error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OutputRule:
+    """How outputs are named.
+
+    suffix: of the outputs; takes: suffixes of the inputs (lower case, with the dot).  output, directory: -o and -d.
+    recursive: take what lies in folders; patterns: inputs may be globs, mirrored from their fixed part.
+    no_clobber: outputs that exist are skipped.  keep_beside: without -o and -d an output that exists is an error of its
+    job, so that decoding photo.ltk does not replace the original photo.png.
+    """
+
+    suffix: str
+    takes: Collection[str]
+    output: str | None = None
+    directory: str | None = None
+    recursive: bool = False
+    patterns: bool = False
+    no_clobber: bool = False
+    keep_beside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,26 +121,29 @@ def renamed(path: str, suffix: str, known: Collection[str]) -> str:
     return (stem if own.lower() in known else path) + suffix
 
 
-def plan(
-    inputs: Sequence[str],
-    *,
-    suffix: str,
-    takes: Collection[str],
-    output: str | None = None,
-    directory: str | None = None,
-    recursive: bool = False,
-    no_clobber: bool = False,
-    keep_beside: bool = False,
-    patterns: bool = False,
-) -> list[Job]:
+def plan(inputs: Sequence[str], rule: OutputRule) -> list[Job]:
     """Pairs inputs with outputs; touches nothing.
 
-    `suffix`: of the outputs; `takes`: suffixes of the inputs; `output`, `directory`: -o and -d; `no_clobber`: existing
-    outputs are skipped; `keep_beside`: without -o and -d an existing file is an error of its job, not overwritten (so
-    that decoding photo.ltk does not replace the original photo.png); `patterns`: inputs may be globs, mirrored from
-    their fixed part.  Outputs of an earlier run, below a folder that is walked, are no inputs.
+    Outputs of an earlier run, below a folder that is walked, are no inputs.
     UsageError: the arguments do not fit together.  What is wrong with one file alone is told in its job's `error`.
     """
+    _check(inputs, rule)
+    roots = [i if os.path.isdir(i) else os.path.dirname(i) for i in inputs]
+    if rule.patterns:
+        found = [(name, expand(name)) for name in inputs]
+        roots = [
+            root if match == [name] else fixed_part(name) for root, (name, match) in zip(roots, found, strict=True)
+        ]
+        inputs = [name for _, match in found for name in match]
+    sources = collect(inputs, rule.takes, rule.recursive, rule.directory or "")
+    root = _common_root(roots) if rule.directory is not None else ""
+    owners: dict[str, str] = {}
+    return [_job(source, _target(source.path, rule, root), rule, owners) for source in sources]
+
+
+def _check(inputs: Sequence[str], rule: OutputRule) -> None:
+    """UsageError: -o and -d do not fit each other or the inputs."""
+    output, directory = rule.output, rule.directory
     if output is not None and directory is not None:
         raise UsageError("-o and -d exclude each other")
     if directory is not None and STDIO in inputs:
@@ -134,40 +155,35 @@ def plan(
             raise UsageError("-o takes one input; for several use -d")
         if output != STDIO and os.path.isdir(output):
             raise UsageError(f"-o {output}: is a folder; use -d")
-    roots = [i if os.path.isdir(i) else os.path.dirname(i) for i in inputs]
-    if patterns:
-        found = [(name, expand(name)) for name in inputs]
-        roots = [
-            root if match == [name] else fixed_part(name) for root, (name, match) in zip(roots, found, strict=True)
-        ]
-        inputs = [name for _, match in found for name in match]
-    sources = collect(inputs, takes, recursive, directory or "")
-    root = _common_root(roots) if directory is not None else ""
-    jobs: list[Job] = []
-    owners: dict[str, str] = {}
-    for source, error in ((s.path, s.error) for s in sources):
-        if output is not None:
-            target = output
-        elif source == STDIO:
-            target = STDIO
-        elif directory is not None:
-            target = renamed(os.path.join(directory, os.path.relpath(os.path.abspath(source), root)), suffix, takes)
-        else:
-            target = renamed(source, suffix, takes)
-        skip = False
-        if not error and target != STDIO:
-            if same_file(source, target):
-                if output is not None:
-                    raise UsageError(f"{source}: input and output are the same file")
-                error = "input and output are the same file"
-            elif (owner := owners.setdefault(os.path.abspath(target), source)) != source:
-                error = f"{target} is already the output of {owner}"
-            elif os.path.lexists(target):
-                skip = no_clobber
-                if keep_beside and output is None and directory is None and not skip:
-                    error = f"{target} exists; name the output with -o or -d"
-        jobs.append(Job(source, target, error, skip))
-    return jobs
+
+
+def _target(source: str, rule: OutputRule, root: str) -> str:
+    """The output of an input; root: folder from which inputs are mirrored to -d."""
+    if rule.output is not None:
+        return rule.output
+    if source == STDIO:
+        return STDIO
+    if rule.directory is not None:
+        source = os.path.join(rule.directory, os.path.relpath(os.path.abspath(source), root))
+    return renamed(source, rule.suffix, rule.takes)
+
+
+def _job(source: Source, target: str, rule: OutputRule, owners: dict[str, str]) -> Job:
+    """The job of one input; owners: which input has an output, to which this one is added."""
+    path = source.path
+    if source.error or target == STDIO:
+        return Job(path, target, source.error)
+    if same_file(path, target):
+        if rule.output is not None:
+            raise UsageError(f"{path}: input and output are the same file")
+        return Job(path, target, "input and output are the same file")
+    if (owner := owners.setdefault(os.path.abspath(target), path)) != path:
+        return Job(path, target, f"{target} is already the output of {owner}")
+    if not os.path.lexists(target):
+        return Job(path, target)
+    if rule.keep_beside and rule.output is None and rule.directory is None and not rule.no_clobber:
+        return Job(path, target, f"{target} exists; name the output with -o or -d")
+    return Job(path, target, skip=rule.no_clobber)
 
 
 def _common_root(folders: Sequence[str]) -> str:
@@ -186,41 +202,3 @@ def same_file(a: str, b: str) -> bool:
         return os.path.samefile(a, b)
     except OSError:
         return os.path.abspath(a) == os.path.abspath(b)
-
-
-def read(source: str) -> bytes:
-    """All bytes of a file or of standard input.  OSError as of `open`; UsageError: standard input is a terminal."""
-    if source != STDIO:
-        return Path(source).read_bytes()
-    if sys.stdin.isatty():
-        raise UsageError("standard input is a terminal; a file or a pipe is needed")
-    return sys.stdin.buffer.read()
-
-
-def write(target: str, data: bytes, mark: str = "") -> None:
-    """Writes a file as a whole or not at all, making its folder; or standard output.  OSError, LtokcError.
-
-    `mark`: goes into the name of the temporary file, so that its maker can know it again after being killed.
-    """
-    if target == STDIO:
-        refuse_terminal()
-        sys.stdout.flush()
-        stream = getattr(sys.stdout.buffer, "raw", sys.stdout.buffer)  # unbuffered: nothing is left when it fails
-        rest = memoryview(data)
-        while rest:
-            rest = rest[stream.write(rest) or 0 :]
-        stream.flush()
-        return
-    from ltokc.pictures import load as imageio
-
-    os.makedirs(os.path.dirname(target) or ".", exist_ok=True)
-    try:
-        imageio.write_atomic(target, data, mark)
-    except LtokcError as error:
-        raise LtokcError(f"{target}: {error}") from error
-
-
-def refuse_terminal() -> None:
-    """UsageError when standard output is a terminal, which binary data would upset."""
-    if sys.stdout.isatty():
-        raise UsageError("binary data is not written to a terminal; use -o FILE or a pipe")

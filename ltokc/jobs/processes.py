@@ -7,19 +7,20 @@ that job fails by name, the rest goes on in a new process.
 from __future__ import annotations
 
 import copy
-import multiprocessing
 import os
 import signal
 import traceback
-import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from multiprocessing import connection
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ltokc.errors import LtokcError
+from ltokc.threads import cores
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
 
 Job = TypeVar("Job")
 Value = TypeVar("Value")
@@ -50,18 +51,14 @@ class _Ended(BaseException):
     """SIGTERM came: unwind, so that temporary files go."""
 
 
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def run(
-    jobs: Iterable[Job], work: Callable[[Job], Value], workers: int = 1
+    jobs: Iterable[Job], work: Callable[[Job], Value], workers: int = 1, started: Callable[[], None] | None = None
 ) -> Generator[Outcome[Job, Value], None, None]:
     """Yields an Outcome for every job, as they are finished; with one worker in this process and in order.
 
-    With several, `work`, jobs and values are pickled; each process gets its share of the cores as threads.  Closing
-    the generator (or an exception in it, such as KeyboardInterrupt) ends the processes.
+    With several, `work`, jobs, values and `started` are pickled; each process gets its share of the cores as threads
+    and calls `started` once, before its first job.  Closing the generator (or an exception in it, such as
+    KeyboardInterrupt) ends the processes.
     """
     if workers < 2:
         for index, job in enumerate(jobs):
@@ -71,13 +68,13 @@ def run(
                 outcome = Outcome(index, job, error=error)
             yield outcome
         return
-    crew = _Crew(deque(enumerate(jobs)), work, workers)
+    pool = _Pool(deque(enumerate(jobs)), work, workers, started)
     try:
-        yield from crew.outcomes()
+        yield from pool.outcomes()
     except BaseException:
-        crew.end()
+        pool.terminate()
         raise
-    crew.dismiss()
+    pool.close()
 
 
 def in_order(outcomes: Iterable[Outcome[Job, Value]]) -> Generator[Outcome[Job, Value], None, None]:
@@ -92,91 +89,103 @@ def in_order(outcomes: Iterable[Outcome[Job, Value]]) -> Generator[Outcome[Job, 
 
 
 @dataclass
-class _Hand:
+class _Worker:
     """One process, its pipe, and the jobs it was given and has not answered, the one at work first."""
 
     process: Any
-    pipe: connection.Connection
+    pipe: Connection
     given: deque[tuple[int, Any]] = field(default_factory=deque)
 
 
-class _Crew:
-    def __init__(self, waiting: deque[tuple[int, Any]], work: Callable[[Any], Any], workers: int):
-        self.waiting, self.work = waiting, work
-        self.workers = min(workers, len(waiting))
-        self.context = multiprocessing.get_context("spawn")
-        self.hands: list[_Hand] = []
+class _Pool:
+    """The processes of a run, started as they are needed, and the jobs that no process has yet."""
+
+    def __init__(
+        self, waiting: deque[tuple[int, Any]], work: Callable[[Any], Any], size: int,
+        started: Callable[[], None] | None,
+    ):  # fmt: skip
+        from multiprocessing import get_context  # only now: the help of commands shall start at once
+
+        self.waiting, self.work, self.started = waiting, work, started
+        self.size = min(size, len(waiting))
+        self.context = get_context("spawn")
+        self.workers: list[_Worker] = []
 
     def outcomes(self) -> Generator[Outcome, None, None]:
+        """Gives out all jobs, and yields what became of each as soon as it is known."""
+        from multiprocessing.connection import wait
+
         while True:
-            while len(self.hands) < self.workers and len(self.waiting) > 0:
-                with _deaf():
-                    self.hands.append(self._hire())
-            for hand in self.hands:
-                self._give(hand)
-            busy = {hand.pipe: hand for hand in self.hands if hand.given}
+            while len(self.workers) < self.size and len(self.waiting) > 0:
+                with _signals_held():
+                    self.workers.append(self._start())
+            for worker in self.workers:
+                self._give(worker)
+            busy = {worker.pipe: worker for worker in self.workers if worker.given}
             if not busy:
                 return
-            for pipe in connection.wait(list(busy)):
+            for pipe in wait(list(busy)):
                 yield self._answer(busy[pipe])  # type: ignore[index]
 
-    def _hire(self) -> _Hand:
+    def _start(self) -> _Worker:
         here, there = self.context.Pipe()
-        threads = max(1, cores() // self.workers)
-        process = self.context.Process(target=_serve, args=(there, self.work, threads), daemon=True)
+        threads = max(1, cores() // self.size)
+        process = self.context.Process(target=_serve, args=(there, self.work, threads, self.started), daemon=True)
         process.start()
         there.close()  # so that the end of the process is the end of the pipe
-        return _Hand(process, here)
+        return _Worker(process, here)
 
-    def _give(self, hand: _Hand) -> None:
+    def _give(self, worker: _Worker) -> None:
         """A second job lies ready while one is at work, as long as nobody else would have to wait for it."""
-        while self.waiting and len(hand.given) < (2 if len(self.waiting) > self.workers else 1):
+        while self.waiting and len(worker.given) < (2 if len(self.waiting) > self.size else 1):
             job = self.waiting.popleft()
-            hand.given.append(job)
+            worker.given.append(job)
             try:
-                hand.pipe.send(job[1])
+                worker.pipe.send(job[1])
             except OSError:  # it is gone; the end of its pipe will tell
                 return
 
-    def _answer(self, hand: _Hand) -> Outcome:
+    def _answer(self, worker: _Worker) -> Outcome:
         try:
-            good, value = hand.pipe.recv()
+            good, value = worker.pipe.recv()
         except (EOFError, OSError):
-            return self._bury(hand)
-        index, job = hand.given.popleft()
+            return self._died(worker)
+        index, job = worker.given.popleft()
         return Outcome(index, job, value) if good else Outcome(index, job, error=value)
 
-    def _bury(self, hand: _Hand) -> Outcome:
-        self.hands.remove(hand)
-        hand.pipe.close()
-        hand.process.join()
-        (index, job), *rest = hand.given
+    def _died(self, worker: _Worker) -> Outcome:
+        """The job at work fails; one that lay ready goes back to the front."""
+        self.workers.remove(worker)
+        worker.pipe.close()
+        worker.process.join()
+        (index, job), *rest = worker.given
         self.waiting.extendleft(reversed(rest))
-        code = hand.process.exitcode
+        code = worker.process.exitcode
         how = f"was killed by signal {-code}" if code and code < 0 else f"ended with status {code}"
         return Outcome(index, job, error=WorkerDied(f"the process that worked on it {how}"))
 
-    def dismiss(self) -> None:
+    def close(self) -> None:
         """All is done: the processes see their pipes end and leave."""
-        for hand in self.hands:
-            hand.pipe.close()
-        for hand in self.hands:
-            hand.process.join(PATIENCE)
-        self.end()
+        for worker in self.workers:
+            worker.pipe.close()
+        for worker in self.workers:
+            worker.process.join(PATIENCE)
+        self.terminate()
 
-    def end(self) -> None:
-        for hand in self.hands:
-            hand.process.terminate()
-        for hand in self.hands:
-            hand.process.join(PATIENCE)
-            if hand.process.is_alive():
-                hand.process.kill()
-                hand.process.join()
+    def terminate(self) -> None:
+        """Processes that do not leave in time are killed."""
+        for worker in self.workers:
+            worker.process.terminate()
+        for worker in self.workers:
+            worker.process.join(PATIENCE)
+            if worker.process.is_alive():
+                worker.process.kill()
+                worker.process.join()
 
 
 @contextmanager
-def _deaf() -> Iterator[None]:
-    """Ctrl-C and SIGTERM wait: a process is started wholly, and known to the crew, or not at all.
+def _signals_held() -> Iterator[None]:
+    """Ctrl-C and SIGTERM wait: a process is started wholly, and known to the pool, or not at all.
 
     What is started in here inherits that: Ctrl-C, which reaches the whole group, it never hears, since the parent ends
     its workers; SIGTERM it hears once it is ready to leave in order (`_serve`).
@@ -194,7 +203,7 @@ def _deaf() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _serve(pipe: connection.Connection, work: Callable[[Any], Any], threads: int) -> None:
+def _serve(pipe: Connection, work: Callable[[Any], Any], threads: int, started: Callable[[], None] | None) -> None:
     """The life of a process: jobs in, (True, value) or (False, exception) out, until the other end is gone."""
     try:
         signal.signal(signal.SIGTERM, _leave)
@@ -203,7 +212,8 @@ def _serve(pipe: connection.Connection, work: Callable[[Any], Any], threads: int
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         for name in THREADS:
             os.environ.setdefault(name, str(threads))  # numpy and the runtimes are not loaded yet
-        warnings.showwarning = _warn
+        if started is not None:
+            started()
         while True:
             job = pipe.recv()
             try:
@@ -217,12 +227,6 @@ def _serve(pipe: connection.Connection, work: Callable[[Any], Any], threads: int
 
 def _leave(number: int, frame: object) -> None:
     raise _Ended
-
-
-def _warn(message: Warning | str, *_: object, **__: object) -> None:
-    from ltokc.cli.console import complain
-
-    complain(f"warning: {message}")
 
 
 def _portable(error: Exception) -> Exception:

@@ -6,7 +6,6 @@ so that they can cross between processes and lie in a journal.
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import os
@@ -69,6 +68,8 @@ def totals(rows: Sequence[Row]) -> dict[str, Any]:
 
 def as_csv(rows: Sequence[Row]) -> bytes:
     """A head and a line for each row, UTF-8; RFC 4180.  Unknown values are empty."""
+    import csv
+
     out = io.StringIO(newline="")
     writer = csv.writer(out)
     writer.writerow(COLUMNS)

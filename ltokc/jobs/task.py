@@ -1,6 +1,6 @@
 """Many pictures: which of them are this run's, and what is done to one of them, in whichever process.
 
-The command is `ltokc.cli.batch`; what was done is kept in `ltokc.jobs.journal`, told in `ltokc.jobs.rows`.
+What was done is kept in `ltokc.jobs.journal` and told in `ltokc.jobs.rows`.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 
-from ltokc.cli.convert import Convert, Result
-from ltokc.jobs import journal, paths
+from ltokc.jobs import journal, streams
+from ltokc.jobs.conversion import Convert, Result
 from ltokc.jobs.journal import Entry
-from ltokc.jobs.paths import Job
+from ltokc.jobs.paths import Job, same_file
 from ltokc.jobs.rows import COPIED, DONE, KEPT, UNCHANGED, Row
 
 
@@ -28,7 +28,7 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class BatchPlan:
     """What all tasks of a run share; can be pickled.
 
     `options`: fingerprint of all that shapes the outputs; `folder`: the outputs' (-d); `journal`: path of this run's
@@ -38,9 +38,9 @@ class Recipe:
     convert: Convert
     options: str
     folder: str
-    journal: str
-    mark: str
     keep_smaller: bool = False
+    journal: str = ""
+    mark: str = ""
 
 
 def below(path: str, folder: str) -> str:
@@ -66,60 +66,69 @@ def copies_exist(jobs: Iterable[Job]) -> list[Job]:
     """With --keep-smaller and --no-clobber a copied source, too, is an output that exists."""
     return [
         replace(job, skip=True)
-        if not job.error and os.path.lexists(copy_of(job)) and not paths.same_file(job.source, copy_of(job))
+        if not job.error and os.path.lexists(copy_of(job)) and not same_file(job.source, copy_of(job))
         else job
         for job in jobs
     ]
 
 
-def done_before(recipe: Recipe, task: Task) -> Row | None:
+def done_before(plan: BatchPlan, task: Task) -> Row | None:
     """The row of a task that needs no work, or None."""
-    entry = journal.unchanged(task.known, recipe.options, task.job.source, recipe.folder)
+    entry = journal.unchanged(task.known, plan.options, task.job.source, plan.folder)
     if entry is None:
         return None
     try:
         row = Row(**entry.row)
     except TypeError:  # a row of another version
         return None
-    output = os.path.join(recipe.folder, *entry.written.split("/")) if entry.written else None
+    output = os.path.join(plan.folder, *entry.written.split("/")) if entry.written else None
     return replace(row, status=UNCHANGED, input=task.job.source, output=output)
 
 
-def perform(recipe: Recipe, task: Task) -> Row:
+def perform(plan: BatchPlan, task: Task) -> Row:
     """Does what is to do for one task: convert, write, note in the journal.  Raises what these raise."""
-    if (row := done_before(recipe, task)) is not None:
+    if (row := done_before(plan, task)) is not None:
         return row
     job = task.job
     start = time.perf_counter()
     before = os.stat(job.source)
-    result = recipe.convert(job)
-    target, data, status = job.target, result.data, DONE
-    if recipe.keep_smaller and len(data) >= before.st_size:
-        target, data = copy_of(job), paths.read(job.source)
-        status = KEPT if paths.same_file(job.source, target) else COPIED
+    result, status = plan.convert(job), DONE
+    if plan.keep_smaller and len(result.data) >= before.st_size:
+        result = replace(result, data=streams.read(job.source))
+        status = KEPT if same_file(job.source, copy_of(job)) else COPIED
+    row = _row(job, result, status)
+    assert row.output is not None
     if status != KEPT:
-        paths.write(target, data, recipe.mark)
-    seconds = time.perf_counter() - start
-    row = _row(job.source, target, status, before.st_size, data, result, seconds)
-    read = journal.digest(job.source)
-    after = os.stat(job.source)
-    if (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns):  # else the next run shall look again
-        entry = Entry(
-            below(job.target, recipe.folder), recipe.options, os.path.basename(job.source), before.st_size,
-            before.st_mtime_ns, read, below(target, recipe.folder) if status != KEPT else "", len(data),
-            hashlib.blake2b(data, digest_size=16).hexdigest(), asdict(row),
-        )  # fmt: skip
-        journal.append(recipe.journal, entry)
+        streams.write(row.output, result.data, plan.mark)
+    row = replace(row, input_bytes=before.st_size, seconds=round(time.perf_counter() - start, 3))
+    _note(plan, job, before, row, result.data)
     return row
 
 
-def _row(source: str, target: str, status: str, input_bytes: int, data: bytes, result: Result, seconds: float) -> Row:
-    width, height = result.fields["width"], result.fields["height"]
-    token_bytes = result.fields["bytes"] if status == DONE else len(data)
-    return Row(
-        input=source, output=target, status=status, width=width, height=height, input_bytes=input_bytes,
-        output_bytes=len(data), bpp=round(8 * token_bytes / (width * height), 5),
-        tokens=result.fields.get("tokens") if status == DONE else None,
-        model=result.fields.get("model") if status == DONE else None,
-        seconds=round(seconds, 3), notes="; ".join(result.notes),
+def _row(job: Job, result: Result, status: str) -> Row:
+    """What is known of a picture before its output is written; of a copied or kept source, `result` has its bytes."""
+    width, height, size = result.fields["width"], result.fields["height"], len(result.data)
+    row = Row(
+        input=job.source, output=job.target, status=status, width=width, height=height, output_bytes=size,
+        notes="; ".join(result.notes),
     )  # fmt: skip
+    if status != DONE:
+        return replace(row, output=copy_of(job), bpp=round(8 * size / (width * height), 5))
+    return replace(
+        row, bpp=round(8 * result.fields["bytes"] / (width * height), 5), tokens=result.fields.get("tokens"),
+        model=result.fields.get("model"),
+    )  # fmt: skip
+
+
+def _note(plan: BatchPlan, job: Job, before: os.stat_result, row: Row, data: bytes) -> None:
+    """Notes a task in the journal, unless its source changed meanwhile: then the next run shall look again."""
+    read = journal.digest(job.source)
+    after = os.stat(job.source)
+    if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+        return
+    written = below(row.output, plan.folder) if row.output is not None and row.status != KEPT else ""
+    entry = Entry(
+        below(job.target, plan.folder), plan.options, os.path.basename(job.source), before.st_size, before.st_mtime_ns,
+        read, written, len(data), journal.digest_of(data), asdict(row),
+    )  # fmt: skip
+    journal.append(plan.journal, entry)

@@ -11,6 +11,7 @@ from ltokc.container.alpha import decode_alpha, encode_alpha
 from ltokc.container.records import ALPHA, EXIF, ICC, XMP, Chunk, Ltk
 from ltokc.errors import UsageError
 from ltokc.geometry import Box
+from ltokc.pictures.options import ALPHA_MODES
 from ltokc.pictures.srgb import describes_srgb
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 METADATA = {"exif": EXIF, "icc": ICC, "xmp": XMP}  # kinds that may be kept
 PILLOW_NAMES = {"exif": EXIF, "xmp": XMP, "icc_profile": ICC}  # in `Image.info`
-ALPHA_MODES = ("keep", "drop", "blend")
 
 
 def chunks_of(picture: Picture, metadata: Iterable[str], alpha: str) -> tuple[Chunk, ...]:

@@ -1,18 +1,13 @@
-"""Pictures in and out through Pillow.
+"""Anything that Pillow reads, or an array, as upright 8-bit sRGB, alpha apart and metadata as bytes.
 
-`load` gives upright 8-bit sRGB from anything Pillow reads, alpha apart and metadata as bytes; all trouble with the
-input is one FormatError or LimitError of one line, without the path (the caller has it).  `save` writes a decoded
-picture, `write_atomic` any file: complete or not at all.
+All trouble with the input is one FormatError or LimitError of one line, without the path (the caller has it).
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import io
 import os
-import secrets
-import stat
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,14 +15,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import ExifTags, Image, PngImagePlugin, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from ltokc.container import DEFAULT_LIMIT_PIXELS, MAX_SIDE
-from ltokc.errors import FormatError, LimitError, LtokcError, UsageError
+from ltokc.errors import FormatError, LimitError, LtokcError
 from ltokc.pictures import srgb
 from ltokc.pictures.metadata import ORIENTATION, upright_exif, upright_xmp
 
-SAVE_FORMATS = ("png", "jpg", "webp", "avif", "ppm", "npy")
 Source = str | os.PathLike[str] | BinaryIO | Image.Image | np.ndarray
 
 TIFF_KEPT = tuple(  # of a TIFF's own directory; EXIF 2.32 has them in its first one
@@ -59,7 +53,7 @@ class Picture:
 
 
 def load(source: Source | Picture, *, limit_pixels: int | None = DEFAULT_LIMIT_PIXELS) -> Picture:
-    """Reads a path, a binary file, a Pillow picture or an array (see `pixels.from_array`); a Picture is handed back.
+    """Reads a path, a binary file, a Pillow picture or an array (see `srgb.from_array`); a Picture is handed back.
 
     `limit_pixels`: width * height allowed, checked before any pixel is decoded; None: no limit.
     Raises FormatError (no readable picture) and LimitError (too large).
@@ -89,14 +83,15 @@ def _input_errors() -> Iterator[None]:
     except LtokcError:
         raise
     except Image.DecompressionBombError as error:
-        raise LimitError(_one_line(error)) from error
+        raise LimitError(one_line(error)) from error
     except MemoryError as error:
         raise LimitError("not enough memory for this picture") from error
     except Exception as error:
-        raise FormatError(f"truncated or damaged picture ({_one_line(error)})") from error
+        raise FormatError(f"truncated or damaged picture ({one_line(error)})") from error
 
 
-def _one_line(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
+    """What went wrong in one line of at most 200 characters; the kind of error where it says nothing."""
     return " ".join(str(error).split())[:200] or type(error).__name__
 
 
@@ -222,97 +217,3 @@ def _tiff_exif(image: Image.Image) -> bytes | None:
         if inner := tags.get_ifd(directory):
             exif[directory] = dict(inner)
     return exif.tobytes() if len(exif) else None
-
-
-def save(image: Image.Image, target: str | os.PathLike[str] | BinaryIO, format: str) -> None:
-    """Writes RGB, RGBA, L or LA as one of SAVE_FORMATS, atomically where `target` is a path.
-
-    PNG, lossless WebP and PPM keep every pixel; JPEG is quality 95 at 4:4:4, AVIF quality 90; npy is uint8
-    (H, W, 3 or 4).  Alpha is blended on white for jpg and ppm.  `info` of the picture may hold "exif", "icc_profile"
-    and "xmp", which go along where the format has a place.  Raises UsageError (unknown format), LtokcError (not
-    writable, or beyond what the format holds).
-    """
-    data = render(image, format)
-    if isinstance(target, (str, os.PathLike)):
-        write_atomic(target, data)
-    else:
-        target.write(data)
-
-
-def render(image: Image.Image, format: str) -> bytes:
-    """The bytes that `save` writes."""
-    format = {"jpeg": "jpg"}.get(format.lower(), format.lower())
-    if format not in SAVE_FORMATS:
-        raise UsageError(f"unknown picture format {format!r}; known: {', '.join(SAVE_FORMATS)}")
-    image = srgb.in_mode(image, "RGBA" if image.has_transparency_data else "RGB")  # keeps `info`
-    if image.mode == "RGBA" and format in ("jpg", "ppm"):
-        image = on_white(image)
-    out = io.BytesIO()
-    if format == "npy":
-        np.save(out, srgb.samples_of(image), allow_pickle=False)
-        return out.getvalue()
-    try:
-        image.save(out, {"jpg": "JPEG"}.get(format, format.upper()), **_save_options(image, format))
-    except (OSError, ValueError, KeyError) as error:
-        raise LtokcError(f"cannot be written as {format} ({_one_line(error)})") from error
-    return out.getvalue()
-
-
-def on_white(image: Image.Image) -> Image.Image:
-    """RGBA blended on white: RGB, `info` kept."""
-    blended = Image.new("RGB", image.size, "white")
-    blended.paste(image, mask=image.getchannel("A"))
-    blended.info = dict(image.info)
-    return blended
-
-
-def _save_options(image: Image.Image, format: str) -> dict[str, object]:
-    if format == "ppm":
-        return {}
-    choices: dict[str, dict[str, object]] = {
-        "png": {"compress_level": 6},
-        "jpg": {"quality": 95, "subsampling": 0, "optimize": True},
-        "webp": {"lossless": True, "quality": 50, "exact": True},
-        "avif": {"quality": 90, "subsampling": "4:4:4"},
-    }
-    options = choices[format]
-    for key in ("exif", "icc_profile", "xmp"):
-        if image.info.get(key):
-            options[key] = image.info[key]
-    if format == "jpg" and isinstance(exif := options.get("exif"), bytes) and not exif.startswith(b"Exif"):
-        options["exif"] = b"Exif\x00\x00" + exif  # the one format whose writer wants the prefix
-    if format == "png" and (packet := options.pop("xmp", None)):
-        text = PngImagePlugin.PngInfo()
-        assert isinstance(packet, (bytes, str))
-        text.add_itxt("XML:com.adobe.xmp", packet.decode("utf-8", "replace") if isinstance(packet, bytes) else packet)
-        options["pnginfo"] = text
-    return options
-
-
-def write_atomic(path: str | os.PathLike[str], data: bytes, mark: str = "") -> None:
-    """Writes a file whole or not at all: a temporary file beside it, then os.replace; the mode is the umask's.
-
-    A symbolic link stays and its target is replaced; a device or pipe is written directly; a file that may not be
-    written is not replaced either.  Whatever goes wrong (also KeyboardInterrupt) no temporary file stays behind, except
-    after a kill: then one whose name ends in `mark`, 12 hexadecimal digits and .tmp.  Raises LtokcError.
-    """
-    final = os.path.realpath(path)
-    try:
-        if os.path.exists(final) and not stat.S_ISREG(os.stat(final).st_mode):
-            with open(final, "wb") as device:
-                device.write(data)
-            return
-        if os.path.exists(final) and not os.access(final, os.W_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        folder, name = os.path.split(final)
-        temporary = os.path.join(folder, f".{name[:48]}.{mark}{secrets.token_hex(6)}.tmp")
-        try:
-            with open(temporary, "xb") as file:
-                file.write(data)
-            os.replace(temporary, final)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-            raise
-    except OSError as error:
-        raise LtokcError(f"cannot be written ({(error.strerror or str(error)).lower()})") from error

@@ -22,7 +22,7 @@ import pytest
 from PIL import Image
 
 from ltokc import codec
-from tests.support.cli_runner import ENVIRONMENT, ROOT, program
+from tests.support.cli_runner import ENVIRONMENT, ROOT, hears_ctrl_c, program
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals, limits and devices of POSIX")
 needs_full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
@@ -50,7 +50,8 @@ def without_privileges() -> None:
 
 def start(*args: str, **options: object) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-m", "ltokc", *args], env=ENVIRONMENT, stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, **options)  # type: ignore[call-overload,no-any-return]  # fmt: skip
+                            stderr=subprocess.PIPE, preexec_fn=hears_ctrl_c,
+                            **options)  # type: ignore[call-overload,no-any-return]  # fmt: skip
 
 
 def files() -> dict[str, bytes]:
@@ -237,6 +238,21 @@ def test_a_signal_with_workers(place: Path, long_work: Path, number: signal.Sign
     while any(Path(f"/proc/{worker}").exists() for worker in workers) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
+
+
+def test_ctrl_c_is_heard_where_this_process_ignores_it(place: Path) -> None:
+    """As in `nohup make test &`, where the shell has SIGINT ignored by all that it starts."""
+    os.mkfifo("slow.ltk")
+    inherited = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        process = start("decode", "slow.ltk", "-o", "out.png")
+    finally:
+        signal.signal(signal.SIGINT, inherited)
+    descriptor = os.open("slow.ltk", os.O_WRONLY)  # waits for the reader
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    os.close(descriptor)
+    assert (process.returncode, stderr) == (130, b"ltokc: interrupted\n")
 
 
 def children(pid: int) -> list[int]:

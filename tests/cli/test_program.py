@@ -12,7 +12,7 @@ import pytest
 
 import ltokc
 from ltokc.cli import COMMANDS
-from ltokc.jobs import paths
+from ltokc.jobs import streams
 from tests.support.cli_runner import ENVIRONMENT, names, program, run
 
 USAGE = [
@@ -123,7 +123,7 @@ def test_bug_is_one_line_too(here: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     def broken(source: str) -> bytes:
         raise ZeroDivisionError("a\nb")
 
-    monkeypatch.setattr(paths, "read", broken)
+    monkeypatch.setattr(streams, "read", broken)
     result = run("info", "photo.ltk")
     assert result.exit_code == 1
     assert result.stderr.startswith("ltokc: photo.ltk: internal error, please report it: ZeroDivisionError: a b")
@@ -136,6 +136,7 @@ def test_name_cannot_forge_lines(here: Path) -> None:
     assert "\x1b" not in result.stderr
 
 
+@pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interruption(here: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals) -> None:
     def interrupted(source: str) -> bytes:
@@ -143,7 +144,7 @@ def test_interruption(here: Path, monkeypatch: pytest.MonkeyPatch, number: signa
         return b""
 
     before, handler = names(), signal.getsignal(signal.SIGTERM)
-    monkeypatch.setattr(paths, "read", interrupted)
+    monkeypatch.setattr(streams, "read", interrupted)
     result = run("decode", "x.ltk", "y.ltk")
     assert (result.exit_code, result.stderr) == (130, "ltokc: interrupted\n")
     assert names() == before
@@ -151,7 +152,7 @@ def test_interruption(here: Path, monkeypatch: pytest.MonkeyPatch, number: signa
 
 
 def test_terminal_gets_no_binary(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(paths, "refuse_terminal", lambda: (_ for _ in ()).throw(ltokc.UsageError("a terminal")))
+    monkeypatch.setattr(streams, "refuse_terminal", lambda: (_ for _ in ()).throw(ltokc.UsageError("a terminal")))
     for args in (["encode", "photo.png", "-o", "-"], ["encode", "-"], ["decode", "-"], ["tokens", "x.ltk", "--npz"],
                  ["trim", "x.ltk", "--tokens", "4", "-o", "-"]):  # fmt: skip
         result = run(*args)

@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ltokc.errors import LtokcError, UsageError
-from ltokc.jobs import paths
-from ltokc.jobs.paths import LTK, PICTURES, Job, plan
+from ltokc.errors import UsageError
+from ltokc.jobs.paths import LTK, PICTURES, Job, OutputRule, plan
 
 
 @pytest.fixture
@@ -26,7 +25,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def encoding(*inputs: str, **rest: object) -> list[Job]:
-    return plan(inputs, suffix=".ltk", takes=PICTURES, **rest)  # type: ignore[arg-type]
+    return plan(inputs, OutputRule(".ltk", PICTURES, **rest))  # type: ignore[arg-type]
 
 
 def targets(jobs: list[Job]) -> list[str]:
@@ -108,7 +107,7 @@ def test_arguments_that_do_not_fit_together(tree: Path, inputs: list[str], rest:
 def test_input_is_never_its_own_output(tree: Path) -> None:
     Path("x.ltk").write_bytes(b"x")
     Path("link.png").symlink_to("x.ltk")
-    (job,) = plan(["x.ltk"], suffix=".ltk", takes=LTK)
+    (job,) = plan(["x.ltk"], OutputRule(".ltk", LTK))
     assert "same file" in job.error
     with pytest.raises(UsageError, match="same file"):
         encoding("link.png", output="x.ltk")
@@ -129,21 +128,13 @@ def test_no_clobber_skips_what_exists(tree: Path) -> None:
 
 def test_decoding_does_not_replace_the_original(tree: Path) -> None:
     def decoding(**rest: object) -> Job:
-        (job,) = plan(["pictures/a.ltk"], suffix=".png", takes=LTK, keep_beside=True, **rest)  # type: ignore[arg-type]
+        (job,) = plan(["pictures/a.ltk"], OutputRule(".png", LTK, keep_beside=True, **rest))  # type: ignore[arg-type]
         return job
 
     assert decoding().error.startswith("pictures/a.png exists")
     assert decoding(no_clobber=True).skip
     assert not decoding(output="pictures/a.png").error
     assert not decoding(directory="pictures").error
-
-
-def test_write_makes_folders_and_names_the_file_that_it_cannot_write(tree: Path) -> None:
-    paths.write("new/er/x.ltk", b"abc")
-    assert paths.read("new/er/x.ltk") == b"abc"
-    assert os.listdir("new/er") == ["x.ltk"]
-    with pytest.raises((OSError, LtokcError), match=r"a\.png"):
-        paths.write("pictures/a.png/x.ltk", b"abc")
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,20 @@ def test_processes_that_are_stopped_clean_up(tmp_path: Path) -> None:
     assert not held.exists()
 
 
+def mark_environment() -> None:
+    os.environ["STARTED"] = f"{os.environ.get('STARTED', '')}once"
+
+
+def marked(_: int) -> str | None:
+    return os.environ.get("STARTED")
+
+
+def test_every_process_is_started_once_before_its_first_job() -> None:
+    outcomes = processes.run(range(6), marked, 2, started=mark_environment)
+    assert {o.get() for o in outcomes} == {"once"}
+    assert {o.get() for o in processes.run(range(2), marked, started=mark_environment)} == {None}
+
+
 def test_no_jobs() -> None:
     assert list(processes.run([], work, 2)) == []
 
@@ -97,9 +111,10 @@ def mask_of(_: int) -> list[int]:
 @pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="signals cannot be held back here")
 def test_no_process_hears_ctrl_c_and_all_hear_sigterm(tmp_path: Path) -> None:
     """Also the first, whose start starts a helper that unblocks both: in a program of its own, where none runs yet."""
-    code = ("from ltokc.jobs import processes as workers\nfrom tests.jobs.test_processes import mask_of\n"
-            "if __name__ == '__main__':\n"
-            "    print(sorted(o.get() for o in workers.run([0, 1], mask_of, 2)))")  # fmt: skip
+    code = (
+        "from ltokc.jobs import processes\nfrom tests.jobs.test_processes import mask_of\n"
+        "if __name__ == '__main__':\n    print(sorted(o.get() for o in processes.run([0, 1], mask_of, 2)))"
+    )
     path = tmp_path / "masks.py"
     path.write_text(code)
     root = str(Path(__file__).resolve().parents[2])

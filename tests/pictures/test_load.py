@@ -1,11 +1,9 @@
-"""Pictures in and out: every mode and kind of damage a user may bring, and files that are whole or absent."""
+"""Pictures in: every mode and kind of damage a user may bring."""
 
 from __future__ import annotations
 
 import io
 import os
-import stat
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageOps
 
-from ltokc.errors import FormatError, LimitError, LtokcError, UsageError
-from ltokc.pictures import load as imageio
-from ltokc.pictures.load import ORIENTATION, Picture, load, render, save, write_atomic
-
-
-def photo(height: int = 24, width: int = 40) -> np.ndarray:
-    """Smooth colours with every channel different: (height, width, 3) uint8."""
-    y, x = np.mgrid[:height, :width] / [[[max(height - 1, 1)]], [[max(width - 1, 1)]]]
-    return np.stack([255 * x, 255 * y, 255 * (1 - x)], axis=-1).round().astype(np.uint8)
+from ltokc.errors import FormatError, LimitError, LtokcError
+from ltokc.pictures.load import DEFAULT_LIMIT_PIXELS, ORIENTATION, Picture, load
+from tests.support.pictures import gradients as photo
+from tests.support.pictures import png_16_bit_rgb, srgb_profile, swapped_profile
 
 
 def encoded(image: Image.Image, format: str, **options: object) -> io.BytesIO:
@@ -150,22 +143,6 @@ def test_16_bit_gray_with_a_transparent_value() -> None:
     assert picture.alpha is not None and picture.alpha[1, 2] == 0 and (picture.alpha == 255).sum() == 23
 
 
-def png_16_bit_rgb(samples: np.ndarray) -> io.BytesIO:
-    """A PNG of (H, W, 3) uint16, which Pillow itself cannot write."""
-    import struct
-    import zlib
-
-    def chunk(name: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-
-    height, width = samples.shape[:2]
-    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in samples)
-    header = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
-    return io.BytesIO(
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-    )
-
-
 def test_16_bit_rgb() -> None:
     picture = load(png_16_bit_rgb(photo().astype(np.uint16) * 257))
     assert np.array_equal(picture.rgb, photo())
@@ -210,17 +187,6 @@ def test_one_pixel() -> None:
 
 
 # ---- colour -----------------------------------------------------------------------------------------------------
-
-
-@cache  # it says when it was made
-def srgb_profile() -> bytes:
-    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-
-
-def swapped_profile() -> bytes:
-    """A matrix profile of which red and blue are exchanged, made from sRGB's: a conversion that is easy to check."""
-    data = srgb_profile()
-    return data.replace(b"rXYZ", b"tmp0").replace(b"bXYZ", b"rXYZ").replace(b"tmp0", b"bXYZ")
 
 
 def test_srgb_profile_leaves_samples_alone_and_is_kept() -> None:
@@ -402,111 +368,9 @@ def test_limits() -> None:
     refusal(np.zeros((1, 65536), np.uint8), LimitError)
 
 
-@pytest.mark.parametrize("limit", [imageio.DEFAULT_LIMIT_PIXELS, None])
+@pytest.mark.parametrize("limit", [DEFAULT_LIMIT_PIXELS, None])
 def test_bomb_is_refused_before_decoding(limit: int | None) -> None:
     before = Image.MAX_IMAGE_PIXELS
     header = b"P6 60000 60000 255\n" if limit else b"P6 70000 9 255\n"
     refusal(io.BytesIO(header + b"\0" * 100), LimitError, limit_pixels=limit)
     assert before == Image.MAX_IMAGE_PIXELS
-
-
-# ---- writing ----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("format", imageio.SAVE_FORMATS)
-@pytest.mark.parametrize("alpha", [False, True])
-def test_save_and_read_back(format: str, alpha: bool, tmp_path: Path) -> None:
-    image = Image.fromarray(photo())
-    if alpha:
-        image.putalpha(Image.fromarray(photo()[:, :, 1]))
-    path = tmp_path / f"out.{format}"
-    save(image, path, format)
-    assert os.listdir(tmp_path) == [path.name]
-    got = np.load(path) if format == "npy" else np.asarray(Image.open(path))
-    expected = np.asarray(image).astype(np.float64)
-    if alpha and format in ("jpg", "ppm"):
-        opacity = expected[:, :, 3:] / 255
-        expected = expected[:, :, :3] * opacity + 255 * (1 - opacity)
-    tolerance = {"jpg": 12, "avif": 16, "ppm": 1}.get(format, 0)
-    assert got.shape == expected.shape and got.dtype == np.uint8
-    assert np.abs(got - expected).max() <= tolerance
-
-
-def test_save_to_a_file_object_and_by_another_name() -> None:
-    out = io.BytesIO()
-    save(Image.fromarray(photo()), out, "JPEG")
-    assert out.getvalue() == render(Image.fromarray(photo()), "jpg")
-
-
-@pytest.mark.parametrize("format", ["png", "jpg", "webp", "avif"])
-def test_metadata_goes_along(format: str) -> None:
-    exif = Image.Exif()
-    exif[0x010F] = "maker"
-    image = Image.fromarray(photo())
-    packet = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>"
-    image.info = {"exif": exif.tobytes().removeprefix(b"Exif\0\0"), "icc_profile": srgb_profile(), "xmp": packet}
-    back = load(io.BytesIO(render(image, format))).metadata
-    kept = Image.Exif()
-    kept.load(back["exif"])
-    assert kept[0x010F] == "maker"
-    assert back["icc"] == srgb_profile() and back["xmp"].startswith(packet)
-
-
-def test_save_refusals(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="known: png"):
-        save(Image.new("RGB", (2, 2)), tmp_path / "x", "bmp")
-    with pytest.raises(LtokcError, match="webp"):
-        save(Image.new("RGB", (17000, 1)), tmp_path / "x", "webp")
-    with pytest.raises(LtokcError, match="cannot be written"):
-        save(Image.new("RGB", (2, 2)), tmp_path / "missing" / "x.png", "png")
-    assert os.listdir(tmp_path) == []
-
-
-def test_write_atomic_replaces_and_keeps_to_the_umask(tmp_path: Path) -> None:
-    path = tmp_path / "a.bin"
-    before = os.umask(0o027)
-    try:
-        write_atomic(path, b"one")
-        write_atomic(path, b"two")
-    finally:
-        os.umask(before)
-    assert path.read_bytes() == b"two" and os.listdir(tmp_path) == ["a.bin"]
-    if os.name == "posix":
-        assert stat.S_IMODE(path.stat().st_mode) == 0o640
-
-
-@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(28, "No space left on device"), RuntimeError])
-def test_write_atomic_leaves_nothing_behind(
-    error: type[BaseException] | BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "a.bin"
-    path.write_bytes(b"old")
-
-    def fail(*_: object) -> None:
-        raise error
-
-    monkeypatch.setattr(imageio.os, "replace", fail)
-    with pytest.raises(LtokcError if isinstance(error, OSError) else error):  # type: ignore[arg-type]
-        write_atomic(path, b"new")
-    assert path.read_bytes() == b"old" and os.listdir(tmp_path) == ["a.bin"]
-
-
-def test_write_atomic_accepts_a_name_of_full_length(tmp_path: Path) -> None:
-    name = "ü" * 120 + ".ltk"
-    write_atomic(tmp_path / name, b"x")
-    assert (tmp_path / name).read_bytes() == b"x"
-
-
-@pytest.mark.skipif(os.name != "posix", reason="symbolic links and devices of POSIX")
-def test_write_atomic_on_links_and_devices(tmp_path: Path) -> None:
-    target, link = tmp_path / "target", tmp_path / "link"
-    target.write_bytes(b"old")
-    link.symlink_to(target)
-    write_atomic(link, b"new")
-    assert link.is_symlink() and target.read_bytes() == b"new"
-    fifo_like = tmp_path / "null"
-    fifo_like.symlink_to(os.devnull)
-    write_atomic(fifo_like, b"gone")
-    assert not stat.S_ISREG(os.stat(os.devnull).st_mode)
-    with pytest.raises(LtokcError, match="directory"):
-        write_atomic(tmp_path, b"x")

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.pictures.test_load import png_16_bit_rgb, swapped_profile
 from tests.support.cli_runner import run
-from tests.support.pictures import mean_error, smooth, srgb_profile
+from tests.support.pictures import mean_error, png_16_bit_rgb, smooth, srgb_profile, swapped_profile
 
 PACKET = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><a tiff:Orientation="6"/></x:xmpmeta>'
 MAKE, ORIENTATION, EXIF_IFD, GPS_IFD = 0x010F, 0x0112, 0x8769, 0x8825

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import configparser
-import importlib.util
 import io
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 from xml.etree import ElementTree
 
 import numpy as np
@@ -20,28 +18,13 @@ from PIL import Image
 import ltokc
 from tests.support.cli_runner import ENVIRONMENT, HEIGHT, ROOT, WIDTH, program, run
 from tests.support.pictures import smooth
-
-
-def script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
-
+from tests.support.scripts import script
 
 # -- manual pages --------------------------------------------------------------------------------------------------
 
 
-def test_man_pages_are_up_to_date() -> None:
-    writer = script("write_man")
-    found = {path.name: path.read_text("utf-8") for path in writer.FOLDER.glob("*.1")}
-    assert found == writer.render(), "run: python scripts/write_man.py"
-
-
 def test_roff_is_escaped() -> None:
-    escape = script("write_man").escape
+    escape = script("write_docs").escape
     assert escape("a\\b -c 'd'\n.e") == "a\\eb \\-c \\(aqd\\(aq\n\\&.e"
 
 
@@ -61,11 +44,11 @@ def test_man_pages_format_without_warnings() -> None:
 
 
 def test_completion_scripts_are_clicks() -> None:
-    writer = script("write_completion")
-    for shell, name in writer.FILES.items():
-        text = (writer.FOLDER / name).read_text("utf-8")
+    writer = script("write_docs")
+    for shell, name in writer.SHELLS.items():
+        text = (writer.COMPLETIONS / name).read_text("utf-8")
         assert f"_LTOKC_COMPLETE={shell}_complete" in text
-        assert "ltokc" in writer.render(shell)
+        assert "ltokc" in writer.completion(shell)
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.ship.test_desktop import script
 from tests.support.cli_runner import ROOT
+from tests.support.scripts import script
 
 checker = script("check_dockerfile")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,16 @@ def run(*args: str, input: bytes | None = None) -> Result:
 def program(*args: str, **options: object) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run([sys.executable, "-m", "ltokc", *args], env=ENVIRONMENT, timeout=60, check=False,
                           capture_output=True, **options)  # type: ignore[call-overload,no-any-return]  # fmt: skip
+
+
+def hears_ctrl_c() -> None:
+    """For `preexec_fn`: the child hears SIGINT.
+
+    A shell starts a background job (`nohup make test &`) with SIGINT ignored, every process below inherits that, and
+    Python installs its handler only where the signal is not ignored.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def names() -> set[str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from functools import cache
 from typing import Any
 
@@ -17,12 +19,25 @@ def smooth(width: int, height: int) -> np.ndarray:
     return np.stack([60 + 130 * x, 180 - 90 * y, 80 + 70 * x * y], -1).round().astype(np.uint8)
 
 
+def gradients(height: int = 24, width: int = 40) -> np.ndarray:
+    """(height, width, 3) uint8: red rises to the right, green downwards, blue falls to the right, over all values."""
+    y, x = np.mgrid[:height, :width] / [[[max(height - 1, 1)]], [[max(width - 1, 1)]]]
+    return np.stack([255 * x, 255 * y, 255 * (1 - x)], axis=-1).round().astype(np.uint8)
+
+
 def grainy(width: int, height: int, seed: int = 0) -> np.ndarray:
     """(height, width, 3) uint8 with much to code: slopes, edges and noise."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     edges = 50 * np.sign(np.sin(x / 9) + np.cos(y / 13))[..., None]
     return (smooth(width, height) + edges + rng.normal(0, 25, (height, width, 3))).clip(0, 255).astype(np.uint8)
+
+
+def half_flat() -> np.ndarray:
+    """(256, 384, 3) uint8, 6x4 cells: flat on the left, full of detail on the right."""
+    picture = np.full((256, 384, 3), (190, 200, 215), np.uint8)
+    picture[:, 192:] = grainy(192, 256)
+    return picture
 
 
 def file(image: Image.Image, kind: str, **options: Any) -> io.BytesIO:
@@ -42,3 +57,23 @@ def mean_error(a: Any, b: Any) -> float:
     """Largest difference of the channels' means over the picture."""
     means = (np.asarray(v, float).reshape(-1, 3).mean(0) for v in (a, b))
     return float(np.abs(np.subtract(*means)).max())
+
+
+def swapped_profile() -> bytes:
+    """A matrix profile of which red and blue are exchanged, made from sRGB's: a conversion that is easy to check."""
+    data = srgb_profile()
+    return data.replace(b"rXYZ", b"tmp0").replace(b"bXYZ", b"rXYZ").replace(b"tmp0", b"bXYZ")
+
+
+def png_16_bit_rgb(samples: np.ndarray) -> io.BytesIO:
+    """A PNG of (H, W, 3) uint16, which Pillow itself cannot write."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    height, width = samples.shape[:2]
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in samples)
+    header = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
+    return io.BytesIO(
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    )

@@ -12,8 +12,8 @@ import torch
 from safetensors.numpy import save_file
 from safetensors.torch import load_file
 
+from ltokc.atomic import write_atomic
 from ltokc.errors import ModelError
-from ltokc.pictures.load import write_atomic
 from ltokc.tokenizer import halting
 from ltokc.tokenizer.nn.config import LadderConfig
 from ltokc.tokenizer.nn.ladder import PICTURE_ONLY, Ladder

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,10 +25,15 @@ class Labeller:
         save_label(label(model, model.runtime(), rgb), file)
 
 
-def label_all(model: int, pictures: Iterable[np.ndarray], folder: Path, jobs: int = 1) -> Iterator[int]:
-    """Writes folder/00000.npz and so on, those that are missing; yields how many of these are done."""
+def label_all(
+    model: int, pictures: Iterable[np.ndarray], folder: Path, jobs: int = 1, started: Callable[[], None] | None = None
+) -> Iterator[int]:
+    """Writes folder/00000.npz and so on, those that are missing; yields how many of these are done.
+
+    started: called by each process before its first picture; see `ltokc.jobs.processes.run`.
+    """
     named = ((folder / f"{i:05d}.npz", rgb) for i, rgb in enumerate(pictures))
     missing = ((file, rgb) for file, rgb in named if not file.exists())
-    for i, outcome in enumerate(processes.run(missing, Labeller(model), jobs), 1):
+    for i, outcome in enumerate(processes.run(missing, Labeller(model), jobs, started), 1):
         outcome.get()
         yield i

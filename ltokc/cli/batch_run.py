@@ -1,0 +1,122 @@
+"""A run of `ltokc batch`: what there is to do, doing it in several processes, telling what became of each file."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import asdict
+from functools import partial
+
+from ltokc.cli.batch_tables import Tables, in_order
+from ltokc.cli.console import Console, complain, reason, show_warnings
+from ltokc.cli.progress import BatchProgress, human
+from ltokc.jobs import processes
+from ltokc.jobs.paths import Job
+from ltokc.jobs.processes import Outcome
+from ltokc.jobs.rows import FAILED, FRESH, SKIPPED, Row
+from ltokc.jobs.task import BatchPlan, Task, done_before, perform
+
+NAMED_AT_THE_END = 20
+
+
+def rehearse(console: Console, plan: BatchPlan, tasks: Sequence[Task]) -> None:
+    """--dry-run: tells what `run` would do.  Raises click's Exit."""
+    todo, _ = _settled(console, tasks)
+    size = 0
+    for _, task in todo:
+        if done_before(plan, task) is not None:
+            console.skipped += 1
+            console.detail(f"{task.job.source}: done before")
+            continue
+        console.done += 1
+        size += os.path.getsize(task.job.source) if os.path.exists(task.job.source) else 0
+        console.say(f"{task.job.source} -> {task.job.target}")
+        console.record({"input": task.job.source, "output": task.job.target})
+    console.say(f"would read {console.done:,} files, {human(size)}")
+    console.finish()
+
+
+def nothing(console: Console, tasks: Sequence[Task], write: Tables) -> None:
+    """A run of which no task needs work, or none can be done.  Raises click's Exit."""
+    _finish(console, _settled(console, tasks)[1], write, BatchProgress(0, False))
+
+
+def run(console: Console, plan: BatchPlan, tasks: Sequence[Task], workers: int, write: Tables) -> None:
+    """Does the tasks in so many processes.  Raises click's Exit if a file failed, or none was there."""
+    todo, rows = _settled(console, tasks)
+    progress = BatchProgress(len(todo), not console.quiet and not console.as_json and sys.stderr.isatty())
+    waiting, work, workers = [task for _, task in todo], partial(perform, plan), min(workers, len(todo))
+    try:
+        with closing(processes.run(waiting, work, workers, started=show_warnings)) as outcomes:
+            for outcome in outcomes:
+                with progress.aside():
+                    row = _told(console, outcome)
+                rows[todo[outcome.index][0]] = row
+                progress.add(row)
+    except BaseException:  # interrupted: the report says what was done so far
+        progress.close()
+        write(rows, interrupted=True)
+        raise
+    progress.close()
+    _finish(console, rows, write, progress)
+
+
+def _settled(console: Console, tasks: Sequence[Task]) -> tuple[list[tuple[int, Task]], dict[int, Row]]:
+    """What there is to do, and the rows of what needs no work or cannot be done, both with their place in the plan."""
+    todo: list[tuple[int, Task]] = []
+    rows: dict[int, Row] = {}
+    for place, task in enumerate(tasks):
+        job = task.job
+        if job.error:
+            rows[place] = _failed(console, job, job.error)
+        elif job.skip:
+            rows[place] = Row(job.source, job.target, SKIPPED)
+            console.skipped += 1
+            console.detail(f"{job.source}: {job.target} exists, skipped")
+            console.record(asdict(rows[place]))
+        else:
+            todo.append((place, task))
+    return todo, rows
+
+
+def _told(console: Console, outcome: Outcome[Task, Row]) -> Row:
+    """The row of an outcome, counted and told."""
+    try:
+        row = outcome.get()
+    except Exception as error:  # noqa: BLE001 (whatever it is, the user gets one line)
+        return _failed(console, outcome.job.job, error)
+    if row.status in FRESH:
+        console.done += 1
+    else:
+        console.skipped += 1
+    if console.verbose:
+        size = f"{row.width}x{row.height}  {row.input_bytes or 0:,} -> {row.output_bytes or 0:,} bytes"
+        console.say(f"{row.input} -> {row.output or row.input}  {size}  {row.seconds:.2f} s  {row.status}")
+        if row.notes:
+            console.say(f"{row.input}: {row.notes}")
+    console.record(asdict(row))
+    return row
+
+
+def _failed(console: Console, job: Job, error: Exception | str) -> Row:
+    text = error if isinstance(error, str) else reason(error, job.source)
+    console.failed += 1
+    console.trace(error)
+    complain(f"{job.source}: {text}")
+    row = Row(job.source, None, FAILED, error=text)
+    console.record(asdict(row))
+    return row
+
+
+def _finish(console: Console, rows: dict[int, Row], write: Tables, progress: BatchProgress) -> None:
+    """Reports, the names of what failed, sums, exit status (raises click's Exit)."""
+    write(rows)
+    failed = [row.input for row in in_order(rows) if row.status == FAILED]
+    if failed and len(rows) > 1:
+        more = len(failed) - NAMED_AT_THE_END
+        complain(f"failed: {', '.join(failed[:NAMED_AT_THE_END])}" + (f" and {more:,} more" if more > 0 else ""))
+    if console.done:
+        console.say(f"{progress.text()}, {progress.seconds:.1f} s")
+    console.finish()

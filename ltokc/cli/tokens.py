@@ -1,0 +1,87 @@
+"""`ltokc tokens`: the tokens of a .ltk file as a table, JSON or .npz."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ltokc.cli import options
+from ltokc.cli.console import Console, with_console, write_out
+from ltokc.errors import UsageError
+from ltokc.jobs import streams
+from ltokc.jobs.paths import same_file
+from ltokc.jobs.streams import STDIO
+
+if TYPE_CHECKING:
+    from ltokc.token_grid import Tokens
+
+
+@click.command()
+@click.argument("source", type=click.Path(readable=False), metavar="FILE")
+@click.option("--npz", "as_npz", is_flag=True, help="The token arrays as a NumPy .npz file.")
+@click.option("-o", "--output", type=click.Path(), metavar="OUT", default=STDIO, help="Output file instead of stdout.")
+@options.allow_truncated
+@options.limit_pixels
+@with_console
+def tokens(
+    console: Console, source: str, as_npz: bool, output: str, allow_truncated: bool, limit_pixels: int | None
+) -> None:
+    """Show the tokens of a .ltk file.
+
+    Level by level, from coarse to fine. With --json and --npz all digits are written; a token that the file leaves
+    out is null in JSON, and False in the masks of the .npz (arrays level_0, mask_0, level_1, ...).
+
+    \b
+    Examples:
+      ltokc tokens photo.ltk
+      ltokc tokens photo.ltk --json > photo.json
+      ltokc tokens photo.ltk --npz -o photo.npz
+    """
+    if console.as_json and as_npz:
+        raise click.UsageError("--json and --npz exclude each other")
+    if same_file(source, output):
+        raise UsageError(f"{source}: input and output are the same file")
+    if as_npz and output == STDIO:
+        streams.refuse_terminal()
+    from ltokc import codec
+
+    with console.each(source):
+        limit = options.pixel_limit(limit_pixels)
+        arrays = codec.tokens(streams.read(source), allow_truncated=allow_truncated, **limit)
+        data = _npz(arrays) if as_npz else (_json(source, arrays) if console.as_json else _table(arrays)).encode()
+        streams.write(output, data) if as_npz or output != STDIO else write_out(data.decode(), nl=False)
+    console.finish()
+
+
+def _npz(arrays: Tokens) -> bytes:
+    import numpy as np
+
+    named: dict[str, Any] = {f"level_{i}": level for i, level in enumerate(arrays.digits)}
+    named |= {f"mask_{i}": mask for i, mask in enumerate(arrays.masks)}
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **named, strides=np.asarray(arrays.strides), sizes=np.asarray(arrays.sizes))
+    return buffer.getvalue()
+
+
+def _json(source: str, arrays: Tokens) -> str:
+    levels = []
+    for level, mask, stride, size in zip(arrays.digits, arrays.masks, arrays.strides, arrays.sizes, strict=True):
+        rows = [
+            [digits if kept else None for digits, kept in zip(row, flags, strict=True)]
+            for row, flags in zip(level.tolist(), mask.tolist(), strict=True)
+        ]
+        levels.append({"stride": int(stride), "size": int(size), "tokens": rows})
+    return json.dumps({"input": source, "levels": levels}) + "\n"
+
+
+def _table(arrays: Tokens) -> str:
+    lines = ["level  stride  rows x columns  digits  values  tokens"]
+    for i, (level, mask) in enumerate(zip(arrays.digits, arrays.masks, strict=True)):
+        rows, columns, digits = level.shape
+        kept = f"{int(mask.sum()):,} of {mask.size:,}"
+        grid = f"{rows} x {columns}"
+        lines.append(f"{i:5}  {arrays.strides[i]:6}  {grid:>14}  {digits:6}  {arrays.sizes[i]:6}  {kept}")
+    return "\n".join(lines) + "\n"

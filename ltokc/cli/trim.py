@@ -1,0 +1,54 @@
+"""`ltokc trim`: a .ltk file cut to fewer tokens or bytes."""
+
+from __future__ import annotations
+
+import click
+
+from ltokc.cli import options
+from ltokc.cli.console import Console, with_console
+from ltokc.jobs import paths, streams
+from ltokc.jobs.paths import OutputRule
+from ltokc.jobs.streams import STDIO
+
+
+@click.command()
+@click.argument("source", type=click.Path(readable=False), metavar="IN")
+@click.option("--tokens", type=click.IntRange(min=1), metavar="N", help="Keep the first N tokens.")
+@click.option("--target-size", type=options.Size(), help="Cut to at most this size: 800, 2k, 2kB, 1.5M.")
+@click.option("-o", "--output", type=click.Path(), metavar="OUT", required=True, help="Output file; - for stdout.")
+@click.option("-n", "--no-clobber", is_flag=True, help="Leave an output that exists as it is.")
+@options.limit_pixels
+@with_console
+def trim(
+    console: Console, source: str, tokens: int | None, target_size: int | None, output: str, no_clobber: bool,
+    limit_pixels: int | None,
+) -> None:  # fmt: skip
+    """Cut a .ltk file to fewer tokens or bytes.
+
+    The last tokens, those of the finest details, are left out; the picture is not decoded and encoded again.
+
+    \b
+    Examples:
+      ltokc trim photo.ltk --target-size 1k -o preview.ltk
+      ltokc trim photo.ltk --tokens 300 -o preview.ltk
+    """
+    options.one_of(required=True, tokens=tokens, target_size=target_size)
+    if output == STDIO and console.as_json:
+        raise click.UsageError("--json and the file itself cannot both go to stdout; use -o FILE")
+    if output == STDIO:
+        streams.refuse_terminal()
+    (job,) = paths.plan([source], OutputRule(".ltk", paths.LTK, output=output, no_clobber=no_clobber))
+    from ltokc import codec
+
+    if job.skip:
+        console.skipped += 1
+    else:
+        with console.each(source):
+            before = streams.read(source)
+            after = codec.trim(before, tokens=tokens, target_size=target_size, **options.pixel_limit(limit_pixels))
+            about = codec.info(after)
+            streams.write(output, after)
+            console.say(f"{source} -> {output}  {len(before):,} -> {len(after):,} bytes  {about.bpp:.3f} bpp")
+            console.record({"input": source, "output": output, "bytes_before": len(before), "bytes": len(after),
+                           "bpp": round(about.bpp, 5), "tokens": about.tokens})  # fmt: skip
+    console.finish()

@@ -1,0 +1,69 @@
+"""A picture as the bytes of a file: PNG, JPEG, WebP, AVIF, PPM or npy, with metadata where the format has a place."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from PIL import Image, PngImagePlugin
+
+from ltokc.errors import LtokcError, UsageError
+from ltokc.pictures import srgb
+from ltokc.pictures.load import one_line
+from ltokc.pictures.options import FORMAT_ALIASES, SAVE_FORMATS
+
+
+def render(image: Image.Image, format: str) -> bytes:
+    """The file of an RGB, RGBA, L or LA picture in one of SAVE_FORMATS.
+
+    PNG, lossless WebP and PPM keep every pixel.  JPEG is quality 95 at 4:4:4, AVIF quality 90.  npy is uint8
+    (H, W, 3 or 4).  Alpha is blended on white for jpg and ppm.  `info` of the picture may hold "exif", "icc_profile"
+    and "xmp", which go along where the format has a place.  Raises UsageError (unknown format) and LtokcError (beyond
+    what the format holds).
+    """
+    format = FORMAT_ALIASES.get(format.lower(), format.lower())
+    if format not in SAVE_FORMATS:
+        raise UsageError(f"unknown picture format {format!r}; known: {', '.join(SAVE_FORMATS)}")
+    image = srgb.in_mode(image, "RGBA" if image.has_transparency_data else "RGB")  # keeps `info`
+    if image.mode == "RGBA" and format in ("jpg", "ppm"):
+        image = on_white(image)
+    out = io.BytesIO()
+    if format == "npy":
+        np.save(out, srgb.samples_of(image), allow_pickle=False)
+        return out.getvalue()
+    try:
+        image.save(out, {"jpg": "JPEG"}.get(format, format.upper()), **_save_options(image, format))
+    except (OSError, ValueError, KeyError) as error:
+        raise LtokcError(f"cannot be written as {format} ({one_line(error)})") from error
+    return out.getvalue()
+
+
+def on_white(image: Image.Image) -> Image.Image:
+    """RGBA blended on white: RGB, `info` kept."""
+    blended = Image.new("RGB", image.size, "white")
+    blended.paste(image, mask=image.getchannel("A"))
+    blended.info = dict(image.info)
+    return blended
+
+
+def _save_options(image: Image.Image, format: str) -> dict[str, object]:
+    if format == "ppm":
+        return {}
+    choices: dict[str, dict[str, object]] = {
+        "png": {"compress_level": 6},
+        "jpg": {"quality": 95, "subsampling": 0, "optimize": True},
+        "webp": {"lossless": True, "quality": 50, "exact": True},
+        "avif": {"quality": 90, "subsampling": "4:4:4"},
+    }
+    options = choices[format]
+    for key in ("exif", "icc_profile", "xmp"):
+        if image.info.get(key):
+            options[key] = image.info[key]
+    if format == "jpg" and isinstance(exif := options.get("exif"), bytes) and not exif.startswith(b"Exif"):
+        options["exif"] = b"Exif\x00\x00" + exif  # the one format whose writer wants the prefix
+    if format == "png" and (packet := options.pop("xmp", None)):
+        text = PngImagePlugin.PngInfo()
+        assert isinstance(packet, (bytes, str))
+        text.add_itxt("XML:com.adobe.xmp", packet.decode("utf-8", "replace") if isinstance(packet, bytes) else packet)
+        options["pnginfo"] = text
+    return options
