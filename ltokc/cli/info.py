@@ -115,7 +115,7 @@ def _heatmap(console: Console, name: str, data: bytes, plain: bool, limit: dict[
     if not plain:
         try:
             image = codec.decode(data, allow_truncated=True, **limit)
-            under = np.asarray(on_white(image) if image.mode == "RGBA" else image)
+            under = np.asarray(on_white(image))
         except ModelError as error:
             console.say(f"{name}: heat map without the picture: {error}")
     painted = heatmap.overlay(bits, heatmap.DEFAULT_CELL, about.width, about.height, under)

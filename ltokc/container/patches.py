@@ -118,7 +118,7 @@ def decode(patch: Patch, header: Header) -> np.ndarray:
 def lay_over(image: Image, patch: Patch, header: Header, box: Box) -> None:
     """Puts the patches on an RGB picture of the region `box`, in pixels.
 
-    Decodes nothing where none of them lies in the region.  Raises FormatError for a damaged picture.
+    Decodes nothing where the box around them is outside of the region.  Raises FormatError for a damaged picture.
     """
     from PIL import Image as Images
 
