@@ -1,4 +1,4 @@
-"""Whether two checkouts write the same bytes: hashes of files and of decoded pixels, written by one, compared by the other.
+"""Whether two checkouts write the same bytes: one writes hashes of files and of decoded pixels, the other compares.
 
     python -m bench same-bytes --images DIR --out before.json
     python -m bench same-bytes --images DIR --out after.json --against before.json     exit 1 where any differs
@@ -19,26 +19,27 @@ import numpy as np
 
 import ltokc
 from bench.common import options
-from bench.common.pictures import load_rgb, pictures
+from bench.common.pictures import load_rgb, middle, pictures
 from bench.common.record import write_report
+from ltokc.zoo.model import open_model
 
 QUALITIES = (0.2, 0.4, 0.6, 0.9)
 SIZE, SEARCHED_SIZE = (256, 320), (256, 256)  # height, width
 SEARCHED = 6
 
 
-def middle(rgb: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def crop(rgb: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """The middle of a picture, at most (height, width) of it."""
-    top, left = (max(0, (have - want) // 2) for have, want in zip(rgb.shape, size, strict=False))
-    return np.ascontiguousarray(rgb[top : top + size[0], left : left + size[1]])
+    height, width = (min(have, want) for have, want in zip(rgb.shape, size, strict=False))
+    return middle(rgb, height, width)
 
 
 def hashes(rgb: np.ndarray, searched: bool) -> dict[str, str]:
     """Quality and effort -> SHA-256 of the file and of its pixels."""
-    small = middle(rgb, SIZE)
+    small = crop(rgb, SIZE)
     jobs = [(small, quality, effort) for quality in QUALITIES for effort in (0, 1)]
     if searched:
-        jobs += [(middle(rgb, SEARCHED_SIZE), 0.6, effort) for effort in (2, 3)]
+        jobs += [(crop(rgb, SEARCHED_SIZE), 0.6, effort) for effort in (2, 3)]
     out = {}
     for picture, quality, effort in jobs:
         data = ltokc.encode(picture, quality, effort=effort)
@@ -48,18 +49,18 @@ def hashes(rgb: np.ndarray, searched: bool) -> dict[str, str]:
     return out
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@options.images
+@click.command(cls=options.Command)
+@options.images()
 @click.option("--count", default=100, show_default=True, help="At most so many pictures.")
-@click.option("--against", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A record to compare with.")
-@options.out
+@click.option("--against", type=options.FILE, help="A record to compare with.")
+@options.out()
 def main(images: Path, count: int, against: Path | None, out: Path | None) -> None:
     """Hash what this checkout writes for pictures, and compare with what another one wrote."""
     found = {}
     for i, path in enumerate(pictures(images)[:count]):
-        found[path.name] = hashes(load_rgb(path), i < SEARCHED)
+        found[path.name] = hashes(np.asarray(load_rgb(path)), i < SEARCHED)
         print(i, path.name, file=sys.stderr)
-    write_report(None, {"files": sum(map(len, found.values())), "hashes": found}, out)
+    write_report(open_model().entry.name, {"files": sum(map(len, found.values())), "hashes": found}, out)
     if against:
         before = json.loads(against.read_text())["hashes"]
         wrong = [f"{name} {how}" for name, each in before.items() for how, digest in each.items()
