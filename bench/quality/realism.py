@@ -1,6 +1,6 @@
 """Does a decoder's picture look like a photograph?  Generative against faithful decoder, and AVIF at equal bytes.
 
-    python -m bench realism --images KODAK --work FOLDER --out realism.json
+python -m bench realism --images KODAK --work FOLDER --out realism.json
 
 For every quality the same .ltk files go through every decoder.  `judge`: distance of features by a network that is in
 no loss (`bench.common.judge`), with the paired bootstrap.  Guard-rails: SSIMULACRA2, MS-SSIM and PSNR; energy of the
@@ -20,14 +20,13 @@ import click
 import numpy as np
 from PIL import Image
 
-from bench.common import texture
+from bench.common import options, texture
 from bench.common.judge import PATCH, Patches, open_judge, verdicts
-from bench.common.record import environment, write_report
-from bench.quality.rate_distortion import load_rgb, pictures
+from bench.common.pictures import load_rgb, pictures
+from bench.common.record import model_name, write_report
 from ltokc import codec
 from ltokc.compare.codecs import fit
-from ltokc.compare.scores import Reference
-from ltokc.zoo.registry import find
+from ltokc.compare.scores import Scorer
 
 COLOURS = {"green": (60, 140, 70), "gray": (128, 128, 128), "sky": (110, 160, 215), "dark": (24, 22, 30)}
 CONSTANT_SIZE = (256, 384)
@@ -54,7 +53,7 @@ def decoders(data: bytes, original: Image.Image, detail: float, rival: str | Non
 
 def measured(found: dict[str, np.ndarray], original: np.ndarray) -> dict[str, dict[str, float]]:
     """Guard-rails of one picture, by decoder."""
-    reference, out = Reference(Image.fromarray(original)), {}
+    reference, out = Scorer(Image.fromarray(original)), {}
     for name, rgb in found.items():
         scores = reference.score(Image.fromarray(rgb), 0)
         row = {k: float(v) for k in ("ssimulacra2", "ms_ssim", "psnr") if (v := scores.get(k)) is not None}
@@ -94,43 +93,44 @@ def means(rows: list[dict[str, dict[str, float]]]) -> dict[str, dict[str, float]
     return out
 
 
-@click.command()
-@click.option("--images", type=click.Path(exists=True, path_type=Path), required=True, help="Folder of pictures.")
-@click.option("--work", type=click.Path(path_type=Path), required=True, help="Folder for the .ltk files.")
-@click.option("--qualities", default="0.2,0.4,0.6", show_default=True, help="Values of -q.")
+@options.command()
+@options.images()
+@click.option("--work", type=options.NEW_FOLDER, required=True, help="Folder for the .ltk files.")
+@click.option("--qualities", default="0.2,0.4,0.6", show_default=True, type=options.Numbers(), help="Values of -q.")
 @click.option("--effort", default=1, show_default=True, help="Effort of the encoder.")
-@click.option("--model", default=None, help="Model by name or id.")
+@options.model()
 @click.option("--detail", default=1.0, show_default=True, help="Share of the drawn detail.")
 @click.option("--rival", default=None, help="A codec at equal bytes, such as avif.")
 @click.option("--draws", default=1000, show_default=True, help="Draws of the bootstrap.")
-@click.option("--out", type=click.Path(path_type=Path), help="JSON, instead of stdout.")
+@options.out()
 def main(
-    images: Path, work: Path, qualities: str, effort: int, model: str | None, detail: float, rival: str | None,
-    draws: int, out: Path | None,
+    images: Path, work: Path, qualities: tuple[float, ...], effort: int, model: str | None, detail: float,
+    rival: str | None, draws: int, out: Path | None,
 ) -> None:  # fmt: skip
     """Measure realism and its guard-rails."""
-    how = {"effort": effort, "model": model}
+    name = model_name(model)
+    how = {"effort": effort, "model": name}
     judge = open_judge()
     paths = [p for p in pictures(images) if min(load_rgb(p).size) >= PATCH]
-    report: dict[str, Any] = environment() | {"model": find(model).name, "detail": detail, "pictures": len(paths)}
-    for quality in (float(v) for v in qualities.split(",")):
+    report: dict[str, Any] = {"detail": detail, "pictures": len(paths)}
+    for quality in qualities:
         rows: list[dict[str, dict[str, float]]] = []
         originals: list[Patches] = []
         decoded: dict[str, list[Patches]] = {}
         for path in paths:
             original = load_rgb(path)
             data = encoded(path, quality, work, how)
-            found = {name: np.asarray(image) for name, image in decoders(data, original, detail, rival)}
+            found = {d: np.asarray(image) for d, image in decoders(data, original, detail, rival)}
             rows.append(measured(found, np.asarray(original)))
             originals.append(judge(np.asarray(original)))
-            for name, rgb in found.items():
-                decoded.setdefault(name, []).append(judge(rgb))
+            for d, rgb in found.items():
+                decoded.setdefault(d, []).append(judge(rgb))
             click.echo(f"{quality:g} {path.name}", err=True)
-        verdict = {name: asdict(v) for name, v in verdicts(originals, decoded, draws).items()}
+        verdict = {d: asdict(v) for d, v in verdicts(originals, decoded, draws).items()}
         report[f"{quality:g}"] = {
             "judge": verdict, "means": means(rows), "constants": constants(quality, detail, how),
         }  # fmt: skip
-    write_report(report, out)
+    write_report(name, report, out)
 
 
 if __name__ == "__main__":

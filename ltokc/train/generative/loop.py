@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
 
-from ltokc.losses.grid_pattern import weave_energy
+from ltokc.losses.grid_pattern import grid_pattern_energy
 from ltokc.tokenizer.generative import COARSE, COARSE_PLANES, OWN_PLANES, WEIGHTS
 from ltokc.tokenizer.nn.generative import Generator, hidden_weights
 from ltokc.train.generative.discriminator import Discriminator, relativistic
@@ -124,7 +124,7 @@ class Trainer:
         ours, theirs = (self.features.statistics(maps, (dy, dx)) for maps in (made_maps, real_maps))
         distortion, variance = wasserstein(ours, theirs, stage.returned)
         low = F.avg_pool2d(residual, 8, 4).abs().mean()
-        pattern = weave_energy(residual)
+        pattern = grid_pattern_energy(residual)
         loss = distortion + self.recipe.low * low + stage.grid_pattern * pattern
         out = {"distortion": distortion, "variance": variance, "low": low, "pattern": pattern}
         if stage.adversarial:

@@ -14,7 +14,8 @@ from safetensors import safe_open
 from ltokc.geometry import CELL, Level
 from ltokc.tokenizer.nn.config import LadderConfig
 from ltokc.tokenizer.nn.ladder import Ladder, sent_mask
-from ltokc.train.data.pictures import Crops, Pictures
+from ltokc.train.data.crops import Crops
+from ltokc.train.data.pictures import Pictures
 from ltokc.train.generative.recipe import StatesRecipe
 
 DEPTHS = 2  # of each window
