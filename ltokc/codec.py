@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ltokc import container
 from ltokc.container import DEFAULT_LIMIT_PIXELS, Header, Ltk
-from ltokc.errors import FormatError, ModelError, UsageError
+from ltokc.errors import FormatError, UsageError
 from ltokc.geometry import Size, checked_crop
 from ltokc.rate.effort import DEFAULT_EFFORT, effort_of
 from ltokc.rate.target import RateTarget
