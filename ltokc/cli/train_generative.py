@@ -8,7 +8,6 @@ import click
 
 from ltokc.cli.console import LOUD, one_line
 from ltokc.cli.extras import need, tars_in
-from ltokc.errors import ModelError
 
 folder = click.Path(exists=True, file_okay=False, path_type=Path)
 file = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -56,45 +55,12 @@ def train_generative(
     click.get_current_context().meta[LOUD] = verbose > 1
     tars = tars_in(shards)
     need("training", "safetensors", "torch")
-    import torch
-    from safetensors import SafetensorError
-
-    from ltokc.train.data.pictures import Pictures
-    from ltokc.train.generative.cache import CachedStates, LiveStates, build_states
-    from ltokc.train.generative.loop import Source, Trainer
     from ltokc.train.generative.recipe import read_generative_recipe
-    from ltokc.train.generative.states import FrozenDecoder, StateSource
-    from ltokc.train.generative.statistics import Features
-    from ltokc.train.malloc import keep_freed_memory
+    from ltokc.train.generative.run import GenerativeRun, train_generator
     from ltokc.zoo.model import open_model
 
-    plan, opened = read_generative_recipe(recipe), open_model(model)
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ModelError("--device cuda: torch finds no usable GPU")
-    if device == "cpu":
-        keep_freed_memory()
-    if threads:
-        torch.set_num_threads(threads)
-    try:
-        features = Features(lpips, device)
-    except (KeyError, RuntimeError, ValueError, SafetensorError) as error:
-        raise ModelError(f"--lpips {lpips}: no LPIPS weights") from error
-    decoder = FrozenDecoder(opened.weights.path, device)
-    trainer = Trainer(plan, decoder, features)
-    try:
-        resumed = trainer.resume(out)
-    except (KeyError, RuntimeError, ValueError) as error:
-        raise ModelError(f"{out}: its checkpoint is of another network; choose another --out") from error
-    if resumed:
-        _say(f"{out}: goes on at step {trainer.step:,}")
-    cache = cache or out / "cache"
-    pictures = Pictures(tars, cache / "pictures", held_out)
-    states = StateSource(decoder, pictures, plan.states, opened.keep_of_quality)
-    source: Source = LiveStates(states)
-    if crops:
-        build_states(cache / "states", states, plan, crops, lambda count: _say(f"{out}: states of {count:,} crops"))
-        source = CachedStates(cache / "states", device)
-    trainer.run(source, out)
+    run = GenerativeRun(tuple(tars), lpips, out, cache or out / "cache", crops, held_out, device, threads)
+    trainer = train_generator(run, read_generative_recipe(recipe), open_model(model), _say)
     _say(f"{out}: done, {trainer.step:,} steps in {trainer.seconds / 60:.1f} minutes")
 
 
