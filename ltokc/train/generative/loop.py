@@ -73,7 +73,7 @@ class Trainer:
         }  # fmt: skip
         torch.save(state, folder / "checkpoint.tmp")
         os.replace(folder / "checkpoint.tmp", folder / CHECKPOINT)
-        save_generator(self.ema, folder / WEIGHTS, {"steps": str(self.step)})
+        save_generator(self.ema, folder / WEIGHTS)
 
     def resume(self, folder: Path) -> bool:
         """Goes on from the folder's checkpoint if it has one.  Raises RuntimeError if it is of another network."""
@@ -204,9 +204,9 @@ def _repeated(x: torch.Tensor, samples: int) -> torch.Tensor:
     return x.repeat(samples, 1, 1, 1).contiguous(memory_format=torch.channels_last)
 
 
-def save_generator(net: Generator, path: Path, metadata: dict[str, str] | None = None) -> None:
-    """Weights as fp16 safetensors, the network's sizes in the metadata; atomic."""
+def save_generator(net: Generator, path: Path) -> None:
+    """Weights as fp16 safetensors, the network's sizes in the metadata; atomic, and the same bytes each time."""
     tensors = {k: v.detach().cpu().half().contiguous() for k, v in net.state_dict().items()}
     temporary = path.with_suffix(".tmp")
-    save_file(tensors, temporary, {"config": net.config.to_json(), **(metadata or {})})
+    save_file(tensors, temporary, {"config": net.config.to_json()})
     os.replace(temporary, path)
