@@ -265,3 +265,14 @@ def test_pillow_s_plug_in_draws_when_told(generative: Path, file: bytes) -> None
     assert (np.asarray(plain) == pixels(file)).all()
     assert (np.asarray(drawn) == pixels(file, decoder="generative", seed=3)).all()
     assert GENERATED.encode() in drawn.info["xmp"] and "xmp" not in plain.info
+
+
+def test_a_comparison_shows_both(generative: Path, file: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.ltk").write_bytes(file)
+    Image.fromarray(grainy(WIDTH, HEIGHT)).save(tmp_path / "a.png")
+    done = run("compare", str(tmp_path / "a.png"), str(tmp_path / "a.ltk"), "--generated", "--html",
+               str(tmp_path / "a.html"))  # fmt: skip
+    assert done.exit_code == 0, done.stderr
+    rows = [line.split("  ")[0] for line in done.stdout.splitlines()]
+    assert rows == ["file", "a.ltk", "a.ltk, generated"]
+    assert "a.ltk, generated" in (tmp_path / "a.html").read_text("utf-8")
