@@ -42,7 +42,7 @@ class Borrowed:
 
 def borrow(batch: click.Command) -> Borrowed:
     """Gives `batch` the options of encode and decode that shape an output, so that they stay the same."""
-    own = {p.name for p in batch.params} | {"output", "crop", "decoder"}
+    own = {p.name for p in batch.params} | {"output", "crop", "samples"}
     taken: list[click.Parameter] = []
     found = []
     for command in (encoding.encode, decoding.decode):
@@ -76,6 +76,7 @@ def decoder(chosen: dict[str, Any], borrowed: Borrowed, limit_pixels: int | None
     _refuse([name for name in borrowed.encode if name not in borrowed.decode], "encoding, not for --decode")
     how = {k: v for k, v in chosen.items() if k in (*borrowed.decode, *WHERE)}
     kind = how.pop("format") or "png"
+    how |= options.sampling(how.pop("decoder"), how.pop("seed"), how.pop("detail"))
     convert = partial(decoding.decode_one, format=kind, how=how | options.pixel_limit(limit_pixels))
     models = [[model.id, model.files] for model in registry.registry()]
     return Direction(convert, paths.LTK, f".{kind}", {"decode": _shape(how), "format": kind, "models": models})

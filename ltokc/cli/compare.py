@@ -46,6 +46,7 @@ class Rivals(click.ParamType):
 @click.option("--metric", type=click.Choice(list(METRICS)),
               help="What rivals are made equal by.  [default: ssimulacra2]")  # fmt: skip
 @click.option("--lpips", metavar="WEIGHTS", help="Also LPIPS, with these weights of SqueezeNet (needs torch).")
+@click.option("--generated", is_flag=True, help="Also each .ltk FILE as the generative decoder draws it, with seed 0.")
 @click.option("--html", metavar="OUT", help="Also write a page to look at them; with --versus it takes longer.")
 @options.limit_pixels
 @options.backend
@@ -53,7 +54,7 @@ class Rivals(click.ParamType):
 @with_console
 def compare(
     console: Console, original: str, inputs: tuple[str, ...], versus: tuple[str, ...], metric: str | None,
-    lpips: str | None, html: str | None, limit_pixels: int | None, backend: str, device: str,
+    lpips: str | None, generated: bool, html: str | None, limit_pixels: int | None, backend: str, device: str,
 ) -> None:  # fmt: skip
     """Compare files of a picture with the original.
 
@@ -66,6 +67,7 @@ def compare(
       ltokc compare photo.png photo.ltk photo.webp
       ltokc compare photo.png photo.ltk --versus jpeg,webp,avif
       ltokc compare photo.png photo.ltk --versus webp,avif --html photo.html
+      ltokc compare photo.png photo.ltk --generated --html photo.html
     """
     if STDIO in (html, original) or inputs.count(STDIO) > 1:
         raise click.UsageError("- (standard input) may be one of the FILEs, and nothing else")
@@ -81,7 +83,7 @@ def compare(
         found = compare_picture(
             original, given, versus=versus, metric=METRICS[metric] if metric else None, lpips=lpips,
             curve=html is not None and bool(versus), views=html is not None, how={"backend": backend, "device": device},
-            **limits,
+            generated=generated, **limits,
         )  # fmt: skip
         if html is not None:
             write_report(html, [found], budget=None)

@@ -29,6 +29,7 @@ def _describe(name: str, about: Info) -> str:
         ("tokens", f"{about.tokens:,}{possible}{halting}"),
         ("segments", f"{about.segments}"),
     ]
+    rows += [("decoders", ", ".join(about.decoders))] if about.decoders else []
     rows += [("chunk", f"{code} {size:,} bytes") for code, size in about.chunks]
     return "\n".join([name, *(f"  {label:9} {text}" for label, text in rows)])
 

@@ -11,6 +11,7 @@ import click
 
 from ltokc.rate.effort import DEFAULT_EFFORT, HIGHEST_EFFORT
 from ltokc.rate.target import DEFAULT_QUALITY
+from ltokc.tokenizer.generative import DECODERS, GENERATIVE, MAX_SEED
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
@@ -127,6 +128,28 @@ effort = click.option(
          "than 1 at equal SSIMULACRA2, in about 6, 14 and 21 times its time on one core.",
 )  # fmt: skip
 at_most_tokens = click.option("--tokens", type=click.IntRange(min=1), metavar="N", help="Use the first N tokens only.")
+
+decoder = together(
+    click.option(
+        "--decoder", type=click.Choice(["auto", *DECODERS]), default="auto", show_default=True,
+        help="faithful: the expected picture, which auto is too. generative: draws the detail that the tokens leave "
+             "open.",
+    ),
+    click.option("--seed", type=click.IntRange(0, MAX_SEED), metavar="N",
+                 help="Which drawing, with --decoder generative.  [default: 0]"),
+    click.option("--detail", type=click.FloatRange(0, 1), metavar="0..1",
+                 help="Share of the drawn detail that is added, with --decoder generative.  [default: 1]"),
+)  # fmt: skip
+
+
+def sampling(decoder: str, seed: int | None, detail: float | None) -> dict[str, Any]:
+    """Keyword arguments of `ltokc.codec.decode`: none for the faithful picture."""
+    if decoder == GENERATIVE:
+        return {"decoder": decoder, "seed": seed or 0, "detail": 1.0 if detail is None else detail}
+    for name, value in (("--seed", seed), ("--detail", detail)):
+        if value is not None:
+            raise click.UsageError(f"{name} goes with --decoder generative")
+    return {}
 
 
 class Workers(click.ParamType):

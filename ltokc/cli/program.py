@@ -24,7 +24,7 @@ from ltokc.errors import UsageError
 
 COMMANDS = (  # each a module of ltokc.cli; the order of the help
     "encode", "decode", "info", "verify", "trim", "tokens", "batch", "compare", "thumbnail", "models", "train",
-    "train-halting",
+    "train-halting", "train-generative",
 )  # fmt: skip
 
 

@@ -1,7 +1,8 @@
 """The networks behind two calls, whatever runs them: tokenize(packed, masks) and detokenize(digits, masks).
 
 `packed` is uint8 (1, 48, H/4, W/4); masks are uint8 (1, 1, h, w) and digits int8 (1, d, h, w), one of each per level.
-Both take cuts: the rows and columns of the state, and of the encoder's features, that go on at a change of stride
+`generate` is the generative decoder's `detokenize`: noise is float32 (1, planes, h, w) at strides 8, 4, 2.
+All take cuts: the rows and columns of the state, and of the encoder's features, that go on at a change of stride
 (`ltokc.tokenizer.windows`).  Masks and digits then have the size of what goes on at their stride.
 """
 
@@ -42,6 +43,11 @@ class Runtime(Protocol):
     def detokenize(
         self, digits: Sequence[np.ndarray], masks: Sequence[np.ndarray], cuts: Cuts | None = None
     ) -> np.ndarray: ...
+
+    def generate(
+        self, digits: Sequence[np.ndarray], masks: Sequence[np.ndarray], noise: Sequence[np.ndarray], detail: float,
+        cuts: Cuts | None = None,
+    ) -> np.ndarray: ...  # fmt: skip
 
 
 def open_runtime(folder: Path, backend: str = "auto", device: str = "auto", threads: int | None = None) -> Runtime:

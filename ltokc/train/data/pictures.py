@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-SUFFIXES = (".webp", ".png", ".jpg", ".jpeg")  # of what is taken for a picture, in lower case
+SUFFIXES = (".webp", ".avif", ".png", ".jpg", ".jpeg")  # of what is taken for a picture, in lower case
 
 
 def build_cache(shards: list[Path], folder: Path) -> None:
