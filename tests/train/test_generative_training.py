@@ -29,7 +29,7 @@ from ltokc.train.generative.recipe import (  # noqa: E402
     read_generative_recipe,
 )
 from ltokc.train.generative.states import FrozenDecoder, StateSource  # noqa: E402
-from ltokc.train.generative.statistics import Features, haar_filters, wasserstein  # noqa: E402
+from ltokc.train.generative.statistics import Features, chroma_energy, haar_filters, wasserstein  # noqa: E402
 from tests.support.cli_runner import run  # noqa: E402
 from tests.support.random_lpips import random_lpips  # noqa: E402
 from tests.support.small_model import LEVELS, small_ladder  # noqa: E402
@@ -146,6 +146,14 @@ def test_the_filters_see_no_flat_picture():
     assert filters.shape == (14, 3, 4, 4)
     assert filters.sum((2, 3)).abs().max() < 1e-6  # a flat picture has no details
     assert filters[6:].sum(1).abs().max() < 0.002  # and a gray one no colour
+
+
+def test_gray_detail_has_no_chroma_energy():
+    gray = torch.randn(2, 1, 8, 8).expand(-1, 3, -1, -1)
+    assert float(chroma_energy(gray)) < 1e-6
+    blue = torch.zeros(1, 3, 8, 8)
+    blue[:, 2] = 2.0
+    assert float(chroma_energy(blue)) == pytest.approx((1 + 0.162**2) / 2)
 
 
 def test_the_distortion_of_two_samples_gives_back_their_variance():

@@ -27,7 +27,7 @@ from ltokc.tokenizer.nn.generative import Generator, hidden_weights
 from ltokc.train.generative.discriminator import Discriminator, relativistic
 from ltokc.train.generative.recipe import GenerativeRecipe, Stage
 from ltokc.train.generative.states import FrozenDecoder, States
-from ltokc.train.generative.statistics import Features, wasserstein
+from ltokc.train.generative.statistics import Features, chroma_energy, wasserstein
 from ltokc.train.optim import Muon
 
 SHIFTS = 8  # the features' grids are moved by 0 to 7 px, so that they fall everywhere
@@ -125,8 +125,9 @@ class Trainer:
         distortion, variance = wasserstein(ours, theirs, stage.returned)
         low = F.avg_pool2d(residual, 8, 4).abs().mean()
         pattern = grid_pattern_energy(residual)
-        loss = distortion + self.recipe.low * low + stage.grid_pattern * pattern
-        out = {"distortion": distortion, "variance": variance, "low": low, "pattern": pattern}
+        colour = chroma_energy(residual)
+        loss = distortion + self.recipe.low * low + stage.grid_pattern * pattern + stage.chroma * colour
+        out = {"distortion": distortion, "variance": variance, "low": low, "pattern": pattern, "chroma": colour}
         if stage.adversarial:
             with torch.no_grad(), torch.autocast(self.device, torch.bfloat16, enabled=self.recipe.precision == "bf16"):
                 plain_maps = self.features(plain)

@@ -17,7 +17,7 @@ class Stage:
 
     `samples`: 1 or 2 residuals a crop; `grid_pattern`: weight of what comes back every 16 pixels in the residual;
     `adversarial`: weight of the discriminator's term, 0: it does not exist; `returned`: share of the samples' variance
-    that the distortion gives back.
+    that the distortion gives back; `chroma`: weight of the residual's mean square colour.
     """
 
     steps: int
@@ -26,6 +26,7 @@ class Stage:
     grid_pattern: float = 0.0
     adversarial: float = 0.0
     returned: float = 0.5
+    chroma: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

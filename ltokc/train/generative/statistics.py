@@ -47,6 +47,14 @@ GROUPS = (Group(0, 0, 8, True), Group(1, 2, 4, True), Group(2, 1, 4, True), Grou
           Group(4, 1, 4, False))  # fmt: skip
 
 
+CHROMA = ((-0.169, -0.331, 0.5), (0.5, -0.419, -0.081))  # of red, green, blue
+
+
+def chroma_energy(residual: torch.Tensor) -> torch.Tensor:
+    """Mean square of the two chroma signals of a residual (B, 3, H, W): ().  Drawn colour shows as coloured dots."""
+    return torch.einsum("bchw,kc->bkhw", residual, residual.new_tensor(CHROMA)).square().mean()
+
+
 def haar_filters() -> torch.Tensor:
     """Haar details at scales 1 and 2 of luma, and those along the axes of two chroma signals: (14, 3, 4, 4)."""
     near, cross = torch.zeros(4, 4), torch.zeros(4, 4)
@@ -54,7 +62,7 @@ def haar_filters() -> torch.Tensor:
     cross[1:3, 1:3] = torch.tensor([[0.5, -0.5], [-0.5, 0.5]])
     far = torch.tensor([[1.0, 1, -1, -1]]).repeat(4, 1) / 8
     far_cross = torch.cat([far[:2], -far[2:]])
-    colours = torch.tensor([[0.299, 0.587, 0.114], [-0.169, -0.331, 0.5], [0.5, -0.419, -0.081]])
+    colours = torch.tensor([(0.299, 0.587, 0.114), *CHROMA])
     kernels = [(near, near.T, cross, far, far.T, far_cross), (near, near.T, far, far.T), (near, near.T, far, far.T)]
     return torch.stack([c.view(3, 1, 1) * k for c, ks in zip(colours, kernels, strict=True) for k in ks])
 
