@@ -5,7 +5,6 @@ The settings of the rivals are those that people get from Pillow when they ask f
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import tempfile
 from abc import ABC, abstractmethod
@@ -18,6 +17,7 @@ from typing import Any
 from PIL import Image
 
 from ltokc.errors import UsageError
+from ltokc.spawn import find_program
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ class JpegXl(Codec):
 
     @staticmethod
     def available() -> bool:
-        return shutil.which("cjxl") is not None and shutil.which("djxl") is not None
+        return find_program("cjxl") is not None and find_program("djxl") is not None
 
     def __init__(self) -> None:
         if not self.available():
@@ -141,10 +141,10 @@ class JpegXl(Codec):
             return Image.open(target).convert("RGB")
 
 
-def _execute(*command: str | Path) -> None:
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
+def _execute(program: str, *arguments: str | Path) -> None:
+    done = subprocess.run([find_program(program) or program, *map(str, arguments)], capture_output=True, text=True)
     if done.returncode:
-        raise UsageError(f"{command[0]}: {done.stderr.strip().splitlines()[-1:] or 'failed'}")
+        raise UsageError(f"{program}: {done.stderr.strip().splitlines()[-1:] or 'failed'}")
 
 
 class Ltokc(Codec):

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ltokc.errors import LtokcError
+from ltokc.spawn import safe_path
 from ltokc.threads import cores
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ class _Pool:
 
         while True:
             while len(self.workers) < self.size and len(self.waiting) > 0:
-                with _signals_held():
+                with safe_path(), _signals_held():
                     self.workers.append(self._start())
             for worker in self.workers:
                 self._give(worker)
