@@ -8,11 +8,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
 
 from ltokc.errors import ModelError
 from ltokc.tokenizer.runtime import Cuts
 from ltokc.tokenizer.runtime.onnx_cuts import with_cuts
+from ltokc.tokenizer.runtime.silent_ort import ort
 
 WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"  # of a graph that comes from memory
 
