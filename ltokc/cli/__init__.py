@@ -1,5 +1,39 @@
 """The commands of `ltokc`: parse, call, tell.  `program` has the group, each command a module of its own."""
 
-from ltokc.cli.program import COMMANDS, cli, main
+from __future__ import annotations
+
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ltokc.cli.program import COMMANDS, cli
 
 __all__ = ["COMMANDS", "cli", "main"]
+
+
+def main() -> None:
+    """The `ltokc` program.  Signals are heard before anything else is loaded."""
+    from ltokc.cli import exit_status, interruption
+
+    status: Any = exit_status.INTERRUPTED
+    with interruption.heard():
+        try:
+            from ltokc.cli.program import start
+
+            status = start()
+        except BaseException:  # whatever the libraries make of an interruption
+            if not interruption.came():
+                raise
+            sys.stderr.write("ltokc: interrupted\n")
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # all is done: no traceback while Python leaves
+    sys.exit(status)
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("COMMANDS", "cli"):
+        from ltokc.cli import program
+
+        return getattr(program, name)
+    raise AttributeError(f"module 'ltokc.cli' has no attribute {name!r}")

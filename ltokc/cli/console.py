@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from ltokc.cli import exit_status
+from ltokc.cli import exit_status, interruption
 from ltokc.errors import LtokcError
 
 LOUD = "ltokc.loud"  # key of the context: tracebacks are wanted
@@ -125,8 +125,10 @@ class Console:
         except (BrokenPipeError, OutputError, click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:  # noqa: BLE001 (whatever it is, the user gets one line)
+            interruption.check()
             self.fail(name, error)
         else:
+            interruption.check()
             self.done += 1
 
     def finish(self) -> None:

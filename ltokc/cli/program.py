@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import importlib
 import os
-import signal
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any
 
 import click
 
-from ltokc.cli import exit_status
+from ltokc.cli import exit_status, interruption
 from ltokc.cli.console import complain, is_loud, reason, show_warnings
 from ltokc.errors import UsageError
 
@@ -26,24 +24,6 @@ COMMANDS = (  # each a module of ltokc.cli; the order of the help
     "encode", "decode", "info", "verify", "trim", "tokens", "batch", "compare", "thumbnail", "models", "train",
     "train-halting",
 )  # fmt: skip
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """SIGTERM ends the work like Ctrl-C: nothing half written, exit 130."""
-
-    def interrupt(number: int, frame: Any) -> None:
-        raise KeyboardInterrupt
-
-    try:
-        before = signal.signal(signal.SIGTERM, interrupt)
-    except ValueError:  # not the main thread
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 class Program(click.Group):
@@ -60,24 +40,34 @@ class Program(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
+        with interruption.heard():
+            try:
+                return self._told(ctx)
+            except BaseException as error:
+                if not (interruption.came() or isinstance(error, KeyboardInterrupt)):
+                    raise
+                with suppress(KeyboardInterrupt):
+                    complain("interrupted")
+                raise click.exceptions.Exit(exit_status.INTERRUPTED) from None
+
+    def _told(self, ctx: click.Context) -> Any:
+        """Runs the command; an error that is not the command line's own becomes a line.  Raises click's exceptions."""
         try:
-            with _interruptible(), warnings.catch_warnings():
+            with warnings.catch_warnings():
                 show_warnings()
                 result = super().invoke(ctx)
                 sys.stdout.flush()
+                interruption.check()
                 return result
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
-        except KeyboardInterrupt:
-            with suppress(KeyboardInterrupt):
-                complain("interrupted")
-            raise click.exceptions.Exit(exit_status.INTERRUPTED) from None
         except BrokenPipeError:  # the reader of our output has enough
             _silence_stdout()
             raise click.exceptions.Exit(exit_status.FAILED) from None
         except UsageError as error:
             raise click.UsageError(str(error), ctx) from error
         except Exception as error:  # noqa: BLE001 (whatever it is, the user gets one line)
+            interruption.check()
             if is_loud(ctx):
                 traceback.print_exception(error, file=sys.stderr)
             complain(reason(error))
@@ -124,9 +114,14 @@ def cli() -> None:
     """
 
 
-def main() -> None:
-    """The `ltokc` program."""
+def start() -> int:
+    """Runs the command line of this process; its exit status."""
     try:
-        cli(prog_name="ltokc")
-    except KeyboardInterrupt:
-        sys.exit(exit_status.INTERRUPTED)
+        status = cli.main(prog_name="ltokc", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):  # between two steps of click
+        complain("interrupted")
+        return exit_status.INTERRUPTED
+    return status if isinstance(status, int) else exit_status.DONE

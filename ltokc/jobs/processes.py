@@ -49,7 +49,9 @@ class WorkerDied(LtokcError):
 
 
 class _Ended(BaseException):
-    """SIGTERM came: unwind, so that temporary files go."""
+    """SIGTERM came: unwind, so that temporary files go.  `noted`: it came, also where a library swallowed this."""
+
+    noted = False
 
 
 def run(
@@ -221,12 +223,15 @@ def _serve(pipe: Connection, work: Callable[[Any], Any], threads: int, started: 
                 answer = (True, work(job))
             except Exception as error:  # noqa: BLE001 (told by the parent)
                 answer = (False, _portable(error))
+            if _Ended.noted:
+                return
             pipe.send(answer)
     except (EOFError, OSError, _Ended):
         return
 
 
 def _leave(number: int, frame: object) -> None:
+    _Ended.noted = True
     raise _Ended
 
 
