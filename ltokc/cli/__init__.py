@@ -1,12 +1,13 @@
 """The commands of `ltokc`: parse, call, tell.  `program` has the group, each command a module of its own."""
 
-from __future__ import annotations
-
+# Little is imported here: until `main` has begun, Ctrl-C ends Python with a traceback.
 import signal
 import sys
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from ltokc.cli.program import COMMANDS, cli
 
 __all__ = ["COMMANDS", "cli", "main"]
@@ -16,7 +17,7 @@ def main() -> None:
     """The `ltokc` program.  Signals are heard before anything else is loaded."""
     from ltokc.cli import exit_status, interruption
 
-    status: Any = exit_status.INTERRUPTED
+    status = exit_status.INTERRUPTED
     with interruption.heard():
         try:
             from ltokc.cli.program import start
@@ -28,10 +29,11 @@ def main() -> None:
             sys.stderr.write("ltokc: interrupted\n")
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # all is done: no traceback while Python leaves
+    exec("")  # Python remembers an interrupted exec() of text, as dataclasses make, to kill itself at exit: forget it
     sys.exit(status)
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     if name in ("COMMANDS", "cli"):
         from ltokc.cli import program
 

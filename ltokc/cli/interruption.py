@@ -11,7 +11,6 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _noted: list[int] = []
@@ -36,7 +35,7 @@ def heard() -> Iterator[None]:
     SIGINT stays ignored where the parent has it ignored (`nohup`).  May be nested.
     """
     global _depth
-    before: dict[signal.Signals, Any] = {}
+    before = {}
     try:
         for number in _SIGNALS:
             if number == signal.SIGTERM or signal.getsignal(number) is not signal.SIG_IGN:
@@ -57,12 +56,12 @@ def heard() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _note(number: int, frame: Any) -> None:
+def _note(number: int, frame: object) -> None:
     _noted.append(number)
     raise KeyboardInterrupt
 
 
-def _unraisable(about: Any) -> None:
+def _unraisable(about: sys.UnraisableHookArgs) -> None:
     """A swallowed KeyboardInterrupt is no news: it was noted."""
-    if not (about.exc_type is not None and issubclass(about.exc_type, KeyboardInterrupt)):
+    if not issubclass(about.exc_type, KeyboardInterrupt):
         sys.__unraisablehook__(about)

@@ -29,7 +29,7 @@ class Moment:
             os.kill(os.getpid(), signal.Signals[os.environ["SIGNAL"]])
             return None
         try:
-            os.kill(os.getpid(), signal.Signals[os.environ["SIGNAL"]])
+            exec("os.kill(os.getpid(), signal.Signals[os.environ['SIGNAL']])")  # as dataclasses run what they make
         except BaseException:
             if os.environ["WAY"] == "renamed":
                 raise ImportError("initialization failed") from None
