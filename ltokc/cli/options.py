@@ -130,17 +130,18 @@ at_most_tokens = click.option("--tokens", type=click.IntRange(min=1), metavar="N
 
 
 class Workers(click.ParamType):
-    """A number of processes, or `all` for one per core."""
+    """A number of processes, or `all` for one per core, as far as quota and memory go."""
 
     name = "workers"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         if value == "all":
-            from ltokc.threads import cores
+            from ltokc.threads import most_workers
 
-            return cores()
+            return most_workers()
         return click.IntRange(min=1).convert(value, param, ctx)
 
 
 jobs = click.option("-j", "--jobs", "workers", type=Workers(), metavar="N|all", default="1", show_default=True,
-                    help="Files that are worked on at a time.")  # fmt: skip
+                    help="Files that are worked on at a time; all: one per core, fewer where quota or memory "
+                         "end before.")  # fmt: skip

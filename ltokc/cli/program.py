@@ -19,6 +19,7 @@ import click
 from ltokc.cli import exit_status, interruption
 from ltokc.cli.console import complain, is_loud, reason, show_warnings
 from ltokc.errors import UsageError
+from ltokc.threads import limit_libraries
 
 COMMANDS = (  # each a module of ltokc.cli; the order of the help
     "encode", "decode", "info", "verify", "trim", "tokens", "batch", "compare", "thumbnail", "models", "train",
@@ -116,6 +117,7 @@ def cli() -> None:
 
 def start() -> int:
     """Runs the command line of this process; its exit status."""
+    limit_libraries()
     try:
         status = cli.main(prog_name="ltokc", standalone_mode=False)
     except click.ClickException as error:

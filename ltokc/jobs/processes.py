@@ -18,14 +18,13 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ltokc.errors import LtokcError
 from ltokc.spawn import safe_path
-from ltokc.threads import cores
+from ltokc.threads import VARIABLES, cores
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
 Job = TypeVar("Job")
 Value = TypeVar("Value")
-THREADS = ("LTOKC_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 PATIENCE = 3.0  # seconds that a process has to leave by itself
 
 
@@ -213,7 +212,7 @@ def _serve(pipe: Connection, work: Callable[[Any], Any], threads: int, started: 
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         if hasattr(signal, "pthread_sigmask"):
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-        for name in THREADS:
+        for name in VARIABLES:
             os.environ.setdefault(name, str(threads))  # numpy and the runtimes are not loaded yet
         if started is not None:
             started()

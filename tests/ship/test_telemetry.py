@@ -26,7 +26,8 @@ Image.open(data).load()
 """
 LONG = "; import time; time.sleep(8)"  # what a start is told with is sent about six seconds after it
 COMMANDS = {
-    "encode": ["-m", "ltokc", "encode", "photo.png"], "workers": ["-m", "ltokc", "batch", "-r", ".", "-d", "out", "-j2"],
+    "encode": ["-m", "ltokc", "encode", "photo.png"],
+    "workers": ["-m", "ltokc", "batch", "-r", ".", "-d", "out", "-j", "2"],
     "library": ["-c", LIBRARY], "plug-in": ["-c", PLUG_IN],
 }  # fmt: skip
 
