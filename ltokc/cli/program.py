@@ -38,7 +38,7 @@ class Program(click.Group):
             return None
         name = cmd_name.replace("-", "_")
         command: click.Command = getattr(importlib.import_module(f"ltokc.cli.{name}"), name)
-        return command
+        return command if command.help is not None else _restored(command)
 
     def invoke(self, ctx: click.Context) -> Any:
         with interruption.heard():
@@ -115,8 +115,16 @@ def cli() -> None:
     """
 
 
+def _restored(command: click.Command) -> click.Command:
+    from ltokc.cli.help_texts import restored
+
+    return restored(command)
+
+
 def start() -> int:
     """Runs the command line of this process; its exit status."""
+    if cli.help is None:
+        _restored(cli)
     limit_libraries()
     try:
         status = cli.main(prog_name="ltokc", standalone_mode=False)
