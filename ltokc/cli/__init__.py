@@ -15,6 +15,10 @@ __all__ = ["COMMANDS", "cli", "main"]
 
 def main() -> None:
     """The `ltokc` program.  Signals are heard before anything else is loaded."""
+    if getattr(sys, "frozen", False):  # a program of one file starts its workers by itself
+        from multiprocessing import freeze_support
+
+        freeze_support()
     from ltokc.cli import exit_status, interruption
 
     status = exit_status.INTERRUPTED

@@ -27,7 +27,7 @@ ORDER = (
     ("codec", "heatmap"),
     ("LtkImagePlugin", "train", "compare"),
     ("cli",),
-    ("__main__",),
+    ("__main__", "_pyinstaller"),
 )
 ROW = {room: row for row, rooms in enumerate(ORDER) for room in rooms}
 TORCH = ("ltokc.tokenizer.nn", "ltokc.tokenizer.runtime.torch", "ltokc.losses", "ltokc.rate.refine.descent",
