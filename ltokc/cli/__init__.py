@@ -20,7 +20,9 @@ def main() -> None:
 
         freeze_support()
     from ltokc.cli import exit_status, interruption
+    from ltokc.cli.standard_streams import prepare
 
+    prepare()
     status = exit_status.INTERRUPTED
     with interruption.heard():
         try:

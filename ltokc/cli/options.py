@@ -15,6 +15,8 @@ from ltokc.rate.target import DEFAULT_QUALITY
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
 
+MOST_DIGITS = 18  # of a size
+
 
 class Size(click.ParamType):
     """Bytes with a unit: 800, 2k, 2kB, 1.5M (powers of 1000), 4KiB (powers of 1024)."""
@@ -25,6 +27,8 @@ class Size(click.ParamType):
         match = re.fullmatch(r"(\d+\.?\d*|\.\d+) ?([kmg]?i?)b?", str(value).strip().lower())
         if match is None or match[2] not in UNITS:
             self.fail(f"{value!r} is no size; write 800, 2k, 2kB or 1.5M", param, ctx)
+        if len(match[1]) > MOST_DIGITS:
+            self.fail(f"{value!r} is too large", param, ctx)
         size = math.floor(float(match[1]) * UNITS[match[2]])
         if size < 1:
             self.fail(f"{value!r} is less than a byte", param, ctx)

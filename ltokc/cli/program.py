@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-import traceback
 import warnings
 from contextlib import suppress
 from typing import Any
@@ -17,7 +16,7 @@ from typing import Any
 import click
 
 from ltokc.cli import exit_status, interruption
-from ltokc.cli.console import complain, is_loud, reason, show_warnings
+from ltokc.cli.console import complain, is_loud, plainly, reason, show_trace, show_warnings
 from ltokc.errors import UsageError
 from ltokc.threads import limit_libraries
 
@@ -40,6 +39,12 @@ class Program(click.Group):
         command: click.Command = getattr(importlib.import_module(f"ltokc.cli.{name}"), name)
         return command if command.help is not None else _restored(command)
 
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        try:
+            return super().make_context(*args, **extra)
+        except click.ClickException as error:
+            raise plainly(error) from error.__cause__
+
     def invoke(self, ctx: click.Context) -> Any:
         with interruption.heard():
             try:
@@ -60,17 +65,19 @@ class Program(click.Group):
                 sys.stdout.flush()
                 interruption.check()
                 return result
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
+        except (click.exceptions.Exit, click.Abort):
             raise
+        except click.ClickException as error:
+            raise plainly(error) from error.__cause__
         except BrokenPipeError:  # the reader of our output has enough
             _silence_stdout()
             raise click.exceptions.Exit(exit_status.FAILED) from None
         except UsageError as error:
-            raise click.UsageError(str(error), ctx) from error
+            raise plainly(click.UsageError(str(error), ctx)) from error
         except Exception as error:  # noqa: BLE001 (whatever it is, the user gets one line)
             interruption.check()
             if is_loud(ctx):
-                traceback.print_exception(error, file=sys.stderr)
+                show_trace(error)
             complain(reason(error))
             raise click.exceptions.Exit(exit_status.FAILED) from None
         finally:

@@ -14,10 +14,12 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
+from PIL import Image, ImageFile
 
 from ltokc.errors import UsageError
 from ltokc.spawn import find_program
+
+JPEG_BYTES = 8  # that a pixel of noise may take: Pillow's buffer must hold a whole file that is optimised
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,12 @@ class PillowCodec(Codec):
     def encode(self, image: Image.Image, quality: float) -> bytes:
         out = BytesIO()
         value = int(quality) if self.whole_qualities else float(quality)
-        image.save(out, format=self.name.upper(), quality=value, **self.options)
+        ImageFile.MAXBLOCK = max(ImageFile.MAXBLOCK, JPEG_BYTES * image.width * image.height)
+        try:
+            image.save(out, format=self.name.upper(), quality=value, **self.options)
+        except (OSError, ValueError) as error:
+            text = " ".join(str(error).split())
+            raise UsageError(f"{self.label} cannot hold this picture ({text}); leave it out of the rivals") from error
         return out.getvalue()
 
     def decode(self, data: bytes) -> Image.Image:
