@@ -134,11 +134,18 @@ def start() -> int:
         _restored(cli)
     limit_libraries()
     try:
-        status = cli.main(prog_name="ltokc", standalone_mode=False)
+        status = cli.main(prog_name="ltokc", standalone_mode=False) or exit_status.DONE
     except click.ClickException as error:
         error.show()
-        return error.exit_code
+        status = error.exit_code
     except (KeyboardInterrupt, click.Abort):  # between two steps of click
         complain("interrupted")
-        return exit_status.INTERRUPTED
-    return status if isinstance(status, int) else exit_status.DONE
+        status = exit_status.INTERRUPTED
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        _silence_stdout()
+        if not isinstance(error, BrokenPipeError):
+            complain(f"standard output: {error.strerror or error}")
+        status = status or exit_status.FAILED
+    return int(status)

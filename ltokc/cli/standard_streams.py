@@ -10,9 +10,9 @@ def prepare() -> None:
     """Makes the three streams safe to use; called once, at the start of a program.
 
     A closed one would give its number to the next file that is opened, which then took what is meant for people.  Its
-    place takes the null device, opened the wrong way round, so that whoever needs the stream is told.
+    place takes the null device; for input and output opened the wrong way round, so that whoever needs them is told.
     """
-    for number, mode in ((0, os.O_WRONLY), (1, os.O_RDONLY), (2, os.O_RDONLY)):
+    for number, mode in ((0, os.O_WRONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
         try:
             os.fstat(number)
         except OSError:

@@ -44,7 +44,7 @@ class RateTarget:
         """From the keywords of `ltokc.encode` that `check` has passed; none is quality 0.6."""
         rates = {name: value for name, value in given.items() if value is not None}
         if "tokens" in rates:
-            return cls(tokens=min(int(rates["tokens"]), picture.pixels))
+            return cls(tokens=min(int(rates["tokens"]), 1 << 53))  # which a float holds
         if "target_bpp" in rates:
             return cls(size=int(rates["target_bpp"] * picture.pixels / 8), strict=strict)
         if "target_size" in rates:
