@@ -138,6 +138,10 @@ def start() -> int:
     except click.ClickException as error:
         error.show()
         status = error.exit_code
+    except OSError as error:  # of the help and the versions, which click writes by itself
+        complain(f"standard output: {error.strerror or error}")
+        _silence_stdout()
+        status = exit_status.FAILED
     except (KeyboardInterrupt, click.Abort):  # between two steps of click
         complain("interrupted")
         status = exit_status.INTERRUPTED
