@@ -137,6 +137,7 @@ def trim(
 
     if (tokens is None) == (target_size is None):
         raise UsageError("trim needs either tokens or a target size")
+    RateTarget.check(tokens=tokens, target_size=target_size)
     ltk = container.read(data, limit_pixels=limit_pixels)
     held = sum(segment.tokens for segment in ltk.segments)
     if len(data) <= target_size if target_size is not None else held <= (tokens or 0):

@@ -59,7 +59,8 @@ class ShardOf(click.ParamType):
 @options.backend
 @options.device
 @click.option("-j", "--jobs", "workers", type=options.Workers(), metavar="N|all", default="all", show_default=True,
-              help="Pictures that are worked on at a time.")  # fmt: skip
+              help="Pictures that are worked on at a time; all: one per core, fewer where quota or memory end "
+              "before.")  # fmt: skip
 @with_console
 def batch(
     console: Console,

@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import asdict
 from functools import partial
 
+from ltokc.cli import interruption
 from ltokc.cli.batch_tables import Tables, in_order
 from ltokc.cli.console import Console, complain, reason, show_warnings
 from ltokc.cli.progress import BatchProgress, human
@@ -83,6 +84,7 @@ def _settled(console: Console, tasks: Sequence[Task]) -> tuple[list[tuple[int, T
 
 def _told(console: Console, outcome: Outcome[Task, Row]) -> Row:
     """The row of an outcome, counted and told."""
+    interruption.check()
     try:
         row = outcome.get()
     except Exception as error:  # noqa: BLE001 (whatever it is, the user gets one line)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ltokc.cli import options
-from ltokc.cli.console import Console, one_line, with_console
+from ltokc.cli.console import Console, one_line, with_console, write_out
 from ltokc.compare.options import RIVALS
 from ltokc.errors import UsageError
 from ltokc.jobs import streams
@@ -88,7 +88,7 @@ def compare(
         if html is not None:
             write_report(html, [found], budget=None)
             console.say(f"{original} -> {html}  {os.path.getsize(html):,} bytes")
-        click.echo(_json(found) if console.as_json else _table(found))
+        write_out(_json(found) if console.as_json else _table(found))
         for note in found.notes:
             console.detail(f"{original}: {note}")
     console.finish()

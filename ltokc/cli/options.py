@@ -16,6 +16,8 @@ from ltokc.tokenizer.generative import DECODERS, GENERATIVE, MAX_SEED
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
 
+MOST_DIGITS = 18  # of a size
+
 
 class Size(click.ParamType):
     """Bytes with a unit: 800, 2k, 2kB, 1.5M (powers of 1000), 4KiB (powers of 1024)."""
@@ -26,6 +28,8 @@ class Size(click.ParamType):
         match = re.fullmatch(r"(\d+\.?\d*|\.\d+) ?([kmg]?i?)b?", str(value).strip().lower())
         if match is None or match[2] not in UNITS:
             self.fail(f"{value!r} is no size; write 800, 2k, 2kB or 1.5M", param, ctx)
+        if len(match[1]) > MOST_DIGITS:
+            self.fail(f"{value!r} is too large", param, ctx)
         size = math.floor(float(match[1]) * UNITS[match[2]])
         if size < 1:
             self.fail(f"{value!r} is less than a byte", param, ctx)
@@ -153,17 +157,18 @@ def sampling(decoder: str, seed: int | None, detail: float | None) -> dict[str, 
 
 
 class Workers(click.ParamType):
-    """A number of processes, or `all` for one per core."""
+    """A number of processes, or `all` for one per core, as far as quota and memory go."""
 
     name = "workers"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         if value == "all":
-            from ltokc.threads import cores
+            from ltokc.threads import most_workers
 
-            return cores()
+            return most_workers()
         return click.IntRange(min=1).convert(value, param, ctx)
 
 
 jobs = click.option("-j", "--jobs", "workers", type=Workers(), metavar="N|all", default="1", show_default=True,
-                    help="Files that are worked on at a time.")  # fmt: skip
+                    help="Files that are worked on at a time; all: one per core, fewer where quota or memory "
+                         "end before.")  # fmt: skip

@@ -107,7 +107,12 @@ def entry_of(fields: dict[str, Any]) -> Entry | None:
     texts = (entry.target, entry.options, entry.source, entry.digest, entry.written, entry.written_digest)
     numbers = (entry.size, entry.changed, entry.written_size)
     sound = all(isinstance(t, str) for t in texts) and all(type(n) is int for n in numbers)
-    return entry if sound and isinstance(entry.row, dict) else None
+    return entry if sound and isinstance(entry.row, dict) and is_below(entry.written) else None
+
+
+def is_below(name: str) -> bool:
+    """Whether a name with "/" stays below its folder on every system: no root, no drive, no "..", no odd characters."""
+    return not name.startswith("/") and ".." not in name.split("/") and not set(name) & set("\\:\0")
 
 
 def read_all(folder: str) -> dict[str, list[Entry]]:
@@ -141,7 +146,7 @@ def unchanged(entries: Iterable[Entry], options: str, source: str, folder: str) 
                 continue
             if not entry.written or _is_there(os.path.join(folder, entry.written), entry):
                 return entry
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a name that no file system can have
         pass
     return None
 
@@ -149,7 +154,7 @@ def unchanged(entries: Iterable[Entry], options: str, source: str, folder: str) 
 def _is_there(path: str, entry: Entry) -> bool:
     try:
         return os.path.getsize(path) == entry.written_size and digest(path) == entry.written_digest
-    except OSError:
+    except (OSError, ValueError):
         return False
 
 

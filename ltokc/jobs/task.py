@@ -16,7 +16,7 @@ from ltokc.jobs import journal, streams
 from ltokc.jobs.conversion import Convert, Result
 from ltokc.jobs.journal import Entry
 from ltokc.jobs.paths import Job, same_file
-from ltokc.jobs.rows import COPIED, DONE, KEPT, UNCHANGED, Row
+from ltokc.jobs.rows import COPIED, DONE, KEPT, UNCHANGED, Row, row_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +77,7 @@ def done_before(plan: BatchPlan, task: Task) -> Row | None:
     entry = journal.unchanged(task.known, plan.options, task.job.source, plan.folder)
     if entry is None:
         return None
-    try:
-        row = Row(**entry.row)
-    except TypeError:  # a row of another version
+    if (row := row_of(entry.row)) is None:
         return None
     output = os.path.join(plan.folder, *entry.written.split("/")) if entry.written else None
     return replace(row, status=UNCHANGED, input=task.job.source, output=output)

@@ -172,6 +172,16 @@ def test_training_without_torch_is_one_line(here: Path, monkeypatch: pytest.Monk
 # -- real processes ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("args", [[], ["encode"], ["models"], ["models", "show"]])
+def test_help_stays_where_docstrings_are_dropped(args: list[str]) -> None:
+    words = ["-m", "ltokc", *args, "--help"]
+    whole, without = (
+        subprocess.run([sys.executable, *flags, *words], env=ENVIRONMENT, capture_output=True, timeout=60, check=True)
+        for flags in ([], ["-OO"])
+    )
+    assert without.stdout == whole.stdout
+
+
 def test_module_runs_and_round_trips(here: Path) -> None:
     done = program("encode", "photo.png", "--target-size", "400", "--strict")
     assert done.returncode == 0, done.stderr

@@ -13,6 +13,9 @@ from hypothesis import strategies as st
 
 from ltokc.jobs import journal
 from ltokc.jobs.journal import Busy, Entry, Journal
+from ltokc.jobs.paths import Job
+from ltokc.jobs.rows import Row
+from ltokc.jobs.task import BatchPlan, Task, done_before
 
 OPTIONS = journal.fingerprint({"quality": 0.6})
 
@@ -133,3 +136,30 @@ def test_only_temporary_files_of_dead_runs_of_this_journal_go(tmp_path: Path) ->
         assert book.clean([str(tmp_path), str(tmp_path / "missing")]) == 1
     left = {p.name for p in tmp_path.iterdir() if "journal" not in p.name}
     assert left == {*names[1:], own}
+
+
+ROW = asdict(Row("a.png", "a.ltk", "done", 3, 2, 10, 10, 1.5, 4, "m", 0.1))
+WRONG = [("width", "3"), ("width", True), ("output_bytes", -1), ("bpp", float("nan")), ("bpp", float("inf")),
+         ("tokens", 10**400), ("notes", None), ("seconds", []), ("input", 1), ("more", 1)]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG)
+def test_a_row_of_other_types_is_work_to_be_done(done: tuple[Path, Path, Entry], name: str, value: object) -> None:
+    """The checksum of a line is right, its fields are not: a journal may come from anywhere."""
+    source, output, entry = done
+    plan = BatchPlan(len, OPTIONS, str(output.parent))  # type: ignore[arg-type]
+    job = Job(str(source), str(output))
+    good = done_before(plan, Task(job, (replace(entry, row=ROW),)))
+    assert good is not None and (good.status, good.width) == ("unchanged", 3)
+    assert done_before(plan, Task(job, (replace(entry, row={**ROW, name: value}),))) is None
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "../a.ltk", "b/../../a.ltk", "C:a.ltk", "\\\\host\\a.ltk", "a\0b"])
+def test_an_output_outside_of_the_folder_is_no_entry(done: tuple[Path, Path, Entry], name: str) -> None:
+    assert journal.entry_of(asdict(done[2])) == done[2]
+    assert journal.entry_of(asdict(replace(done[2], written=name))) is None
+
+
+def test_names_that_no_file_system_has(done: tuple[Path, Path, Entry]) -> None:
+    source, _, entry = done
+    assert found(replace(entry, written="\ud800.ltk"), source) is None

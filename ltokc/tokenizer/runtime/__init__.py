@@ -8,7 +8,6 @@ All take cuts: the rows and columns of the state, and of the encoder's features,
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Protocol
 import numpy as np
 
 from ltokc.errors import ModelError, UsageError
+from ltokc.threads import runtime_threads
 
 Cuts = dict[str, tuple[tuple[int, int], tuple[int, int]]]  # name -> rows (first, last + 1), columns
 
@@ -53,10 +53,9 @@ class Runtime(Protocol):
 def open_runtime(folder: Path, backend: str = "auto", device: str = "auto", threads: int | None = None) -> Runtime:
     """Opens the model in `folder`.  ModelError if the wanted backend or device is not installed.
 
-    threads: for the CPU; None: the environment's LTOKC_THREADS, else the runtime's own choice.
+    threads: for the CPU; None: as of `ltokc.threads.runtime_threads`.
     """
-    if threads is None and os.environ.get("LTOKC_THREADS", "").isdigit():
-        threads = int(os.environ["LTOKC_THREADS"]) or None
+    threads = runtime_threads() if threads is None else threads
     if backend not in ("auto", "onnx", "torch") or device not in ("auto", "cpu", "cuda"):
         raise UsageError(f"unknown backend or device: {backend}, {device}")
     if backend == "auto":

@@ -8,12 +8,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
 
 from ltokc.errors import ModelError
 from ltokc.tokenizer.generative import PLANES
 from ltokc.tokenizer.runtime import Cuts, state_cut
 from ltokc.tokenizer.runtime.onnx_cuts import with_cuts
+from ltokc.tokenizer.runtime.silent_ort import ort
 
 WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"  # of a graph that comes from memory
 
