@@ -118,8 +118,8 @@ def decode(
       ltokc decode photo.ltk --tokens 200 -o coarse.png
       ltokc decode map.ltk --crop 4000,2500,512,512 -o part.png
       ltokc decode half.ltk --allow-truncated -o half.png
-      ltokc decode -r small -d pictures
-      ltokc decode - < photo.ltk > photo.png
+      ltokc decode -r small -d back
+      ltokc decode - < photo.ltk > piped.png
     """
     if decoder != "faithful":
         raise ModelError(f"the {decoder} decoder is not in this model")

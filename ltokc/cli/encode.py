@@ -104,17 +104,18 @@ def encode(
 ) -> None:
     """Encode pictures as .ltk files.
 
-    photo.png becomes photo.ltk beside it. Any format that Pillow reads is taken; - is standard input, and then
-    standard output unless -o is given. One of -q, --tokens, --target-size and --target-bpp sets the rate.
+    photo.png becomes photo.ltk beside it, and so does photo.jpg: --keep-suffix names them apart. A photo.ltk that is
+    there already is only replaced with --overwrite. Any format that Pillow reads is taken; - is standard input, and
+    then standard output unless -o is given. One of -q, --tokens, --target-size and --target-bpp sets the rate.
 
     \b
     Examples:
       ltokc encode photo.png
       ltokc encode photo.png -q 0.8 -o better.ltk
-      ltokc encode photo.png --target-size 2k --strict
+      ltokc encode photo.png --target-size 2k --strict -o smaller.ltk
       ltokc encode *.jpg -d small -j all
       ltokc encode -r pictures -d small -n
-      cat photo.png | ltokc encode - > photo.ltk
+      cat photo.png | ltokc encode - > piped.ltk
     """
     how = keywords(strict, **how)
     rule = OutputRule(

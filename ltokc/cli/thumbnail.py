@@ -34,7 +34,7 @@ def thumbnail(console: Console, source: str, output: str, size: int, overwrite: 
     \b
     Examples:
       ltokc thumbnail photo.ltk photo-small.png -s 128
-      ltokc thumbnail photo.ltk - > photo-small.png
+      ltokc thumbnail photo.ltk - > thumbnail.png
     """
     if output == STDIO:
         streams.refuse_terminal()

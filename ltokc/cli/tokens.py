@@ -41,7 +41,7 @@ def tokens(
     \b
     Examples:
       ltokc tokens photo.ltk
-      ltokc tokens photo.ltk --json > photo.json
+      ltokc tokens photo.ltk --json > tokens.json
       ltokc tokens photo.ltk --npz -o photo.npz
     """
     if console.as_json and as_npz:

@@ -33,7 +33,7 @@ def trim(
     \b
     Examples:
       ltokc trim photo.ltk --target-size 1k -o preview.ltk
-      ltokc trim photo.ltk --tokens 300 -o preview.ltk
+      ltokc trim photo.ltk --tokens 300 -o coarse.ltk
     """
     options.one_of(required=True, tokens=tokens, target_size=target_size)
     if output == STDIO and console.as_json:
