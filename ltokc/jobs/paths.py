@@ -165,9 +165,7 @@ def renamed(path: str, rule: OutputRule) -> str:
     return stem if os.path.splitext(stem)[1].lower() in rule.undone else stem + rule.suffix
 
 
-def plan(
-    inputs: Sequence[str], rule: OutputRule, asked: Callable[[str, str], bool] = same_name
-) -> list[Job]:
+def plan(inputs: Sequence[str], rule: OutputRule, asked: Callable[[str, str], bool] = same_name) -> list[Job]:
     """Pairs inputs with outputs.  asked: whether two paths would be one file; but for that nothing is touched.
 
     Outputs of an earlier run, below a folder that is walked, are no inputs.

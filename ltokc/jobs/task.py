@@ -134,9 +134,7 @@ def _row(job: Job, result: Result, status: str) -> Row:
     )  # fmt: skip
 
 
-def _note(
-    plan: BatchPlan, job: Job, before: os.stat_result, stamp: tuple[int, int], row: Row, data: bytes
-) -> None:
+def _note(plan: BatchPlan, job: Job, before: os.stat_result, stamp: tuple[int, int], row: Row, data: bytes) -> None:
     """Notes a task in the journal; one whose source changed meanwhile so that the next run does it again."""
     read = journal.digest(job.source)
     after = os.stat(job.source)

@@ -171,7 +171,9 @@ def test_a_long_file_behind_a_good_header_is_refused_unread(tree: Path, encoded:
 
 
 def test_pipes_that_are_named_are_read(tree: Path, encoded: bytes) -> None:
-    command = f"{sys.executable} -m ltokc info <(cat packed/photo.ltk) && {sys.executable} -m ltokc info - < packed/photo.ltk"
+    command = (
+        f"{sys.executable} -m ltokc info <(cat packed/photo.ltk) && {sys.executable} -m ltokc info - < packed/photo.ltk"
+    )
     done = subprocess.run(["bash", "-c", command], env=ENVIRONMENT, capture_output=True, timeout=60, check=False)
     assert done.returncode == 0 and done.stdout.count(b"96 x 80 px") == 2, done.stderr
     assert program("info", "packed/photo.ltk").returncode == 0
