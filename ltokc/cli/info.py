@@ -25,7 +25,7 @@ def _describe(name: str, about: Info) -> str:
     possible = f" of {about.tokens_total:,}" if about.tokens_total is not None else ""
     halting = ", cells of several depths" if about.depth_map else ""
     rows = [
-        ("picture", f"{about.width} x {about.height} px"),
+        ("picture", f"{about.width} x {about.height} px{', gray' if about.gray else ''}"),
         ("file", f"{about.bytes:,} bytes, {about.bpp:.3f} bpp, format {about.version}{cut}"),
         ("model", f"{about.model or 'not known here'} (id {about.model_id})"),
         ("tokens", f"{about.tokens:,}{possible}{halting}"),
@@ -125,7 +125,7 @@ def _heatmap(console: Console, name: str, data: bytes, plain: bool, limit: dict[
     if not plain:
         try:
             image = codec.decode(data, allow_truncated=True, **limit)
-            under = np.asarray(on_white(image) if image.mode == "RGBA" else image)
+            under = np.asarray(on_white(image))
         except ModelError as error:
             console.say(f"{name}: heat map without the picture: {error}")
     painted = heatmap.overlay(bits, heatmap.DEFAULT_CELL, about.width, about.height, under)

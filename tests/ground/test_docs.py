@@ -12,7 +12,7 @@ from bench.__main__ import commands
 from tests.support.cli_runner import ROOT
 
 PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "formats/LTK.md")
-FOLDERS = ("docs", "examples", "formats", "tests")
+FOLDERS = ("docs", "examples", "formats", "models", "tests")
 DOCUMENTS = sorted({ROOT / name for name in PAGES}.union(*((ROOT / name).rglob("*.md") for name in FOLDERS)))
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 PATH = re.compile(r"`((?:ltokc|bench|tests|scripts|formats|models|desktop|docs|\.ci)/[\w./-]*)`")
