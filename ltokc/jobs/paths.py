@@ -258,10 +258,15 @@ def refusal(target: str, advice: str = "") -> str:
     return f"{target} exists; --overwrite replaces it" + (f", {advice}" if advice else "")
 
 
-def named_placement(target: str, overwrite: bool, like: str | None = None) -> Placement:
-    """How the one output that a command names takes its place.  Exists: it is there, and is not to be replaced."""
+def refuse_existing(target: str, overwrite: bool) -> None:
+    """Exists: an output of this name is there, and is not to be replaced."""
     if target != STDIO and not overwrite and os.path.isfile(target):
         raise Exists(refusal(target))
+
+
+def named_placement(target: str, overwrite: bool, like: str | None = None) -> Placement:
+    """How the one output that a command names takes its place.  Raises as `refuse_existing`."""
+    refuse_existing(target, overwrite)
     return Placement(overwrite, like=None if like == STDIO else like)
 
 
