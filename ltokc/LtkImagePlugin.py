@@ -19,6 +19,7 @@ from typing import IO, Any
 from PIL import Image, ImageFile
 
 from ltokc import codec, container
+from ltokc.container.extent import read_file
 from ltokc.errors import LimitError, LtokcError, UsageError
 from ltokc.pictures.chunks import metadata_of
 
@@ -36,8 +37,8 @@ class LtkImageFile(ImageFile.ImageFile):
     _data: bytes | None = None  # the file, until it is decoded
 
     def _open(self) -> None:
-        data = self.fp.read() if self.fp else b""
         try:
+            data = read_file(self.fp) if self.fp else b""  # type: ignore[arg-type]
             header = container.read_header(data)
         except LtokcError as error:
             raise SyntaxError(str(error)) from error

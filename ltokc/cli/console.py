@@ -141,6 +141,11 @@ class Console:
         complain(f"{name}: {text}")
         self.record({"input": name, "error": text})
 
+    def leave_out(self, name: str, why: str) -> None:
+        """Counts a file that is not to be done, and says why with -v."""
+        self.skipped += 1
+        self.detail(f"{name}: {why}, skipped")
+
     def trace(self, error: BaseException | str) -> None:
         """The traceback of an exception, with -vv."""
         if self.verbose > 1 and isinstance(error, BaseException):

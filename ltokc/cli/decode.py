@@ -13,8 +13,9 @@ from ltokc.cli import options
 from ltokc.cli.console import Console, with_console
 from ltokc.cli.convert import convert_all
 from ltokc.cli.progress import bars_wanted, step_bar
+from ltokc.cli.reading import read_ltk
 from ltokc.errors import UsageError
-from ltokc.jobs import paths, streams
+from ltokc.jobs import paths
 from ltokc.jobs.conversion import Result
 from ltokc.jobs.paths import Job, OutputRule
 from ltokc.jobs.streams import STDIO
@@ -51,6 +52,11 @@ def format_of(output: str | None, wanted: str | None) -> str:
     return suffix
 
 
+def suffixes_of(kind: str) -> tuple[str, ...]:
+    """The suffixes of a format: .jpg, .jpeg."""
+    return (f".{kind}", *(f".{alias}" for alias, name in FORMAT_ALIASES.items() if name == kind))
+
+
 def decode_one(job: Job, format: str, how: dict[str, Any], bars: bool = False, samples: int = 1) -> Result:
     """`how`: keyword arguments of `ltokc.codec.decode`; samples: drawings of a generative one on one sheet."""
     from ltokc import codec
@@ -58,7 +64,7 @@ def decode_one(job: Job, format: str, how: dict[str, Any], bars: bool = False, s
     from ltokc.pictures.sheet import sheet
 
     start = time.perf_counter()
-    data = streams.read(job.source)
+    data = read_ltk(job.source)
     with step_bar(job.source, bars) as progress:
         image = codec.decode(data, progress=progress, **how)
     if samples > 1:
@@ -106,6 +112,8 @@ def decode(
     directory: str | None,
     recursive: bool,
     no_clobber: bool,
+    overwrite: bool,
+    keep_times: bool,
     format: str | None,
     decoder: str,
     seed: int | None,
@@ -117,8 +125,9 @@ def decode(
 ) -> None:
     """Decode .ltk files to pictures.
 
-    photo.ltk becomes photo.png beside it, unless there is a photo.png already: that may be the original, and is only
-    replaced when -o or -d names it. - is standard input, and then standard output unless -o is given.
+    photo.ltk becomes photo.png beside it, and photo.png.ltk as well. A photo.png that is there already may be the
+    original: like any output that exists it is only replaced with --overwrite. - is standard input, and then standard
+    output unless -o is given.
 
     \b
     Examples:
@@ -129,8 +138,8 @@ def decode(
       ltokc decode half.ltk --allow-truncated -o half.png
       ltokc decode photo.ltk --decoder generative --seed 3 -o drawn.png
       ltokc decode photo.ltk --decoder generative --samples 4 -o sheet.png
-      ltokc decode -r small -d pictures
-      ltokc decode - < photo.ltk > photo.png
+      ltokc decode -r small -d back
+      ltokc decode - < photo.ltk > piped.png
     """
     drawing = options.sampling(decoder, seed, detail)
     if samples > 1 and not drawing:
@@ -138,7 +147,10 @@ def decode(
     if drawing and drawing["seed"] + samples - 1 > MAX_SEED:
         raise click.UsageError(f"--seed {drawing['seed']} --samples {samples}: seeds end at {MAX_SEED}")
     kind = format_of(output, format)
-    rule = OutputRule(f".{kind}", paths.LTK, output, directory, recursive, no_clobber=no_clobber, keep_beside=True)
+    rule = OutputRule(
+        f".{kind}", paths.LTK, output, directory, recursive, undone=suffixes_of(kind), keep_times=keep_times,
+        existing=options.existing(overwrite, no_clobber), advice=options.elsewhere(output, directory),
+    )  # fmt: skip
     plan = paths.plan(inputs, rule)
     if console.as_json and any(job.target == STDIO for job in plan):
         raise click.UsageError("--json and the picture itself cannot both go to stdout; use -o FILE")

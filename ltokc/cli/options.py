@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from ltokc.jobs.paths import Existing
 from ltokc.rate.effort import DEFAULT_EFFORT, HIGHEST_EFFORT
 from ltokc.rate.target import DEFAULT_QUALITY
 from ltokc.tokenizer.generative import DECODERS, GENERATIVE, MAX_SEED
@@ -100,6 +101,22 @@ def together(*options: Decorator) -> Decorator:
 files = click.argument("inputs", nargs=-1, required=True, type=click.Path(readable=False), metavar="FILE...")
 recursive = click.option("-r", "--recursive", is_flag=True, help="Take the files in folders, and in their folders.")
 no_clobber = click.option("-n", "--no-clobber", is_flag=True, help="Leave outputs that exist as they are.")
+overwrite = click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")
+keep_times = click.option("--keep-times", is_flag=True, help="Give outputs the times of their inputs.")
+keep_suffix = click.option("--keep-suffix", is_flag=True,
+                           help="Name outputs photo.jpg.ltk, so that photo.jpg and photo.png stay apart.")  # fmt: skip
+
+
+def existing(overwrite: bool, no_clobber: bool, otherwise: Existing = Existing.REFUSE) -> Existing:
+    """What becomes of outputs that exist.  UsageError: both options."""
+    if overwrite and no_clobber:
+        raise click.UsageError("--overwrite and --no-clobber exclude each other")
+    return Existing.REPLACE if overwrite else Existing.SKIP if no_clobber else otherwise
+
+
+def elsewhere(output: str | None, directory: str | None) -> str:
+    """What else than --overwrite helps where the output beside an input exists."""
+    return "-o or -d names another place" if output is None and directory is None else ""
 
 
 def directory(required: bool = False) -> Decorator:
@@ -114,6 +131,8 @@ outputs = together(
     directory(),
     recursive,
     no_clobber,
+    overwrite,
+    keep_times,
 )
 allow_truncated = click.option("--allow-truncated", is_flag=True, help="Show what there is of a file that was cut.")
 limit_pixels = click.option("--limit-pixels", type=click.IntRange(min=0), metavar="N",

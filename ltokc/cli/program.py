@@ -115,10 +115,12 @@ def cli() -> None:
     \b
     Examples:
       ltokc encode photo.png                     photo.ltk, beside it
-      ltokc encode photo.png --target-size 4k    at most about 4,000 bytes
       ltokc decode photo.ltk -o back.png
+      ltokc trim photo.ltk --target-size 1k -o preview.ltk
       ltokc batch -r pictures -d small           a whole tree
       ltokc info photo.ltk
+
+    No file that exists is replaced without --overwrite.
     """
 
 
