@@ -50,8 +50,8 @@ class Info:
 def encode(
     image: Any, quality: float | None = None, *, tokens: int | None = None, target_size: int | None = None,
     target_bpp: float | None = None, strict: bool = False, model: str | int | None = None, metadata: Iterable[str] = (),
-    alpha: str = "keep", backend: str = "auto", device: str = "auto", effort: int = DEFAULT_EFFORT,
-    limit_pixels: int | None = DEFAULT_LIMIT_PIXELS, progress: Progress | None = None,
+    alpha: str = "keep", backend: str = "auto", device: str = "auto", effort: int = DEFAULT_EFFORT, limit_pixels: int |
+    None = DEFAULT_LIMIT_PIXELS, value_range: tuple[float, float] | None = None, progress: Progress | None = None,
 ) -> bytes:  # fmt: skip
     """Encodes a picture as the bytes of an .ltk file.
 
@@ -60,8 +60,8 @@ def encode(
     of the whole file.  A target is met from below; where even the smallest file is larger, that file is returned, or
     with `strict` UsageError raised.
     metadata: which of "exif", "icc", "xmp" to keep; alpha: "keep", "drop" or "blend" (with white).
-    effort: 0 to 4, see `ltokc.rate.effort`; above 1 torch is needed.  progress: called with (steps done, steps in all)
-    on the way; what it raises ends the work.  Raises FormatError, LimitError, ModelError, UsageError.
+    effort: 0 to 4, see `ltokc.rate.effort`; above 1 torch is needed.  value_range: of floats, see `load`.  progress:
+    gets (steps done, in all); what it raises ends the work.  Raises FormatError, LimitError, ModelError, UsageError.
     """
     from ltokc.pictures.chunks import chunks_of, pixels_of
     from ltokc.pictures.load import Picture, load
@@ -74,7 +74,7 @@ def encode(
     RateTarget.check(**rates)
     effort_ = effort_of(effort)
     effort_.require()
-    picture = image if isinstance(image, Picture) else load(image, limit_pixels=limit_pixels)
+    picture = image if isinstance(image, Picture) else load(image, limit_pixels=limit_pixels, value_range=value_range)
     opened = open_model(model)
     chunks = chunks_of(picture, metadata, alpha)
     rgb = pixels_of(picture, alpha)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 
-from ltokc.errors import FormatError, LimitError
+from ltokc.errors import FormatError, LimitError, UsageError
 from ltokc.geometry import CELL, cells_of, segment_boxes
 
 MAGIC = b"\x89LTK"
@@ -90,8 +90,21 @@ def segment_sides() -> list[int]:
     return [1 << log2 for log2 in range(MIN_SEGMENT_LOG2, MAX_SEGMENT_LOG2 + 1)]
 
 
+def check_limit(limit_pixels: int | None) -> None:
+    """Raises UsageError for a limit that is not a whole number from 0, or None: nothing would be over NaN."""
+    if limit_pixels is None:
+        return
+    try:
+        whole = int(limit_pixels) == limit_pixels and limit_pixels >= 0
+    except (TypeError, ValueError, OverflowError):
+        whole = False
+    if not whole or isinstance(limit_pixels, (bool, str, bytes)):
+        raise UsageError(f"limit_pixels is a whole number of pixels, or None for no limit, not {limit_pixels!r:.40}")
+
+
 def check_pixels(width: int, height: int, limit_pixels: int | None) -> None:
-    """Raises LimitError where there are more pixels than the limit, None for no limit."""
+    """Raises LimitError where there are more pixels than the limit, None for no limit; as `check_limit`."""
+    check_limit(limit_pixels)
     if limit_pixels is not None and width * height > limit_pixels:
         raise LimitError(f"{width}x{height} pixels are above the limit of {limit_pixels} (--limit-pixels)")
 
