@@ -6,7 +6,6 @@ What is heavy is imported by the verbs that need it, so that `info` starts at on
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ltokc import container
@@ -16,35 +15,12 @@ from ltokc.geometry import Size, checked_crop
 from ltokc.rate.effort import DEFAULT_EFFORT, effort_of
 from ltokc.rate.target import RateTarget
 from ltokc.threads import Progress, Steps
-from ltokc.zoo import registry
-from ltokc.zoo.weights import WEIGHTS, Weights
+from ltokc.zoo.summary import Info, summarize
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
     from ltokc.token_grid import Tokens
-
-
-@dataclass(frozen=True, slots=True)
-class Info:
-    """What a file says of itself, read without decoding it.
-
-    tokens: in the file, of `tokens_total` possible (None: the model is not here); chunks: (FourCC, bytes) each.
-    """
-
-    version: int
-    model: str | None
-    model_id: int
-    width: int
-    height: int
-    segments: int
-    tokens: int
-    tokens_total: int | None
-    depth_map: bool
-    bytes: int
-    bpp: float
-    chunks: list[tuple[str, int]]
-    truncated: bool
 
 
 def encode(
@@ -138,20 +114,7 @@ def decode(
 
 def info(data: bytes) -> Info:
     """Reads header, segment table and chunks.  Raises FormatError; a file that was cut is described as such."""
-    ltk = container.read(data, allow_truncated=True, limit_pixels=None)
-    size = Size(ltk.width, ltk.height)
-    try:
-        entry = registry.find(ltk.model_id)
-        name: str | None = entry.name
-        levels = Weights(registry.folder(entry) / WEIGHTS).levels
-        total: int | None = size.grid.cells * sum(level.tokens for level in levels)
-    except ModelError:
-        name = total = None
-    return Info(
-        ltk.version, name, ltk.model_id, ltk.width, ltk.height, len(ltk.segments), sum(s.tokens for s in ltk.segments),
-        total, any(s.depth_map for s in ltk.segments), len(data), 8 * len(data) / size.pixels,
-        [(c.fourcc.decode("latin-1"), len(c.data)) for c in ltk.chunks], ltk.truncated,
-    )  # fmt: skip
+    return summarize(container.read(data, allow_truncated=True, limit_pixels=None), len(data))
 
 
 def trim(

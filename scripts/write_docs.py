@@ -15,17 +15,12 @@ from pathlib import Path
 import click
 from click.shell_completion import ShellComplete, get_completion_class
 
+from ltokc.cli.exit_status import MEANINGS
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGE, MAN, COMPLETIONS = ROOT / "docs" / "cli.md", ROOT / "docs" / "man", ROOT / "desktop" / "completions"
 SHELLS = {"bash": "ltokc.bash", "zsh": "_ltokc", "fish": "ltokc.fish"}
 WIDTH = 100  # columns of a help text in docs/cli.md
-STATUS = {
-    0: "done",
-    1: "some file failed; the others are done",
-    2: "usage",
-    3: "nothing to do",
-    130: "interrupted",
-}
 TOP = """# Command line
 
 Written from the commands' help by `make docs`; change the help, not this page.
@@ -69,7 +64,7 @@ def program() -> list[click.Context]:
 
 def markdown(contexts: list[click.Context]) -> str:
     """One page of all help texts."""
-    status = "".join(f"| {number} | {text} |\n" for number, text in STATUS.items())
+    status = "".join(f"| {number} | {text} |\n" for number, text in MEANINGS.items())
     parts = (f"\n## {each.command_path}\n\n```\n{each.get_help().rstrip()}\n```\n" for each in contexts)
     return TOP + status + "".join(parts).replace("[COMMAND] [ARGS]", "COMMAND [ARGS]")  # as click before 8.5 has it
 
@@ -130,7 +125,7 @@ def roff(context: click.Context, names: list[str]) -> str:
             title, _, lines = text.partition("\n")
             out += [f".SH {escape(title.rstrip(':').upper())}", ".nf", escape(lines), ".fi"]
     out.append(".SH EXIT STATUS")
-    out += [line for number, text in STATUS.items() for line in (".TP", str(number), escape(text))]
+    out += [line for number, text in MEANINGS.items() for line in (".TP", str(number), escape(text))]
     others = [n for n in names if n != name and (n == "ltokc" or name == "ltokc" or n.rpartition("-")[0] == name)]
     out += [".SH SEE ALSO", ",\n".join(f".BR {escape(other)} (1)" for other in others)]
     return "\n".join(out) + "\n"

@@ -13,6 +13,8 @@ import click
 import numpy as np
 from PIL import Image
 
+from bench.common import options
+
 
 def held_out(shards: Path, cache: Path, kept: int, count: int) -> dict[str, np.ndarray]:
     """The first `count` of the last `kept` pictures of the shards: name -> (H, W, 3) uint8."""
@@ -22,12 +24,12 @@ def held_out(shards: Path, cache: Path, kept: int, count: int) -> dict[str, np.n
     return {f"held-out-{i:02d}": np.ascontiguousarray(found.read(found.held_out[i])) for i in range(count)}
 
 
-@click.command()
-@click.option("--shards", type=click.Path(exists=True, path_type=Path), required=True, help="Folder with .tar shards.")
-@click.option("--cache", type=click.Path(path_type=Path), required=True, help="Folder for the decoded pictures.")
-@click.option("--held-out", "kept", default=70, show_default=True, help="Pictures that training left aside.")
-@click.option("--count", default=20, show_default=True, help="How many of these to write.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write to.")
+@options.command()
+@options.shards()
+@options.cache()
+@options.held_out()
+@options.count(20, "How many of these to write.")
+@click.option("--out", type=options.NEW_FOLDER, required=True, help="Folder to write to.")
 def main(shards: Path, cache: Path, kept: int, count: int, out: Path) -> None:
     """Write held-out pictures as PNG files."""
     out.mkdir(parents=True, exist_ok=True)

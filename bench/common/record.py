@@ -1,4 +1,7 @@
-"""What a measurement depends on: the machine, versions of everything that computes, the commit."""
+"""Records: what a benchmark measured, with the model, the commit, the machine and the versions that it depends on.
+
+`write_report` is the only writer of them.
+"""
 
 from __future__ import annotations
 
@@ -8,27 +11,32 @@ import platform
 import subprocess
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import click
 
+from ltokc.atomic import write_atomic
 from ltokc.compare.codecs import library_versions
 from ltokc.jobs.journal import fingerprint
 
 PACKAGES = (
-    "ltokc",
-    "numpy",
-    "scipy",
-    "ssimulacra2",
-    "torch",
-    "onnxruntime",
-    "onnxruntime-gpu",
-    "constriction",
-)
+    "ltokc", "numpy", "scipy", "ssimulacra2", "torch", "onnxruntime", "onnxruntime-gpu", "constriction",
+)  # fmt: skip
 
 
-def environment() -> dict[str, object]:
-    """`machine`, `versions` and `commit` as plain strings and numbers; names no host, user or path."""
-    return {"machine": machine(), "versions": versions(), "commit": commit()}
+def environment(model: str | None) -> dict[str, object]:
+    """`model`, `commit`, `machine` and `versions` as plain strings and numbers; names no host, user or path.
+
+    model: the name of the model of ltokc that was measured, None where none took part.
+    """
+    return {"model": model, "commit": commit(), "machine": machine(), "versions": versions()}
+
+
+def model_name(model: str | None = None) -> str:
+    """The name of a model that is called by name, id or, by None, as the default.  Raises ModelError."""
+    from ltokc.zoo.registry import find
+
+    return find(model).name
 
 
 def machine() -> dict[str, object]:
@@ -79,10 +87,14 @@ def _git(*words: str) -> str:
     return done.stdout.strip()
 
 
-def write_report(report: dict[str, object], out: Path | None) -> None:
-    """A benchmark's result as JSON, into a file or to stdout.  Raises ValueError for a number that JSON lacks."""
-    text = json.dumps(report, indent=1, allow_nan=False) + "\n"
+def write_report(model: str | None, report: dict[str, Any], out: Path | None) -> None:
+    """Writes `environment(model)` and what was measured as JSON, whole or not at all, into a file or to stdout.
+
+    Raises ValueError for a number that JSON lacks, OSError.
+    """
+    text = json.dumps(environment(model) | report, indent=1, allow_nan=False) + "\n"
     if out:
-        out.write_text(text)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(out, text.encode())
     else:
         click.echo(text, nl=False)

@@ -20,11 +20,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from bench.common.record import environment, write_report
+from bench.common import options
+from bench.common.pictures import load_rgb, middle, pictures
+from bench.common.record import write_report
 from bench.design.ablation_variants import BASE, VARIANTS, trainer_of
 from bench.design.latents_1d import Latents
 from bench.quality.bd_rate import bd_rate
-from bench.quality.rate_distortion import load_rgb, pictures
 from ltokc.losses.lpips import LPIPS
 from ltokc.metrics.fidelity import ms_ssim, psnr
 from ltokc.metrics.ssimulacra2 import Reference
@@ -34,6 +35,7 @@ from ltokc.train.data.pictures import Pictures
 KEEPS = (2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 11.0)
 METRICS = ("ssimulacra2", "ms_ssim", "psnr", "lpips")
 TILE = 128
+SIDES = (384, 512)  # height and width of what is measured of a picture, multiples of TILE
 
 
 def coded(net: Ladder | Latents, x: torch.Tensor, keep: float) -> tuple[torch.Tensor, float]:
@@ -68,28 +70,26 @@ def curve(net: Ladder | Latents, rgb: np.ndarray, lpips: LPIPS, tiles: bool) -> 
     return rows
 
 
-def middle(rgb: np.ndarray, sides: tuple[int, int] = (384, 512)) -> np.ndarray:
-    """The middle of a picture, as large as `sides` (turned where the picture stands) in whole tiles."""
-    height, width = sides if rgb.shape[1] >= rgb.shape[0] else sides[::-1]
-    top, left = (rgb.shape[0] - height) // 2, (rgb.shape[1] - width) // 2
-    return np.ascontiguousarray(rgb[top : top + height, left : left + width])
+def whole_tiles(rgb: np.ndarray) -> np.ndarray:
+    """The middle of a picture in whole tiles: 512x384 pixels, or 384x512 of one that stands."""
+    return middle(rgb, *(SIDES if rgb.shape[1] >= rgb.shape[0] else SIDES[::-1]))
 
 
-@click.group()
+@click.group(cls=options.Group)
 def main() -> None:
     """Train small networks that differ in one choice, and compare them."""
 
 
 @main.command()
 @click.argument("names", nargs=-1, type=click.Choice(list(VARIANTS)), required=True)
-@click.option("--shards", type=click.Path(exists=True, path_type=Path), required=True, help="Folder with .tar shards.")
-@click.option("--lpips", type=click.Path(exists=True, path_type=Path), required=True, help="LPIPS weights.")
-@click.option("--cache", type=click.Path(path_type=Path), required=True, help="Folder for the decoded pictures.")
-@click.option("--images", type=click.Path(exists=True, path_type=Path), required=True, help="Pictures to measure on.")
-@click.option("--every", default=2, show_default=True, help="Measure on every so many-th picture.")
+@options.shards()
+@options.lpips(required=True)
+@options.cache()
+@options.images(text="Folder of pictures to measure on.")
+@options.every(2)
 @click.option("--steps", default=BASE.steps, show_default=True, help="Steps of 16 crops.")
 @click.option("--threads", default=1, show_default=True, help="Threads of torch.")
-@click.option("--runs", type=click.Path(path_type=Path), required=True, help="Folder for runs and their curves.")
+@click.option("--runs", type=options.NEW_FOLDER, required=True, help="Folder for runs and their curves.")
 def train(
     names: tuple[str, ...], shards: Path, lpips: Path, cache: Path, images: Path, every: int, steps: int,
     threads: int, runs: Path,
@@ -106,13 +106,13 @@ def train(
         net = trainer.ema.eval()
         judge = LPIPS(lpips)
         chosen = list(pictures(images))[::every]
-        rows = {p.name: curve(net, middle(np.asarray(load_rgb(p))), judge, variant.tiles) for p in chosen}
+        rows = {p.name: curve(net, whole_tiles(np.asarray(load_rgb(p))), judge, variant.tiles) for p in chosen}
         report = {
-            "environment": environment(), "variant": name, "what": variant.what, "samples": trainer.samples,
+            "variant": name, "what": variant.what, "samples": trainer.samples,
             "crop": trainer.recipe.crop, "seconds": round(trainer.seconds), "tiles": variant.tiles,
             "parameters": sum(p.numel() for p in net.parameters()), "rows": rows,
         }  # fmt: skip
-        write_report(report, runs / f"{name}.json")
+        write_report(None, report, runs / f"{name}.json")
         click.echo(f"{name}: {trainer.samples} crops in {trainer.seconds / 60:.1f} minutes")
 
 
@@ -132,8 +132,8 @@ def against(base: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
 
 
 @main.command()
-@click.option("--runs", type=click.Path(exists=True, path_type=Path), required=True, help="Folder of the curves.")
-@click.option("--out", type=click.Path(path_type=Path), help="JSON, instead of stdout.")
+@click.option("--runs", type=options.FOLDER, required=True, help="Folder of the curves.")
+@options.out()
 def table(runs: Path, out: Path | None) -> None:
     """Compare all curves of RUNS with `base` (those in tiles with `base-tiles`)."""
     read = {path.stem: json.loads(path.read_text()) for path in sorted(runs.glob("*.json"))}
@@ -146,7 +146,7 @@ def table(runs: Path, out: Path | None) -> None:
         rows.append(row)
         rates = (v["rate"] for v in row["against_base"].values())
         click.echo(f"{name:14s}" + "".join("        -" if r is None else f"{100 * r:+9.1f}" for r in rates), err=True)
-    write_report({"environment": environment(), "keeps": KEEPS, "columns": ["bpp", *METRICS], "variants": rows}, out)
+    write_report(None, {"keeps": KEEPS, "columns": ["bpp", *METRICS], "variants": rows}, out)
 
 
 if __name__ == "__main__":

@@ -19,8 +19,9 @@ from typing import Any
 import click
 import numpy as np
 
-from bench.common.record import environment, write_report
-from bench.quality.rate_distortion import load_rgb, pictures
+from bench.common import options
+from bench.common.pictures import load_rgb, pictures
+from bench.common.record import write_report
 from ltokc.entropy.segment import SegmentWriter, bits_of_cells
 from ltokc.geometry import CELL, Size
 from ltokc.metrics import by_cell
@@ -92,19 +93,20 @@ def measure(model: Model, rgb: Array, shared: Sequence[int], span: int) -> list[
     return out
 
 
-@click.command()
-@click.option("--images", type=click.Path(exists=True, path_type=Path), required=True, help="Folder of pictures.")
-@click.option("--depths", default="6,7,8,10", show_default=True, help="Depths that all cells would share.")
+@options.command()
+@options.images()
+@click.option("--depths", default="6,7,8,10", show_default=True, type=options.Numbers(int),
+              help="Depths that all cells would share.")  # fmt: skip
 @click.option("--span", default=2, show_default=True, help="How far a cell may be from it.")
-@click.option("--model", default=None, help="Model by name or id.")
-@click.option("--out", type=click.Path(path_type=Path), help="JSON, instead of stdout.")
-def main(images: Path, depths: str, span: int, model: str | None, out: Path | None) -> None:
+@options.model()
+@options.out()
+def main(images: Path, depths: tuple[int, ...], span: int, model: str | None, out: Path | None) -> None:
     """Measure what an oracle gains with depths per cell."""
-    opened, shared, found = open_model(model), [int(v) for v in depths.split(",")], {}
+    opened, found = open_model(model), {}
     for path in pictures(images):
         rgb = np.asarray(load_rgb(path))
         height, width = (side // CELL * CELL for side in rgb.shape[:2])
-        found[path.stem] = measure(opened, np.ascontiguousarray(rgb[:height, :width]), shared, span)
+        found[path.stem] = measure(opened, np.ascontiguousarray(rgb[:height, :width]), depths, span)
         gains = [round(100 * r["bytes_at_equal_ssimulacra2"], 1) for r in found[path.stem]]
         click.echo(f"{path.stem}: {gains} % of the bytes at equal SSIMULACRA2", err=True)
     means = {
@@ -112,10 +114,9 @@ def main(images: Path, depths: str, span: int, model: str | None, out: Path | No
             name: float(np.mean([records[i][f"bytes_at_equal_{name}"] for records in found.values()]))
             for name in ("ssimulacra2", "ms_ssim")
         }
-        for i, depth in enumerate(shared)
+        for i, depth in enumerate(depths)
     }
-    report = environment() | {"model": opened.entry.name, "span": span, "means": means, "pictures": found}
-    write_report(report, out)
+    write_report(opened.entry.name, {"span": span, "means": means, "pictures": found}, out)
 
 
 if __name__ == "__main__":

@@ -13,17 +13,17 @@ float       a twin trained without rounding (--float), in torch
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+import click
 import numpy as np
 
-from bench.common.record import environment
-
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+from bench.common import options
+from bench.common.pictures import pictures
+from bench.common.record import write_report
+from ltokc.geometry import Level
 
 
 def adaptive_bits(symbols: np.ndarray, size: int) -> float:
@@ -43,7 +43,7 @@ def neighbour_class(digits: np.ndarray) -> np.ndarray:
     return np.digitize(around, [0.25, 0.6, 1.0])
 
 
-def torch_bits(weights: Path, quantised: bool, pictures: list[list[np.ndarray]]) -> float:
+def torch_bits(weights: Path, quantised: bool, tokens: list[list[np.ndarray]]) -> float:
     """Bits of all tokens under the prior of a training run's weights."""
     import torch
 
@@ -53,71 +53,79 @@ def torch_bits(weights: Path, quantised: bool, pictures: list[list[np.ndarray]])
     net.prior.set_quantised(quantised)
     total = 0.0
     with torch.no_grad():
-        for levels in pictures:
+        for levels in tokens:
             digits = [torch.from_numpy(d.astype(np.float32)).permute(2, 0, 1)[None] for d in levels]
             masks = [torch.ones_like(d[:, :1]) for d in digits]
             total += float(net.bits(digits, net.prior(digits, masks), masks).sum())
     return total
 
 
-def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=Path, required=True)
-    parser.add_argument(
-        "--weights", type=Path, help="the model's training weights (ema.safetensors), for `unquantised`"
-    )
-    parser.add_argument("--float", type=Path, dest="twin", help="weights of a run with quantised_prior = false")
-    parser.add_argument("--model")
-    parser.add_argument("--out", type=Path, required=True)
-    options = parser.parse_args(argv)
+class Bits:
+    """Bits of all tokens under each way to code them that needs no network, and the digits of every picture."""
 
+    def __init__(self, levels: Sequence[Level]):
+        self.levels, self.pictures = levels, list[list[np.ndarray]]()
+        self.bits = dict.fromkeys(("fixed", "adaptive", "contextual"), 0.0)
+
+    def add(self, picture: list[np.ndarray]) -> None:
+        """Takes the digits (rows, columns, d) of every level of one more picture."""
+        self.pictures.append(picture)
+        for digits, level in zip(picture, self.levels, strict=True):
+            self.bits["fixed"] += digits.size * math.log2(level.size)
+            classes = neighbour_class(digits)
+            for j in range(digits.shape[2]):
+                symbols = (digits[:, :, j] + (level.size - 1) // 2).astype(np.int64)
+                self.bits["adaptive"] += adaptive_bits(symbols.ravel(), level.size)
+                self.bits["contextual"] += sum(adaptive_bits(symbols[classes == c], level.size) for c in range(4))
+
+    def order_0(self) -> float:
+        """Bits under one table per level and digit, taken from all these pictures."""
+        total = 0.0
+        for k, level in enumerate(self.levels):
+            for j in range(level.digits):
+                symbols = np.concatenate([picture[k][:, :, j].ravel() for picture in self.pictures]).astype(int)
+                counts = np.bincount(symbols + (level.size - 1) // 2)
+                share = counts[counts > 0] / counts.sum()
+                total -= counts.sum() * float((share * np.log2(share)).sum())
+        return total
+
+
+@options.command()
+@options.images()
+@click.option("--weights", type=options.FILE, help="The model's training weights (ema.safetensors), for `unquantised`.")
+@click.option("--float", "twin", type=options.FILE, help="Weights of a run with quantised_prior = false.")
+@options.model()
+@options.out(required=True)
+def main(images: Path, weights: Path | None, twin: Path | None, model: str | None, out: Path) -> None:
+    """Measure bits per token under several ways to code the same tokens."""
     import ltokc
     from ltokc.entropy.segment import SegmentWriter
     from ltokc.zoo.model import open_model
 
-    model = open_model(options.model)
-    pictures, bits, tokens, file_bits = [], dict.fromkeys(("fixed", "adaptive", "contextual", "network"), 0.0), 0, 0
-    for path in sorted(p for p in options.images.iterdir() if p.suffix.lower() in SUFFIXES):
-        data = ltokc.encode(path, quality=1.0, model=options.model)
+    opened = open_model(model)
+    found, network, tokens, file_bits = Bits(opened.levels), 0.0, 0, 0
+    for path in pictures(images):
+        data = ltokc.encode(path, quality=1.0, model=model)
         arrays = ltokc.tokens(data)
-        writer = SegmentWriter(model.prior, arrays.digits)
-        pictures.append(arrays.digits)
+        writer = SegmentWriter(opened.prior, arrays.digits)
+        found.add(arrays.digits)
         tokens += arrays.count
         file_bits += 8 * len(data)
-        bits["network"] += writer.bits(writer.total)
-        for digits, size in zip(arrays.digits, arrays.sizes, strict=True):
-            bits["fixed"] += digits.size * math.log2(size)
-            classes = neighbour_class(digits)
-            for j in range(digits.shape[2]):
-                symbols = (digits[:, :, j] + (size - 1) // 2).astype(np.int64)
-                bits["adaptive"] += adaptive_bits(symbols.ravel(), size)
-                bits["contextual"] += sum(adaptive_bits(symbols[classes == c], size) for c in range(4))
-    order0 = 0.0
-    for k, level in enumerate(model.levels):
-        for j in range(level.digits):
-            counts = np.bincount(
-                np.concatenate([p[k][:, :, j].ravel() for p in pictures]).astype(int) + (level.size - 1) // 2
-            )
-            share = counts[counts > 0] / counts.sum()
-            order0 -= counts.sum() * float((share * np.log2(share)).sum())
-    bits["order-0"] = order0
-    if options.weights:
-        bits["unquantised"] = torch_bits(options.weights, False, pictures)
-    if options.twin:
-        bits["float"] = torch_bits(options.twin, False, pictures)
-    result = {
-        "environment": environment(), "images": len(pictures), "tokens": tokens,
-        "file_bits_per_token": file_bits / tokens,
+        network += writer.bits(writer.total)
+    bits = found.bits | {"network": network, "order-0": found.order_0()}
+    if weights:
+        bits["unquantised"] = torch_bits(weights, False, found.pictures)
+    if twin:
+        bits["float"] = torch_bits(twin, False, found.pictures)
+    report = {
+        "images": len(found.pictures), "tokens": tokens, "file_bits_per_token": file_bits / tokens,
         "bits_per_token": {k: round(v / tokens, 4) for k, v in bits.items()},
-        "against_network": {k: round(v / bits["network"] - 1, 4) for k, v in bits.items()},
+        "against_network": {k: round(v / network - 1, 4) for k, v in bits.items()},
     }  # fmt: skip
-    options.out.write_text(json.dumps(result, indent=1) + "\n")
+    write_report(opened.entry.name, report, out)
     for name, value in sorted(bits.items(), key=lambda item: -item[1]):
-        sys.stdout.write(
-            f"{name:12s} {value / tokens:8.3f} bits/token  {100 * (value / bits['network'] - 1):+7.1f} %\n"
-        )
-    return 0
+        click.echo(f"{name:12s} {value / tokens:8.3f} bits/token  {100 * (value / network - 1):+7.1f} %")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -1,6 +1,6 @@
 """What a bit brings at every level, and the weights of the rate that follow from it.
 
-    python -m bench slopes --images HELD --lpips lpips_squeeze.safetensors --recipe recipe.toml [--model NAME] \
+    python -m bench slopes --images HELD --lpips lpips_squeeze.safetensors --recipe recipe.toml \
         --out slopes.json
 
 The pictures are decoded after 1, 2, ... levels.  `slope`: by how much a level lowers the recipe's distortion (loss
@@ -19,8 +19,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from bench.common.record import environment, write_report
-from bench.quality.rate_distortion import load_rgb, pictures
+from bench.common import options
+from bench.common.pictures import load_rgb, pictures
+from bench.common.record import write_report
 from ltokc.losses.lpips import LPIPS
 from ltokc.losses.ssim import structural_loss
 from ltokc.tokenizer.nn.ladder import Ladder, sent_mask
@@ -72,12 +73,12 @@ def slopes(rows: np.ndarray) -> list[dict[str, float]]:
     ]  # fmt: skip
 
 
-@click.command()
-@click.option("--images", type=click.Path(exists=True, path_type=Path), required=True, help="Folder of pictures.")
-@click.option("--lpips", type=click.Path(exists=True, path_type=Path), required=True, help="LPIPS weights.")
-@click.option("--recipe", type=click.Path(exists=True, path_type=Path), required=True, help="Whose loss is meant.")
-@click.option("--model", default=None, help="Model by name or id.")
-@click.option("--out", type=click.Path(path_type=Path), help="JSON, instead of stdout.")
+@options.command()
+@options.images()
+@options.lpips(required=True)
+@click.option("--recipe", type=options.FILE, required=True, help="Whose loss is meant.")
+@options.model()
+@options.out()
 def main(images: Path, lpips: Path, recipe: Path, model: str | None, out: Path | None) -> None:
     """Measure what a bit brings at every level."""
     entry = find(model)
@@ -89,8 +90,7 @@ def main(images: Path, lpips: Path, recipe: Path, model: str | None, out: Path |
     for row in levels:
         click.echo(f"level {row['level']:2}: {row['bpp']:.4f} bpp, {row['slope']:7.2f} for a bit per pixel; "
                    f"weight {row['weight']:.2f}")  # fmt: skip
-    report = {"environment": environment(), "model": entry.name, "columns": ["bpp", *PARTS], "levels": levels}
-    write_report(report | {"rows": found}, out)
+    write_report(entry.name, {"columns": ["bpp", *PARTS], "levels": levels, "rows": found}, out)
 
 
 if __name__ == "__main__":

@@ -1,22 +1,25 @@
 """What the levels of `-e` buy: bytes at an equal score against the default's curve, and the seconds they take.
 
-    python -m bench efforts --images KODAK --efforts 0,2,3 --lpips LPIPS --out efforts.json
+python -m bench efforts --images KODAK --efforts 0,2,3 --lpips LPIPS --out efforts.json
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 
-from bench.common.record import environment, write_report
+from bench.common import options
+from bench.common.pictures import load_rgb, pictures
+from bench.common.record import model_name, write_report
 from bench.quality.bd_rate import Curve
-from bench.quality.rate_distortion import load_rgb, pictures
 from ltokc import codec
-from ltokc.compare.scores import LOWER_IS_BETTER, METRICS, Lpips, Reference
+from ltokc.compare.scores import LOWER_IS_BETTER, METRICS, Lpips, Scorer
 from ltokc.rate.effort import DEFAULT_EFFORT
 
 AROUND = (-0.2, -0.1, -0.05, 0.0, 0.05, 0.1)  # of a quality: the default's curve that it is compared with
@@ -36,21 +39,31 @@ def compared(curve: list[dict[str, Any]], row: dict[str, Any]) -> dict[str, floa
     return out
 
 
-def measure(path: Path, efforts: list[int], qualities: list[float], lpips: Lpips | None) -> list[dict[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to measure on every picture, and with what."""
+
+    efforts: Sequence[int]
+    qualities: Sequence[float]
+    model: str
+    lpips: Lpips | None
+
+
+def measure(path: Path, plan: Plan) -> list[dict[str, Any]]:
     """One row for every quality and effort of a picture."""
     image = load_rgb(path)
-    reference, rows = Reference(image, lpips), []
+    scorer, rows = Scorer(image, plan.lpips), []
 
     def shown(quality: float, effort: int) -> dict[str, Any]:
         start = time.perf_counter()
-        data = codec.encode(image, quality, effort=effort)
+        data = codec.encode(image, quality, effort=effort, model=plan.model)
         seconds = time.perf_counter() - start
-        return {"seconds": seconds, **reference.score(codec.decode(data), len(data))}
+        return {"seconds": seconds, **scorer.score(codec.decode(data), len(data))}
 
-    for quality in qualities:
+    for quality in plan.qualities:
         curve = [shown(min(max(quality + step, 0), 1), DEFAULT_EFFORT) for step in AROUND]
         default = curve[AROUND.index(0.0)]
-        for effort in efforts:
+        for effort in plan.efforts:
             row = shown(quality, effort)
             about = {"image": path.name, "q": quality, "effort": effort, "times": row["seconds"] / default["seconds"]}
             rows.append(about | row | {"default": default, "at_equal": compared(curve, row)})
@@ -75,21 +88,25 @@ def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return out
 
 
-@click.command()
-@click.option("--images", type=click.Path(exists=True, path_type=Path), required=True, help="Folder of pictures.")
-@click.option("--efforts", default="0,2,3", show_default=True, help="Efforts, beside the default.")
-@click.option("--qualities", default="0.6", show_default=True, help="Qualities.")
-@click.option("--lpips", type=click.Path(exists=True, path_type=Path), help="LPIPS weights; without: no LPIPS.")
-@click.option("--every", default=1, show_default=True, type=click.IntRange(1), help="Only each so many-th picture.")
-@click.option("--out", type=click.Path(path_type=Path), help="JSON, instead of stdout.")
-def main(images: Path, efforts: str, qualities: str, lpips: Path | None, every: int, out: Path | None) -> None:
-    """Measure what more effort brings, and in how much time."""
-    wanted, scores = [int(v) for v in efforts.split(",")], Lpips(lpips) if lpips else None
-    rows = []
+@options.command()
+@options.images()
+@options.efforts("0,2,3")
+@options.qualities("0.6")
+@options.lpips()
+@options.every()
+@options.model()
+@options.out()
+def main(
+    images: Path, efforts: tuple[int, ...], qualities: tuple[float, ...], lpips: Path | None, every: int,
+    model: str | None, out: Path | None,
+) -> None:  # fmt: skip
+    """Measure what more effort brings, and in how much time: EFFORTS beside the default one."""
+    name, rows = model_name(model), []
+    plan = Plan(efforts, qualities, name, Lpips(lpips) if lpips else None)
     for path in pictures(images)[::every]:
-        rows += measure(path, wanted, [float(v) for v in qualities.split(",")], scores)
+        rows += measure(path, plan)
         click.echo(f"{path.name} {rows[-1]['at_equal']}", err=True)
-    write_report(environment() | {"summary": summary(rows), "rows": rows}, out)
+    write_report(name, {"summary": summary(rows), "rows": rows}, out)
 
 
 if __name__ == "__main__":

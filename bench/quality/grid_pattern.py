@@ -1,6 +1,6 @@
 """Is there a pattern of the networks' strides in decoded pictures?  Differences folded by position, and one enlarged.
 
-    python -m bench grid-pattern --images KODAK --out weave.json [--picture 13.png --png weave.png]
+    python -m bench grid-pattern --images KODAK --out grid-pattern.json [--picture 13.png --png grid-pattern.png]
 
 A pattern that comes back every 4, 8 or 16 pixels makes the mean difference, or its strength, depend on where in that
 square a pixel lies.  `offset`: the spread of the mean over these places; `strength`: the spread of the root mean
@@ -17,8 +17,9 @@ import click
 import numpy as np
 from PIL import Image
 
-from bench.common.record import environment, write_report
-from bench.quality.rate_distortion import load_rgb, pictures
+from bench.common import options
+from bench.common.pictures import load_rgb, pictures
+from bench.common.record import model_name, write_report
 from ltokc import codec
 
 PERIODS = (4, 8, 16)
@@ -52,35 +53,36 @@ def sheet(original: Image.Image, decoded: Image.Image) -> Image.Image:
     return out
 
 
-@click.command()
-@click.option("--images", type=click.Path(exists=True, path_type=Path), required=True, help="Folder of pictures.")
-@click.option("--qualities", default="0.4,0.6,0.8", show_default=True, help="Qualities.")
-@click.option("--model", default=None, help="Model by name or id.")
+@options.command()
+@options.images()
+@options.qualities("0.4,0.6,0.8")
+@options.model()
 @click.option("--picture", help="Name of the picture to show.")
-@click.option("--png", type=click.Path(path_type=Path), help="Where to write it, at the middle quality.")
-@click.option("--out", type=click.Path(path_type=Path), help="JSON, instead of stdout.")
+@click.option("--png", type=options.NEW_FILE, help="Where to write it, at the middle quality.")
+@options.out()
 def main(
-    images: Path, qualities: str, model: str | None, picture: str | None, png: Path | None, out: Path | None
-) -> None:
+    images: Path, qualities: tuple[float, ...], model: str | None, picture: str | None, png: Path | None,
+    out: Path | None,
+) -> None:  # fmt: skip
     """Look for patterns of the strides in decoded pictures."""
-    wanted, rows = [float(v) for v in qualities.split(",")], []
+    name, rows = model_name(model), []
     for path in pictures(images):
         original = load_rgb(path)
-        for quality in wanted:
-            decoded = codec.decode(codec.encode(original, quality, model=model))
+        for quality in qualities:
+            decoded = codec.decode(codec.encode(original, quality, model=name))
             difference = luma(decoded) - luma(original)
             row: dict[str, Any] = {"image": path.name, "q": quality, "rms": float(np.sqrt((difference**2).mean()))}
             rows.append(row | {str(period): folded(difference, period) for period in PERIODS})
-            if png and path.name == picture and quality == wanted[len(wanted) // 2]:
+            if png and path.name == picture and quality == qualities[len(qualities) // 2]:
                 sheet(original, decoded).save(png)
     means = {}
-    for quality in wanted:
+    for quality in qualities:
         group = [row for row in rows if row["q"] == quality]
         means[str(quality)] = {"rms": float(np.mean([row["rms"] for row in group]))} | {
             str(p): {name: float(np.mean([row[str(p)][name] for row in group])) for name in group[0][str(p)]}
             for p in PERIODS
         }
-    write_report(environment() | {"means": means, "rows": rows}, out)
+    write_report(name, {"means": means, "rows": rows}, out)
 
 
 if __name__ == "__main__":

@@ -12,18 +12,28 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 
-from bench.common.record import environment, write_report
+from bench.common import options
+from bench.common.record import write_report
 from bench.quality.curves import OURS, Row, bd_rates
 from ltokc.compare.scores import LABELS, METRICS
+from ltokc.errors import UsageError
 
 EARLIER = "earlier"
-file = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+def model_of(paths: Iterable[Path]) -> str | None:
+    """The model of ltokc that the files name; None where none does.  Raises UsageError of two."""
+    found = {json.loads(path.read_text()).get("model") for path in paths} - {None}
+    if len(found) > 1:
+        raise UsageError(f"rows of several models would mix: {', '.join(sorted(found))}")
+    return found.pop() if found else None
 
 
 def rows_of(path: Path, least: float = -np.inf) -> list[Row]:
@@ -57,13 +67,13 @@ def table(rates: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-@click.command()
-@click.argument("files", nargs=-1, required=True, type=file)
-@click.option("--earlier", type=file, help="Rows of an earlier ltokc, as a rival.")
+@options.command()
+@click.argument("files", nargs=-1, required=True, type=options.FILE)
+@click.option("--earlier", type=options.FILE, help="Rows of an earlier ltokc, as a rival.")
 @click.option("--least", default=-30.0, show_default=True,
               help="SSIMULACRA2 from which on it counts: about -60 its scale is nearly flat.")  # fmt: skip
 @click.option("--qualities", help="Only these qualities of ltokc, for curves that can be compared.")
-@click.option("--out", type=click.Path(path_type=Path), help="JSON, beside the table on stdout.")
+@options.out(text="JSON, beside the table on stdout.")
 def main(
     files: tuple[Path, ...], earlier: Path | None, least: float, qualities: str | None, out: Path | None
 ) -> None:  # fmt: skip
@@ -71,7 +81,7 @@ def main(
     rows = [row for path in files for row in rows_of(path, least)]
     for (image, codec, q), n in Counter((row["image"], row["codec"], row["q"]) for row in rows).items():
         if n > 1:
-            raise click.ClickException(f"{image} has {n} rows of {codec} at {q}: two curves would mix")
+            raise UsageError(f"{image} has {n} rows of {codec} at {q}: two curves would mix")
     if qualities:
         wanted = [float(v) for v in qualities.split(",")]
         rows = [row for row in rows if row["codec"] != OURS or row["q"] in wanted]
@@ -81,7 +91,7 @@ def main(
     click.echo(table(rates))
     if out:
         about = {"least": least, "qualities": qualities, "files": [path.name for path in files]}
-        write_report(environment() | about | {"bd_rates": rates}, out)
+        write_report(model_of(files), about | {"bd_rates": rates}, out)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from bench.common import options
 from bench.quality.curves import Row, points
 from ltokc.compare.codecs import CODECS, family
 from ltokc.compare.scores import LABELS, LOWER_IS_BETTER, METRICS
@@ -62,18 +63,18 @@ def plot(means: list[Row], out: Path, highest_bpp: float, title: str = "") -> No
     figure.savefig(out, dpi=120)
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("results", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="PNG to write.")
-@click.option("--codecs", help="Only these, separated by commas.")
+@options.command()
+@click.argument("results", type=options.FILE)
+@options.out(required=True, text="PNG to write.")
+@options.codecs(None, "Only these, separated by commas.")
 @click.option("--max-bpp", default=1.0, show_default=True, help="Highest rate drawn.")
-@click.option("--title", default="", help="Title of the plot.")
-def main(results: Path, out: Path, codecs: str | None, max_bpp: float, title: str) -> None:
+@options.title("Title of the plot.")
+def main(results: Path, out: Path, codecs: str | None, max_bpp: float, title: str | None) -> None:
     """Plot the mean curves of RESULTS, a JSON file of bench.quality.rate_distortion."""
     means = json.loads(results.read_text())["means"]
     if codecs:
         means = [row for row in means if row["codec"] in codecs.split(",")]
-    plot(means, out, max_bpp, title)
+    plot(means, out, max_bpp, title or "")
 
 
 if __name__ == "__main__":

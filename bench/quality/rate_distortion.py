@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
 import time
@@ -13,47 +12,37 @@ from pathlib import Path
 from typing import Any
 
 import click
-from PIL import Image, ImageOps
 
-from bench.common.record import changes, environment
+from bench.common import options
+from bench.common.pictures import load_rgb, pictures
+from bench.common.record import changes, environment, model_name, write_report
 from bench.common.resume import Unfinished
 from bench.quality.curves import OURS, Row, bd_rates, markdown, mean_rows, read_means, write_means
 from ltokc.compare.codecs import make_codec
-from ltokc.compare.scores import Lpips, Reference
+from ltokc.compare.scores import Lpips, Scorer
 from ltokc.compare.tables import finite
-from ltokc.errors import LtokcError, UsageError
+from ltokc.errors import UsageError
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".ppm", ".tif", ".tiff"})
 DEFAULT_CODECS = "ltokc,jpeg,webp,avif,avif_half,avif_quarter"
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to measure on every picture: (codec, quality) in order, and with what."""
+    """What to measure on every picture: (codec, quality) in order, and with what.
+
+    model: the name of that of ltokc, None where only rivals are measured.
+    """
 
     work: tuple[tuple[str, float], ...]
     lpips: Path | None = None
     ltokc_options: dict[str, Any] = field(default_factory=dict)
-
-
-def pictures(folder: Path) -> list[Path]:
-    """The picture files of a folder, by name.  Raises UsageError when there is none."""
-    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
-    if not found:
-        raise UsageError(f"{folder}: no pictures")
-    return found
-
-
-def load_rgb(path: Path) -> Image.Image:
-    """An RGB picture the way it is meant to be seen: turned as its EXIF says."""
-    with Image.open(path) as image:
-        return ImageOps.exif_transpose(image).convert("RGB")
+    model: str | None = None
 
 
 def measure(path: Path, plan: Plan, lpips: Lpips | None) -> list[Row]:
     """Rows of one picture: `image`, `codec`, `q`, size, the metrics, seconds to encode and decode (first call too)."""
     image = load_rgb(path)
-    reference = Reference(image, lpips)
+    scorer = Scorer(image, lpips)
     codecs = {name: make_codec(name, **plan.ltokc_options) for name in dict.fromkeys(name for name, _ in plan.work)}
     rows = []
     for name, quality in plan.work:
@@ -63,7 +52,7 @@ def measure(path: Path, plan: Plan, lpips: Lpips | None) -> list[Row]:
         decoded = codecs[name].decode(data)
         seconds = {"encode_seconds": encoded - start, "decode_seconds": time.perf_counter() - encoded}
         size = {"width": image.width, "height": image.height}
-        scores = reference.score(decoded, len(data))
+        scores = scorer.score(decoded, len(data))
         rows.append({"image": path.name, "codec": name, "q": quality} | size | scores | seconds)
     return rows
 
@@ -115,7 +104,7 @@ def parse_qualities(texts: tuple[str, ...], codecs: list[str]) -> dict[str, tupl
 
 def conditions(paths: list[Path], plan: Plan) -> dict[str, Any]:
     """What must be the same for rows of an earlier run to be taken over; the pictures are told by name and size."""
-    return environment() | {
+    return environment(plan.model) | {
         "changes": changes(),
         "pictures": [[path.name, path.stat().st_size] for path in paths],
         "work": [list(each) for each in plan.work],
@@ -144,7 +133,7 @@ def run(paths: list[Path], plan: Plan, ready: list[Row], jobs: int, unfinished: 
     means = mean_rows(rows) + ready
     rates = bd_rates(means) if any(row["codec"] == OURS for row in means) else []
     ready_names = list(dict.fromkeys(row["codec"] for row in ready))
-    return environment() | {
+    return {
         "images": [path.name for path in paths],
         "options": {key: str(value) for key, value in _flat(plan.ltokc_options).items()},
         "ready_curves": ready_names,
@@ -154,30 +143,24 @@ def run(paths: list[Path], plan: Plan, ready: list[Row], jobs: int, unfinished: 
     }
 
 
-def _flat(options: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    pairs = ((kind, key, value) for kind, chosen in options.items() for key, value in chosen.items())
+def _flat(given: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    pairs = ((kind, key, value) for kind, chosen in given.items() for key, value in chosen.items())
     return {f"{kind}.{key}": Path(value).name if key == "model" else value for kind, key, value in pairs}
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option(
-    "--images", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder of pictures."
-)
-@click.option("--codecs", default=DEFAULT_CODECS, show_default=True, help="Names, rivals also with _half or _quarter.")
+@options.command()
+@options.images()
+@options.codecs(DEFAULT_CODECS, "Names, rivals also with _half or _quarter.")
 @click.option("--qualities", multiple=True, metavar="[CODEC=]LIST", help="Qualities; without CODEC those of ltokc.")
-@click.option(
-    "--lpips", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="LPIPS weights; without: no LPIPS."
-)
-@click.option(
-    "--rivals", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="CSV with ready mean curves."
-)
-@click.option("--jobs", "-j", default=1, show_default=True, type=click.IntRange(1), help="Processes.")
-@click.option("--limit", type=click.IntRange(1), help="Only the first pictures.")
-@click.option("--model", help="Model of ltokc.")
-@click.option("--effort", type=int, help="Effort of ltokc.")
+@options.lpips()
+@click.option("--rivals", type=options.FILE, help="CSV with ready mean curves.")
+@options.jobs()
+@options.limit()
+@options.model()
+@options.effort()
 @click.option("--backend", help="Runtime of ltokc.")
-@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="JSON with all rows.")
-@click.option("--csv", "csv_out", type=click.Path(dir_okay=False, path_type=Path), help="The mean rows, for --rivals.")
+@options.out(required=True, text="JSON with all rows.")
+@options.csv("The mean rows, for --rivals.")
 def main(
     images: Path, codecs: str, qualities: tuple[str, ...], lpips: Path | None, rivals: Path | None, jobs: int,
     limit: int | None, model: str | None, effort: int | None, backend: str | None, out: Path, csv_out: Path | None,
@@ -194,26 +177,26 @@ def main(
       python -m bench rate-distortion --images kodak --codecs jpeg,webp \\
           --qualities jpeg=5,10 --csv rivals.csv --out rivals.json
     """
-    try:
-        ready = read_means(rivals) if rivals else []
-        ready_names = {row["codec"] for row in ready}
-        names = [name for name in dict.fromkeys(codecs.split(",")) if name not in ready_names]
-        if not names:
-            raise UsageError("nothing to measure: the CSV has every codec asked for")
-        wanted = parse_qualities(qualities, names)
-        encode_options = {"model": model, "effort": effort, "backend": backend}
-        decode_options = {"backend": backend}
-        options = {
-            "encode_options": {key: value for key, value in encode_options.items() if value is not None},
-            "decode_options": {key: value for key, value in decode_options.items() if value is not None},
-        }
-        plan = Plan(tuple((name, q) for name in names for q in wanted[name]), lpips, options)
-        paths = pictures(images)[:limit]
-        unfinished = Unfinished(out, conditions(paths, plan))
-        results = run(paths, plan, ready, jobs, unfinished)
-    except LtokcError as error:
-        raise click.ClickException(str(error)) from error
-    out.write_text(json.dumps(finite(results), indent=1, allow_nan=False) + "\n")
+    ready = read_means(rivals) if rivals else []
+    ready_names = {row["codec"] for row in ready}
+    names = [name for name in dict.fromkeys(codecs.split(",")) if name not in ready_names]
+    if not names:
+        raise UsageError("nothing to measure: the CSV has every codec asked for")
+    wanted = parse_qualities(qualities, names)
+    encode_options = {"model": model, "effort": effort, "backend": backend}
+    decode_options = {"backend": backend}
+    given = {
+        "encode_options": {key: value for key, value in encode_options.items() if value is not None},
+        "decode_options": {key: value for key, value in decode_options.items() if value is not None},
+    }
+    plan = Plan(
+        work=tuple((name, q) for name in names for q in wanted[name]), lpips=lpips, ltokc_options=given,
+        model=model_name(model) if OURS in names else None,
+    )  # fmt: skip
+    paths = pictures(images)[:limit]
+    unfinished = Unfinished(out, conditions(paths, plan))
+    results: dict[str, Any] = finite(run(paths, plan, ready, jobs, unfinished))
+    write_report(plan.model, results, out)
     unfinished.finish()
     if csv_out:
         write_means(csv_out, results["means"])

@@ -9,10 +9,11 @@ from typing import Any
 import click
 from PIL import Image, ImageDraw, ImageFont
 
-from bench.quality.rate_distortion import load_rgb
+from bench.common import options
+from bench.common.pictures import load_rgb
 from ltokc.compare.codecs import fit
-from ltokc.compare.scores import Lpips, Reference
-from ltokc.errors import LtokcError, UsageError
+from ltokc.compare.scores import DIGITS, METRICS, SHORT, Lpips, Scorer
+from ltokc.errors import UsageError
 
 MARGIN, LINE, LINES, FONT_SIZE = 8, 18, 2, 14
 LEAST_PANEL_WIDTH = 330  # the labels must fit
@@ -31,12 +32,12 @@ def make_panels(
     image: Image.Image, names: list[str], limit: int, lpips: Lpips | None = None, **ltokc_options: Any
 ) -> list[Panel]:
     """The original and each codec's best file of at most `limit` bytes; a codec that cannot go so low says so."""
-    reference = Reference(image, lpips)
+    scorer = Scorer(image, lpips)
     panels = [Panel(image, ("original", f"{image.width}x{image.height}, 24 bits per pixel"))]
     for name in names:
         codec, file = fit(name, image, limit, **ltokc_options)
         decoded = codec.decode(file.data)
-        scores = reference.score(decoded, len(file.data))
+        scores = scorer.score(decoded, len(file.data))
         quality = f", q {file.quality:g}" if file.quality >= 0 else ""
         excess = " (its smallest, over the limit)" if len(file.data) > limit else ""
         lines = (f"{codec.label}{quality}: {len(file.data)} bytes, {scores['bpp']:.3f} bpp{excess}", caption(scores))
@@ -46,9 +47,8 @@ def make_panels(
 
 def caption(scores: dict[str, float | int | None]) -> str:
     """The metrics that are there, in one line."""
-    forms = (("ssimulacra2", "SSIMULACRA2 {:.1f}"), ("ms_ssim", "MS-SSIM {:.3f}"), ("psnr", "PSNR {:.2f}"),
-             ("lpips_squeeze", "LPIPS {:.3f}"))  # fmt: skip
-    return "  ".join(form.format(scores[name]) for name, form in forms if scores[name] is not None)
+    there = ((metric, scores[metric]) for metric in METRICS)
+    return "  ".join(f"{SHORT[metric]} {value:.{DIGITS[metric]}f}" for metric, value in there if value is not None)
 
 
 def close_up(image: Image.Image, crop: Box | None, zoom: int) -> Image.Image:
@@ -89,16 +89,16 @@ def parse_crop(text: str | None) -> Box | None:
     return x, y, width, height
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--image", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Original.")
+@options.command()
+@options.image(text="Original.")
 @click.option("--bytes", "limit", required=True, type=click.IntRange(1), help="Size that no file may exceed.")
-@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="PNG to write.")
-@click.option("--codecs", default="ltokc,webp,avif,jpeg", show_default=True, help="Codecs beside it, in order.")
+@options.out(required=True, text="PNG to write.")
+@options.codecs("ltokc,webp,avif,jpeg", "Codecs beside it, in order.")
 @click.option("--crop", metavar="X,Y,W,H", help="Show only this part; the metrics stay those of the whole picture.")
 @click.option("--zoom", default=1, show_default=True, type=click.IntRange(1, 16), help="Enlarge every pixel.")
 @click.option("--columns", default=3, show_default=True, type=click.IntRange(1), help="Pictures in a row.")
-@click.option("--lpips", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="LPIPS weights.")
-@click.option("--model", help="Model of ltokc.")
+@options.lpips()
+@options.model()
 def main(
     image: Path, limit: int, out: Path, codecs: str, crop: str | None, zoom: int, columns: int, lpips: Path | None,
     model: str | None,
@@ -112,15 +112,12 @@ def main(
       python -m bench side-by-side --image photo.png --bytes 2000 --out photo-2000.png
       python -m bench side-by-side --image photo.png --bytes 2000 --crop 300,100,128,128 --zoom 3 --out eye.png
     """
-    try:
-        box = parse_crop(crop)
-        picture = load_rgb(image)
-        close_up(picture, box, 1)
-        options = {"encode_options": {"model": model} if model else {}}
-        panels = make_panels(picture, codecs.split(","), limit, Lpips(lpips) if lpips else None, **options)
-        sheet([Panel(close_up(p.image, box, zoom), p.lines) for p in panels], columns).save(out, format="PNG")
-    except LtokcError as error:
-        raise click.ClickException(str(error)) from error
+    box = parse_crop(crop)
+    picture = load_rgb(image)
+    close_up(picture, box, 1)
+    given = {"encode_options": {"model": model} if model else {}}
+    panels = make_panels(picture, codecs.split(","), limit, Lpips(lpips) if lpips else None, **given)
+    sheet([Panel(close_up(p.image, box, zoom), p.lines) for p in panels], columns).save(out, format="PNG")
     for panel in panels[1:]:
         click.echo("; ".join(panel.lines))
 

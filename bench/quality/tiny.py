@@ -15,51 +15,45 @@ import click
 import numpy as np
 from PIL import Image
 
-from bench.common.record import environment, write_report
-from bench.quality.rate_distortion import load_rgb, pictures
+from bench.common import options
+from bench.common.pictures import load_rgb, middle, pictures
+from bench.common.record import model_name, write_report
 from bench.quality.side_by_side import Panel, sheet
 from ltokc import codec
-from ltokc.compare.scores import METRICS, Lpips, Reference
+from ltokc.compare.scores import METRICS, Lpips, Scorer
 from ltokc.rate.effort import DEFAULT_EFFORT
 
 SIDE = 256
 
 
-def middle(image: Image.Image) -> Image.Image | None:
-    """The middle 256x256 px; None of a smaller picture."""
-    if min(image.size) < SIDE:
-        return None
-    left, top = ((side - SIDE) // 2 for side in image.size)
-    return image.crop((left, top, left + SIDE, top + SIDE))
-
-
-@click.command()
-@click.option("--images", type=click.Path(exists=True, path_type=Path), required=True, help="Folder of pictures.")
+@options.command()
+@options.images()
 @click.option("--bytes", "size", default=384, show_default=True, help="Size of each file.")
-@click.option("--effort", default=DEFAULT_EFFORT, show_default=True, help="Effort of ltokc.")
-@click.option("--lpips", type=click.Path(exists=True, path_type=Path), help="LPIPS weights.")
-@click.option("--model", default=None, help="Model by name or id.")
-@click.option("--sheet", "picture", type=click.Path(path_type=Path), help="PNG: originals above what they became.")
+@options.effort(DEFAULT_EFFORT)
+@options.lpips()
+@options.model()
+@click.option("--sheet", "picture", type=options.NEW_FILE, help="PNG: originals above what they became.")
 @click.option("--show", default=6, show_default=True, help="Pairs on the sheet, evenly spread.")
-@click.option("--out", type=click.Path(path_type=Path), help="JSON, instead of stdout.")
+@options.out()
 def main(
     images: Path, size: int, effort: int, lpips: Path | None, model: str | None, picture: Path | None, show: int,
     out: Path | None,
 ) -> None:  # fmt: skip
     """Code 256x256 crops in so many bytes."""
-    judge, rows, pairs = Lpips(lpips) if lpips else None, [], []
+    called, judge, rows, pairs = model_name(model), Lpips(lpips) if lpips else None, [], []
     for path in pictures(images):
-        crop = middle(load_rgb(path))
-        if crop is None:
+        image = load_rgb(path)
+        if min(image.size) < SIDE:
             continue
-        data = codec.encode(crop, target_size=size, strict=True, effort=effort, model=model)
+        crop = Image.fromarray(middle(np.asarray(image), SIDE, SIDE))
+        data = codec.encode(crop, target_size=size, strict=True, effort=effort, model=called)
         decoded = codec.decode(data)
-        scores = Reference(crop, judge).score(decoded, len(data))
+        scores = Scorer(crop, judge).score(decoded, len(data))
         rows.append({"image": path.name, "tokens": codec.info(data).tokens} | scores)
         pairs.append((Panel(crop, (path.name, "")), Panel(decoded, (f"{len(data)} bytes", _figures(scores)))))
     names = [name for name in ("bytes", "tokens", *METRICS) if rows and rows[0].get(name) is not None]
     means = {name: float(np.mean([row[name] for row in rows])) for name in names}  # type: ignore[arg-type]
-    write_report(environment() | {"size": size, "effort": effort, "means": means, "pictures": rows}, out)
+    write_report(called, {"size": size, "effort": effort, "means": means, "pictures": rows}, out)
     if picture and pairs:
         spread = np.linspace(0, len(pairs) - 1, min(show, len(pairs))).round().astype(int)
         chosen = [pairs[i] for i in spread]

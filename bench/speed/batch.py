@@ -5,8 +5,8 @@ family (wait4), so `cpu_share` is user + system over wall * cores; `idle_share` 
 `others_share` tell what other programs took in that time.  Memory is sampled: the sum over all processes of their
 proportional share (PSS), and the largest process.  Needs Linux (/proc).
 
-    python -m bench batch --pictures DIR --out bench/results/batch.json
-    python -m bench batch --pictures DIR --kills 20 --out bench/results/batch-kill.json
+    python -m bench batch --images DIR --out batch.json
+    python -m bench batch --images DIR --kills 20 --out batch-kill.json
 """
 
 from __future__ import annotations
@@ -18,91 +18,19 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import click
 
-from bench.common.record import environment, write_report
+from bench.common import options
+from bench.common.process import LTOKC, launch_family, members
+from bench.common.record import model_name, write_report
 from ltokc.jobs import journal, paths
 
-SAMPLE = 0.25  # seconds between looks at the memory
-LTOKC = (sys.executable, "-m", "ltokc", "batch")
-
-
-class Memory(threading.Thread):
-    """Samples the processes of a session until stopped: `together` (PSS, summed) and `largest` (RSS), in bytes."""
-
-    def __init__(self, session: int):
-        super().__init__(daemon=True)
-        self.session, self.together, self.largest = session, 0, 0
-        self.done = threading.Event()
-
-    def run(self) -> None:
-        while not self.done.wait(SAMPLE):
-            shares = [_memory(pid) for pid in _members(self.session)]
-            self.together = max(self.together, sum(pss for pss, _ in shares))
-            self.largest = max([self.largest, *(rss for _, rss in shares)])
-
-
-def _members(session: int) -> list[int]:
-    found = []
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            try:
-                if os.getsid(int(name)) == session:
-                    found.append(int(name))
-            except ProcessLookupError:
-                continue
-    return found
-
-
-def _memory(pid: int) -> tuple[int, int]:
-    """(PSS, RSS) in bytes; zeros for a process that is gone."""
-    try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
-    except OSError:
-        return 0, 0
-    found = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in lines if line.endswith("kB")}
-    return found.get("Pss", 0), found.get("Rss", 0)
-
-
-def _idle_seconds() -> float:
-    """Seconds that the machine's cores had nothing to do, summed, since it was started."""
-    idle, waiting = Path("/proc/stat").read_text().split("\n", 1)[0].split()[4:6]
-    return (int(idle) + int(waiting)) / os.sysconf("SC_CLK_TCK")
-
-
-def measured(words: list[str]) -> dict[str, Any]:
-    """Runs a command to its end.  ClickException: it failed."""
-    with tempfile.TemporaryFile() as said:
-        idle, start = _idle_seconds(), time.perf_counter()
-        process = subprocess.Popen([*LTOKC, *words], stderr=said, start_new_session=True)
-        memory = Memory(process.pid)
-        memory.start()
-        try:
-            _, status, usage = os.wait4(process.pid, 0)
-        except BaseException:  # interrupted: the session of its own does not hear of it
-            os.killpg(process.pid, signal.SIGTERM)
-            raise
-        seconds, idle = time.perf_counter() - start, _idle_seconds() - idle
-        memory.done.set()
-        memory.join()
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            said.seek(0)
-            raise click.ClickException(f"{' '.join(words[:3])}: {said.read()[-400:].decode(errors='replace')}")
-    cpu, machine = usage.ru_utime + usage.ru_stime, seconds * (os.cpu_count() or 1)
-    return {
-        "seconds": seconds, "user_seconds": usage.ru_utime, "system_seconds": usage.ru_stime,
-        "cpu_share": cpu / seconds / len(os.sched_getaffinity(0)),
-        "idle_share": idle / machine, "others_share": max(0.0, 1 - (idle + cpu) / machine),
-        "peak_megabytes_together": memory.together / 1e6, "peak_megabytes_largest": memory.largest / 1e6,
-    }  # fmt: skip
+BATCH = [*LTOKC, "batch"]
 
 
 def there_and_back(pictures: str, quality: float, jobs: str, folder: Path) -> dict[str, Any]:
@@ -115,7 +43,7 @@ def there_and_back(pictures: str, quality: float, jobs: str, folder: Path) -> di
         ("encode_effort_0", ["-r", pictures, "-d", quick, "-q", str(quality), "-e", "0"]),
     ):
         table = folder / f"{name}.json"
-        record = measured([*words, "-j", jobs, "--report", str(table)])
+        record = launch_family([*BATCH, *words, "-j", jobs, "--report", str(table)]).record()
         totals = json.loads(table.read_text())["totals"]
         out[name] = record | {
             "pictures": totals["done"],
@@ -138,14 +66,14 @@ def killed(pictures: str, quality: float, jobs: str, folder: Path, kills: int, s
     words = ["-r", pictures, "-q", str(quality), "-j", jobs, "-d"]
     start = time.perf_counter()
     whole = folder / "whole"
-    measured([*words, str(whole)])
+    launch_family([*BATCH, *words, str(whole)])
     undisturbed = time.perf_counter() - start
     expected = outputs(whole)
     there = folder / "killed"
     dice, moments = random.Random(seed), list[float]()
     wrong = temporary = unnoted = 0
     while len(moments) < kills:
-        process = subprocess.Popen([*LTOKC, *words, str(there), "--resume"], stderr=subprocess.DEVNULL,
+        process = subprocess.Popen([*BATCH, *words, str(there), "--resume"], stderr=subprocess.DEVNULL,
                                    start_new_session=True)  # fmt: skip
         delay = dice.uniform(0, 2 * (1 + 0.7 * undisturbed / kills))  # a second goes on starting
         try:
@@ -160,17 +88,17 @@ def killed(pictures: str, quality: float, jobs: str, folder: Path, kills: int, s
         else:  # done before it could be killed: the rest is killed from the start
             shutil.rmtree(there)
             continue
-        while _members(process.pid):
+        while members(process.pid):
             time.sleep(0.01)
         found = outputs(there) if there.exists() else {}
         wrong += sum(expected.get(name) != digest for name, digest in found.items())
         temporary += len(list(there.rglob(".*.tmp")))
         unnoted += len(set(found) - set(journal.read_all(str(there))))
-    final = measured([*words, str(there), "--resume"])
+    final = launch_family([*BATCH, *words, str(there), "--resume"])
     entries = sum(map(len, journal.read_all(str(there)).values()))
     return {
         "pictures": len(expected), "kills": len(moments), "seconds_before_each_kill": moments, "seed": seed,
-        "undisturbed_seconds": undisturbed, "last_run_seconds": final["seconds"],
+        "undisturbed_seconds": undisturbed, "last_run_seconds": final.seconds,
         "equal_bytes_in_the_end": outputs(there) == expected,
         "wrong_outputs_seen_after_kills": wrong, "temporary_files_seen_after_kills": temporary,
         "outputs_without_a_line_after_kills": unnoted, "pictures_done_twice": entries - len(expected),
@@ -191,28 +119,27 @@ def chosen(pictures: Path, count: int, folder: Path) -> str:
     return str(target)
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--pictures", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path),
-              help="Folder of pictures.")  # fmt: skip
-@click.option("--count", type=click.IntRange(0), default=0, help="The first so many alone.  [default: all]")
-@click.option("--quality", default=0.6, show_default=True, help="Quality.")
+@options.command()
+@options.images()
+@options.count(0, "The first so many pictures alone; 0: all.")
+@options.quality()
 @click.option("--jobs", default="all", show_default=True, help="As -j of the command.")
 @click.option("--kills", type=click.IntRange(0), default=0,
               help="Instead: kill -9 the encoding so often at random moments, resume, compare bytes.")  # fmt: skip
-@click.option("--seed", default=0, show_default=True, help="Of the random moments.")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="JSON to write; without: standard output.")
+@options.seed("Of the random moments.")
+@options.out()
 def main(
-    pictures: Path, count: int, quality: float, jobs: str, kills: int, seed: int, out: Path | None
+    images: Path, count: int, quality: float, jobs: str, kills: int, seed: int, out: Path | None
 ) -> None:  # fmt: skip
     """Measure `ltokc batch` over a folder, and back."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        source = chosen(pictures, count, folder)
+        source = chosen(images, count, folder)
         if kills:
-            record = {"killed": killed(source, quality, jobs, folder, kills, seed)}
+            record: dict[str, Any] = {"killed": killed(source, quality, jobs, folder, kills, seed)}
         else:
             record = there_and_back(source, quality, jobs, folder)
-    write_report(environment() | {"quality": quality, "jobs": jobs} | record, out)
+    write_report(model_name(), {"quality": quality, "jobs": jobs} | record, out)
 
 
 if __name__ == "__main__":

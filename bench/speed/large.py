@@ -7,7 +7,6 @@ spectrum of photographs.  Peak memory is that of a command's own process (wait4)
 from __future__ import annotations
 
 import json
-import sys
 import tempfile
 import time
 from dataclasses import replace
@@ -18,9 +17,10 @@ import click
 import numpy as np
 from PIL import Image
 
-from bench.common.record import environment, write_report
-from bench.speed.single import launch, synthetic_picture
-from ltokc.errors import UsageError
+from bench.common import options
+from bench.common.pictures import load_rgb, pictures, synthetic_picture
+from bench.common.process import LTOKC, launch
+from bench.common.record import model_name, write_report
 
 Image.MAX_IMAGE_PIXELS = None  # the pictures are our own
 REGION = 512
@@ -30,13 +30,10 @@ SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the tokenizer's reach
 
 
 def photographs(folder: Path | None) -> list[Image.Image]:
-    """The pictures of a folder, or three of noise."""
+    """The pictures of a folder, or three of noise.  Raises UsageError where it has none."""
     if folder is None:
         return [synthetic_picture(width, height) for width, height in ((768, 512), (640, 480), (512, 512))]
-    names = sorted(p for p in folder.iterdir() if p.suffix.lower() in (".png", ".jpg", ".jpeg", ".webp"))
-    if not names:
-        raise UsageError(f"{folder}: no pictures")
-    return [Image.open(name).convert("RGB") for name in names]
+    return [load_rgb(path) for path in pictures(folder)]
 
 
 def mosaic(images: list[Image.Image], width: int, height: int, seed: int = 0) -> Image.Image:
@@ -66,7 +63,7 @@ def measured(words: list[str]) -> dict[str, float]:
 def command_line(verb: str, work: Path, quality: float | None) -> dict[str, Any]:
     """`encode` of picture.ppm or `decode` of picture.ltk in the folder `work`, with no limit of pixels."""
     source, file, back = (str(work / n) for n in ("picture.ppm", "picture.ltk", "back.ppm"))
-    cli, free = [sys.executable, "-m", "ltokc"], ["--limit-pixels", "0"]
+    cli, free = list(LTOKC), ["--limit-pixels", "0"]
     if verb == "decode":
         return measured([*cli, "decode", file, "-o", back, *free])
     found: dict[str, Any] = measured(
@@ -93,7 +90,7 @@ def regions(work: Path, count: int = 9) -> dict[str, Any]:
             seconds.append(time.perf_counter() - start)
             cut = np.asarray(whole.crop((left, top, left + w, top + h)), np.int16)
             differences.append(int(np.abs(cut - np.asarray(region, np.int16)).max()))
-    words = [sys.executable, "-m", "ltokc", "decode", str(work / "picture.ltk"), "-o", str(work / "part.png")]
+    words = [*LTOKC, "decode", str(work / "picture.ltk"), "-o", str(work / "part.png")]
     return {
         "size": [w, h],
         "first_seconds": round(seconds[0], 3),
@@ -104,7 +101,7 @@ def regions(work: Path, count: int = 9) -> dict[str, Any]:
     }
 
 
-def seams(pictures: list[Image.Image], keeps: tuple[int, ...] = (2, 4, 6, 8, 11)) -> dict[str, Any]:
+def seams(images: list[Image.Image], keeps: tuple[int, ...] = (2, 4, 6, 8, 11)) -> dict[str, Any]:
     """The same pictures in one piece and in windows, both directions."""
     from ltokc.geometry import Size
     from ltokc.tokenizer.windows import TILING, Networks
@@ -117,9 +114,9 @@ def seams(pictures: list[Image.Image], keeps: tuple[int, ...] = (2, 4, 6, 8, 11)
 
     in_one, in_windows = networks(2**62), networks(0)
     shares: dict[float, dict[str, Any]] = {s: {"tokens_differing": 0, "seconds": 0.0} for s in SHARES}
-    report: dict[str, Any] = {"pictures": len(pictures), "size": list(pictures[0].size)}
+    report: dict[str, Any] = {"pictures": len(images), "size": list(images[0].size)}
     tokens, decode_difference, seconds = 0, 0, {"whole": 0.0, "windows": 0.0}
-    for picture in pictures:
+    for picture in images:
         rgb = np.asarray(picture)
         whole = in_one.tokenize(rgb)
         tokens += whole.count
@@ -152,39 +149,35 @@ def seams(pictures: list[Image.Image], keeps: tuple[int, ...] = (2, 4, 6, 8, 11)
     return report
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--images", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder of photographs.")
+@options.command()
+@options.images(required=False, text="Folder of photographs.  [default: noise]")
 @click.option("--side", default=10000, show_default=True, type=click.IntRange(1024, 65535), help="Of the square.")
-@click.option("--quality", type=float, help="Quality of ltokc.  [default: its own]")
+@options.quality(None)
 @click.option("--seam-pictures", default=3, show_default=True, type=click.IntRange(1), help="Of 2048x1536.")
 @click.option("--part", "parts", multiple=True, type=click.Choice(PARTS), default=PARTS, help="What to measure.")
-@click.option("--work", type=click.Path(file_okay=False, path_type=Path), help="Keeps the picture and its files there, "
-              "so that parts may be measured one by one.")  # fmt: skip
+@options.work("Keeps the picture and its files there, so that parts may be measured one by one.")
 @click.option("--note", default="", help="A line to keep with the figures, on how busy the machine was.")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="JSON to write; without: standard output.")
+@options.out()
 def main(
     images: Path | None, side: int, quality: float | None, seam_pictures: int, parts: tuple[str, ...],
     work: Path | None, note: str, out: Path | None,
 ) -> None:  # fmt: skip
     """Measure large pictures; parts that this run leaves out stay as they are in --out."""
-    report = json.loads(out.read_text()) if out and out.exists() else {}
-    report |= environment()
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            place = work or Path(folder)
-            place.mkdir(exist_ok=True)
-            if "encode" in parts and not (place / "picture.ppm").exists():
-                mosaic(photographs(images), side, side).save(place / "picture.ppm")
-            for part in parts:
-                if part == "seams":
-                    found = photographs(images)
-                    report[part] = seams([mosaic(found, *SEAM_SIZE, seed=1 + i) for i in range(seam_pictures)])
-                else:
-                    report[part] = regions(place) if part == "region" else command_line(part, place, quality)
-                report[part]["note"] = note
-    except UsageError as error:
-        raise click.ClickException(str(error)) from error
-    write_report(report, out)
+    before = json.loads(out.read_text()) if out and out.exists() else {}
+    report = {part: before[part] for part in PARTS if part in before}
+    with tempfile.TemporaryDirectory() as folder:
+        place = work or Path(folder)
+        place.mkdir(exist_ok=True)
+        if "encode" in parts and not (place / "picture.ppm").exists():
+            mosaic(photographs(images), side, side).save(place / "picture.ppm")
+        for part in parts:
+            if part == "seams":
+                found = photographs(images)
+                report[part] = seams([mosaic(found, *SEAM_SIZE, seed=1 + i) for i in range(seam_pictures)])
+            else:
+                report[part] = regions(place) if part == "region" else command_line(part, place, quality)
+            report[part]["note"] = note
+    write_report(model_name(), report, out)
 
 
 if __name__ == "__main__":

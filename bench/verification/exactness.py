@@ -9,7 +9,6 @@ and the pure-Python coder must write the same bytes.  ONNX Runtime and torch mus
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import multiprocessing
 import os
@@ -23,14 +22,15 @@ from typing import Any, cast
 import click
 import numpy as np
 
-from bench.common.record import environment, machine
-from bench.quality.rate_distortion import finite, pictures
+from bench.common import options
+from bench.common.pictures import pictures
+from bench.common.record import machine, write_report
 from bench.verification.reference_prior import Int64Network, ReferencePrior, TorchNetwork
+from ltokc.compare.tables import finite
 from ltokc.errors import LtokcError
 
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "BLIS_NUM_THREADS")
 MAX_DIFFERENCE = 2  # of 255, between the pixels of two runtimes
-DEFAULT_QUALITIES = "0.1,0.3,0.5,0.7,0.9"
 
 
 def tokens_digest(data: bytes, backend: str = "auto", prior: Any = None) -> str:
@@ -153,15 +153,13 @@ def summary(rows: list[dict[str, Any]]) -> tuple[bool, str]:
     return good, f"{'ok' if good else 'FAILED'}: {len(rows)} files, {told or equal}; {pixels_told}"
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option(
-    "--images", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder of pictures."
-)
-@click.option("--qualities", default=DEFAULT_QUALITIES, show_default=True, help="0..1, separated by commas.")
-@click.option("--limit", type=click.IntRange(1), help="Only the first pictures.")
-@click.option("--model", help="Model, by name or id.")
-@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="JSON with all rows.")
-def main(images: Path, qualities: str, limit: int | None, model: str | None, out: Path) -> None:
+@options.command()
+@options.images()
+@options.qualities("0.1,0.3,0.5,0.7,0.9")
+@options.limit()
+@options.model()
+@options.out(required=True, text="JSON with all rows.")
+def main(images: Path, qualities: tuple[float, ...], limit: int | None, model: str | None, out: Path) -> None:
     """Compare all ways to decode the same files; exit status 1 when any differs.
 
     \b
@@ -170,20 +168,15 @@ def main(images: Path, qualities: str, limit: int | None, model: str | None, out
     """
     from ltokc.zoo.model import open_model
 
-    try:
-        values = [float(value) for value in qualities.split(",")]
-        opened, rows = open_model(model), []
-        with ExitStack() as stack:
-            paths = ways(opened, stack)
-            for path in pictures(images)[:limit]:
-                for quality in values:
-                    rows.append(measure(path, quality, opened, paths))
-    except (LtokcError, ValueError) as error:
-        raise click.ClickException(str(error)) from error
+    opened, rows = open_model(model), []
+    with ExitStack() as stack:
+        paths = ways(opened, stack)
+        for path in pictures(images)[:limit]:
+            for quality in qualities:
+                rows.append(measure(path, quality, opened, paths))
     good, line = summary(rows)
-    about = environment() | {"model": opened.entry.name, "bitstream_hash": opened.entry.bitstream_hash}
-    report = finite(about | {"rows": rows, "ok": good})
-    out.write_text(json.dumps(cast(dict, report), indent=1, allow_nan=False) + "\n")
+    report: dict[str, Any] = finite({"bitstream_hash": opened.entry.bitstream_hash, "rows": rows, "ok": good})
+    write_report(opened.entry.name, report, out)
     if "2 threads" not in rows[0]["identical"]:
         click.echo("note: two threads need two cores; left out", err=True)
     click.echo(line)

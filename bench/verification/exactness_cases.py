@@ -14,24 +14,24 @@ import ctypes
 import hashlib
 import json
 import os
-import random
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 
-from bench.common.record import environment
+from bench.common import options
+from bench.common.record import model_name, write_report
+from bench.verification.exactness_files import make_files
 from ltokc.errors import LtokcError
 
 ROOT = Path(__file__).resolve().parents[2]
-PHOTOS = ("astronaut.jpg", "chelsea.png", "coffee.jpg")
 
 
 @dataclass(frozen=True)
@@ -79,66 +79,6 @@ WAYS = {
 }
 
 
-# --- the files -------------------------------------------------------------------------------------------------------
-def make_files(count: int, seed: int, model: str | None = None) -> list[bytes]:
-    """Small files of every option; the same ones for the same encoder."""
-    from PIL import Image
-
-    photos = [np.asarray(Image.open(ROOT / "examples" / name).convert("RGB")) for name in PHOTOS]
-    return [make_file(random.Random(f"{seed}/{i}"), photos, model) for i in range(count)]
-
-
-def make_file(rng: random.Random, photos: list[np.ndarray], model: str | None) -> bytes:
-    from ltokc import codec, container
-    from ltokc.container import Ltk, Segment, segment_boxes
-    from ltokc.entropy.depth_map import read_depths
-    from ltokc.entropy.file import FileWriter
-    from ltokc.entropy.range_coder import RangeDecoder
-    from ltokc.entropy.segment import SegmentWriter
-    from ltokc.geometry import CELL
-    from ltokc.token_grid import full_masks, token_capacity
-    from ltokc.zoo.model import open_model
-
-    opened = open_model(model)
-    size = (1, 16, 64, 64, 64, 64, 64, 130)  # mostly one cell: many cases rather than large ones
-    width, height = rng.randint(1, rng.choice(size)), rng.randint(1, rng.choice(size))
-    segment_cells = 0
-    if rng.random() < 0.05:  # a thin strip: two segments
-        width, height, segment_cells = rng.randint(513, 700), rng.randint(1, 8), 8
-    boxes = segment_boxes(width, height, segment_cells)
-    ltk = Ltk(opened.entry.id, opened.entry.bitstream_hash, width, height, (), segment_cells)
-    depth_map = rng.random() < 0.2
-    if rng.random() < 0.6:
-        photo = rng.choice(photos)
-        y, x = rng.randrange(photo.shape[0] - min(height, 250)), rng.randrange(photo.shape[1] - min(width, 440))
-        rgb = photo[y : y + height, x : x + width]
-        rgb = np.pad(rgb, ((0, height - rgb.shape[0]), (0, width - rgb.shape[1]), (0, 0)), "wrap")
-        if not depth_map and not segment_cells:
-            return codec.encode(rgb, rng.random() ** 3, model=opened.entry.id)
-        writers = []
-        for box in boxes:
-            depths = None
-            if depth_map:
-                depths = np.array([rng.randint(0, len(opened.levels)) for _ in range(box.grid.cells)])
-                depths = depths.reshape(box.grid)
-            whole = opened.networks("onnx", "cpu").tokenize(rgb[box.at(CELL)])
-            kept = whole.only(full_masks(opened.levels, *box.grid, depths))
-            writers.append(SegmentWriter(opened.prior, kept.digits, depths))
-        keep = [int(rng.random() ** 4 * writer.total) for writer in writers]
-        return FileWriter(writers).write(ltk, keep)
-    segments = []
-    for _, _, columns, rows in boxes:
-        # enough bytes for every token there can be; a first byte of FF might name no symbol
-        stream, share = b"\x7f" + rng.randbytes(2000 * rows * columns), rng.random() ** 4
-        tokens = int(share * token_capacity(opened.levels, rows, columns))
-        if depth_map:
-            depths = read_depths(RangeDecoder(stream), rows, columns, len(opened.levels))
-            tokens = int(share * sum(mask.sum() for mask in full_masks(opened.levels, rows, columns, depths)))
-        segments.append(Segment(tokens, depth_map, stream[: 100 + 4 * tokens]))
-    return container.write(replace(ltk, segments=tuple(segments)))
-
-
-# --- one way ---------------------------------------------------------------------------------------------------------
 class Recorder:
     """Stands in for a prior and hashes all counts that it gives."""
 
@@ -272,9 +212,8 @@ def go(name: str, files: Path, model: str | None) -> dict[str, Any]:
     words = [sys.executable, "-m", "bench.verification.exactness_cases", "--worker", name, "--files", str(files)]
     words += ["--model", model] if model else []
     paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    done = subprocess.run(
-        words, env=os.environ | environment_of(WAYS[name]) | {"PYTHONPATH": paths}, capture_output=True, text=True
-    )
+    settings = os.environ | environment_of(WAYS[name]) | {"PYTHONPATH": paths}
+    done = subprocess.run(words, env=settings, capture_output=True, text=True)
     if done.returncode:
         raise click.ClickException(f"{name}: {done.stderr.strip().splitlines()[-1]}")
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -321,17 +260,17 @@ def compare(count: int, seed: int, model: str | None, names: list[str], work: Pa
     }  # fmt: skip
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@options.command()
 @click.option("--cases", type=click.IntRange(min=1), default=10000, show_default=True, help="How many files.")
-@click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--model", help="Model, by name or id.")
+@options.seed("Another seed, other files.")
+@options.model()
 @click.option("--way", "names", multiple=True, type=click.Choice(list(WAYS)), help="Only these ways, beside the first.")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="JSON with all ways.")
-@click.option("--work", type=click.Path(file_okay=False, path_type=Path), help="Keeps what is done, to go on from.")
+@options.work("Keeps what is done, to go on from.")
+@options.out(text="JSON with all ways.")
 @click.option("--worker", type=click.Choice(list(WAYS)), hidden=True)
-@click.option("--files", type=click.Path(exists=True, path_type=Path), hidden=True)
+@click.option("--files", type=options.FILE, hidden=True)
 def main(
-    cases: int, seed: int, model: str | None, names: tuple[str, ...], out: Path | None, work: Path | None,
+    cases: int, seed: int, model: str | None, names: tuple[str, ...], work: Path | None, out: Path | None,
     worker: str | None, files: Path | None,
 ) -> None:  # fmt: skip
     """Decode the same files in every way there is; exit status 1 when counts or tokens of any differ.
@@ -345,13 +284,12 @@ def main(
         return
     first = next(iter(WAYS))
     chosen = [first, *(name for name in names if name != first)] if names else list(WAYS)
-    report = environment() | compare(cases, seed, model, chosen, work)
+    report = compare(cases, seed, model, chosen, work)
     if out:
-        out.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
-    gone = [way for way in report["ways"].values() if "cases" in way]  # type: ignore[attr-defined]
-    click.echo(
-        f"{'ok' if report['ok'] else 'FAILED'}: {cases} files, {len(gone)} ways, {len(chosen) - len(gone)} skipped"
-    )
+        write_report(model_name(model), report, out)
+    gone = [way for way in report["ways"].values() if "cases" in way]
+    said = "ok" if report["ok"] else "FAILED"
+    click.echo(f"{said}: {cases} files, {len(gone)} ways, {len(chosen) - len(gone)} skipped")
     sys.exit(not report["ok"])
 
 

@@ -10,7 +10,6 @@ file is kept.  A case is known by seed and number: `--only N` runs it alone.
 
 from __future__ import annotations
 
-import json
 import random
 import resource
 import signal
@@ -25,7 +24,7 @@ from typing import Any
 
 import click
 
-from bench.common.record import environment
+from bench.common.record import model_name, write_report
 from bench.verification.mutate import mutated
 from ltokc import codec, container
 from ltokc.errors import FormatError, LimitError, LtokcError, ModelError
@@ -199,9 +198,7 @@ class Campaign:
             "peak_megabytes": round(memory()),
             "limits": {"seconds": SECONDS, "megabytes": MEGABYTES, "pixels": LIMIT_PIXELS},
         }  # fmt: skip
-        temporary = self.out.with_name(self.out.name + ".tmp")
-        temporary.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
-        temporary.replace(self.out)
+        write_report(model_name(), report, self.out)
 
 
 def case(corpus: list[bytes], seed: int, number: int) -> tuple[bytes, random.Random]:
@@ -274,13 +271,13 @@ def main(files: int, seed: int, first: int, only: int | None, every_length: int 
         lengths, start = 0, time.monotonic()
         for data in good_files(every_length):
             lengths += cut_everywhere(data)
-        report = environment() | {"files": every_length, "lengths": lengths, "findings": [],
-                                  "seconds": round(time.monotonic() - start, 1)}  # fmt: skip
-        out.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
+        report = {"files": every_length, "lengths": lengths, "findings": [],
+                  "seconds": round(time.monotonic() - start, 1)}  # fmt: skip
+        write_report(model_name(), report, out)
         click.echo(f"ok: every one of {lengths} lengths of {every_length} files")
         return
     warm_up(list(dict.fromkeys(corpus)))
-    campaign = Campaign(out, environment() | {"seed": seed, "first": first, "seeds": len(corpus)})
+    campaign = Campaign(out, {"seed": seed, "first": first, "seeds": len(corpus)})
     try:
         for number in range(first, first + files):
             campaign.run(number, *case(corpus, seed, number))

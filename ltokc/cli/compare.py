@@ -11,6 +11,7 @@ import click
 
 from ltokc.cli import options
 from ltokc.cli.console import Console, one_line, with_console
+from ltokc.compare.options import RIVALS
 from ltokc.errors import UsageError
 from ltokc.jobs import streams
 from ltokc.jobs.paths import same_file
@@ -19,7 +20,6 @@ from ltokc.jobs.streams import STDIO
 if TYPE_CHECKING:
     from ltokc.compare.records import FileRecord, PictureComparison
 
-RIVALS = ("jpeg", "webp", "avif", "jxl")
 METRICS = {"ssimulacra2": "ssimulacra2", "ms-ssim": "ms_ssim", "psnr": "psnr", "lpips": "lpips_squeeze"}
 
 
@@ -107,7 +107,7 @@ def _json(found: PictureComparison) -> str:
 
 
 def _table(found: PictureComparison) -> str:
-    from ltokc.compare.report import DIGITS, SHORT
+    from ltokc.compare.scores import DIGITS, SHORT
     from ltokc.compare.scores import METRICS as ALL
 
     rows: list[tuple[FileRecord, str]] = [(record, "") for record in found.files]

@@ -14,11 +14,11 @@ import click
 from ltokc.cli import extras
 from ltokc.cli.console import LOUD, one_line
 from ltokc.cli.extras import need, tars_in
-from ltokc.errors import ModelError, UsageError
+from ltokc.errors import ModelError
 
 if TYPE_CHECKING:
     from ltokc.train.loop import Trainer
-    from ltokc.train.recipe import Recipe
+    from ltokc.train.run import Run
 
 file = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -67,25 +67,21 @@ def train(
     click.get_current_context().meta[LOUD] = verbose > 1
     tars = tars_in(shards)
     need("training", "safetensors", "torch")
-    import torch
-
     from ltokc.losses.lpips import LPIPS
     from ltokc.train.data.pictures import Pictures
     from ltokc.train.local_sgd import helpers
     from ltokc.train.recipe import read_recipe
+    from ltokc.train.run import Run
 
     plan = read_recipe(recipe)
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ModelError("--device cuda: torch finds no usable GPU")
-    if workers > 1 and device == "cuda":
-        raise UsageError("--workers is for the CPU")
+    run = Run(plan, tuple(tars), lpips, out, cache or out / "cache", device, workers, threads, start)
+    run.check()
     with _weights_of(f"--lpips {lpips}: no LPIPS weights"):
         LPIPS(lpips)
-    pictures = Pictures(tars, cache or out / "cache", plan.held_out)
+    pictures = Pictures(tars, run.cache, plan.held_out)
     _say(f"{out}: {len(pictures):,} pictures of {len(tars)} shards, {device}, process {os.getpid()}")
-    arguments = (workers, plan, tars, lpips, out, cache or out / "cache", device, threads, start)
-    with helpers(_work, workers, arguments):
-        trainer = _work(0, *arguments)
+    with helpers(_work, workers, (run,)):
+        trainer = _work(0, run)
     _say(f"{out}: done, {trainer.step:,} steps in {trainer.seconds / 60:.1f} minutes")
     if evaluate:
         from ltokc.train.evaluate import evaluate_folder
@@ -96,31 +92,23 @@ def train(
                 _say("  ".join(f"{name} {value:g}" for name, value in row.items()))
 
 
-def _work(
-    rank: int, workers: int, plan: Recipe, tars: list[Path], lpips: Path, out: Path, cache: Path, device: str,
-    threads: int | None, start: Path | None,
-) -> Trainer:  # fmt: skip
+def _work(rank: int, run: Run) -> Trainer:
     """One process of a run; all of them begin with the same weights."""
-    import torch
-
     from ltokc.train.data.pictures import Pictures
-    from ltokc.train.local_sgd import Together
+    from ltokc.train.local_sgd import LocalSGD
     from ltokc.train.loop import Trainer
-    from ltokc.train.malloc import keep_freed_memory
 
-    if device == "cpu":
-        keep_freed_memory()
-    if threads or workers > 1:
-        torch.set_num_threads(threads or 1)
-    trainer = Trainer(plan, lpips, device)
-    with _weights_of(f"{out}: its checkpoint is of another network; choose another --out"):
-        resumed = trainer.resume(out)
+    run.set_up_process()
+    trainer = Trainer(run.recipe, run.lpips, run.device)
+    with _weights_of(f"{run.out}: its checkpoint is of another network; choose another --out"):
+        resumed = trainer.resume(run.out)
     if resumed and rank == 0:
-        _say(f"{out}: goes on at step {trainer.step:,}" + (", --start is not used" if start else ""))
-    elif start and not resumed:
-        with _weights_of(f"--start {start}: not the weights of this network"):
-            trainer.start_from(start)
-    trainer.run(Pictures(tars, cache, plan.held_out), out, together=Together(rank, workers))
+        _say(f"{run.out}: goes on at step {trainer.step:,}" + (", --start is not used" if run.start else ""))
+    elif run.start and not resumed:
+        with _weights_of(f"--start {run.start}: not the weights of this network"):
+            trainer.start_from(run.start)
+    pictures = Pictures(list(run.shards), run.cache, run.recipe.held_out)
+    trainer.run(pictures, run.out, local_sgd=LocalSGD(rank, run.workers))
     return trainer
 
 

@@ -53,8 +53,8 @@ def train_halting(
     from safetensors.numpy import save_file
 
     from ltokc.train.data.pictures import Pictures
-    from ltokc.train.halting.fit import calibrated, load_label
-    from ltokc.train.halting.labels import label_all
+    from ltokc.train.halting.fit import calibrated
+    from ltokc.train.halting.labels import label_all, load_label
     from ltokc.train.halting.pictures import variants
     from ltokc.zoo.model import open_model
 

@@ -12,19 +12,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ltokc.compare.picture import VERSUS, batch_rows, compare_picture
+    from ltokc.compare.options import VERSUS, CompareOptions
+    from ltokc.compare.picture import batch_rows, compare_picture
     from ltokc.compare.records import PictureComparison
     from ltokc.compare.report import write, write_report
     from ltokc.compare.summary import summarize
     from ltokc.compare.tables import write_csv, write_json
 
 _PLACES = {
-    "VERSUS": "picture", "batch_rows": "picture", "compare_picture": "picture", "PictureComparison": "records",
+    "VERSUS": "options", "CompareOptions": "options", "batch_rows": "picture", "compare_picture": "picture",
+    "PictureComparison": "records",
     "write_report": "report", "write": "report", "summarize": "summary", "write_csv": "tables", "write_json": "tables",
 }  # fmt: skip
 __all__ = [
-    "VERSUS", "PictureComparison", "batch_rows", "compare_picture", "summarize", "write", "write_csv",
-    "write_json", "write_report",
+    "VERSUS", "CompareOptions", "PictureComparison", "batch_rows", "compare_picture", "summarize", "write",
+    "write_csv", "write_json", "write_report",
 ]  # fmt: skip
 
 

@@ -7,23 +7,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from io import BytesIO
-from typing import Any
+from typing import Any, Unpack
 
 from PIL import Image
 
 from ltokc import codec
 from ltokc.compare.codecs import Codec, make_codec
+from ltokc.compare.options import VERSUS, CompareOptions, Settings
 from ltokc.compare.records import CurvePoint, FileRecord, PictureComparison, Rival
-from ltokc.compare.scores import METRICS, Lpips, Reference
+from ltokc.compare.scores import METRICS, Lpips, Scorer
 from ltokc.compare.search import compare_rival
 from ltokc.compare.views import make_views
-from ltokc.container import DEFAULT_LIMIT_PIXELS, MAGIC
+from ltokc.container import MAGIC
 from ltokc.errors import FormatError, LtokcError, UsageError
 from ltokc.metrics.fidelity import bits_per_pixel
 from ltokc.pictures import load as imageio
 from ltokc.pictures.save import on_white
 
-VERSUS = ("jpeg", "webp", "avif")
 OURS = "ltokc"
 CURVES: Mapping[str, Sequence[float]] = {  # few qualities, about the rates of ours: each costs a second a picture
     OURS: (0.2, 0.4, 0.6, 0.8, 1.0), "jpeg": (2, 6, 15, 35), "webp": (0, 1, 8, 30), "avif": (3, 15, 30, 48),
@@ -31,62 +31,61 @@ CURVES: Mapping[str, Sequence[float]] = {  # few qualities, about the rates of o
 }  # fmt: skip
 
 
+BATCH: CompareOptions = {"versus": VERSUS, "curve": True}  # what `batch_rows` does without being told
+
+
 def batch_rows(
     source: Any, data: bytes, *, name: str | None = None, quality: float | None = None,
-    versus: Sequence[str] = VERSUS, metric: str | None = None, lpips: str | os.PathLike[str] | None = None,
-    curve: bool = True, views: bool = True, limit_pixels: int | None = DEFAULT_LIMIT_PIXELS,
-    how: Mapping[str, Any] | None = None,
+    **options: Unpack[CompareOptions],
 ) -> PictureComparison:  # fmt: skip
     """A picture and the bytes of its .ltk file as one record for the report; takes and gives what can be pickled.
 
     source: its path, or what else `ltokc.pictures.load.load` takes; name: how the report calls it (default: the base
-    name); quality: the -q that made the file, where known; the rest as in `compare_picture`.  Raises LtokcError.
+    name); quality: the -q that made the file, where known.  options: those of `compare_picture`, but the rivals are
+    VERSUS and curves are measured unless they say otherwise.  Raises LtokcError; TypeError for an unknown option.
     """
-    files = [(OURS, data, quality)]
-    return compare_picture(
-        source, files, name=name, versus=versus, metric=metric, lpips=lpips, curve=curve, views=views,
-        limit_pixels=limit_pixels, how=how,
-    )  # fmt: skip
+    chosen: CompareOptions = {**BATCH, **options}
+    return compare_picture(source, [(OURS, data, quality)], name=name, **chosen)
 
 
 def compare_picture(
     source: Any, files: Sequence[tuple[str, bytes, float | None]], *, name: str | None = None,
-    versus: Sequence[str] = (), metric: str | None = None, lpips: str | os.PathLike[str] | None = None,
-    curve: bool = False, views: bool = True, limit_pixels: int | None = DEFAULT_LIMIT_PIXELS,
-    how: Mapping[str, Any] | None = None,
+    **options: Unpack[CompareOptions],
 ) -> PictureComparison:  # fmt: skip
     """Measures files against their original, and searches rivals to the bytes and the quality of the first one.
 
     source: the original, as `ltokc.pictures.load.load` takes it; files: (label, bytes, quality or None) each, .ltk or
-    what Pillow reads, of the original's size.  versus: names of `ltokc.compare.codecs`; metric: what quality is made
-    equal by (None: SSIMULACRA2 where its package is, else MS-SSIM, else PSNR); lpips: weights of LPIPS (None: no
-    LPIPS); curve: also measure our codec and the rivals at the qualities CURVES; views: keep pictures for the report;
-    how: backend and device of our networks.  Transparent pictures are compared on white.
+    what Pillow reads, of the original's size; name: how the report calls it (default: the base name of the source).
+    options: `versus=()`, `metric=None`, `lpips=None`, `curve=False`, `views=True`, `limit_pixels` and `how`, each
+    explained in `ltokc.compare.options.CompareOptions`.  Transparent pictures are compared on white.
 
-    Raises FormatError, LimitError, ModelError, UsageError.  Memory: about 350 bytes a pixel while SSIMULACRA2 runs.
+    Raises FormatError, LimitError, ModelError, UsageError; TypeError for an unknown option.  Memory: about 350 bytes a
+    pixel while SSIMULACRA2 runs.
     """
+    settings = Settings(**options)
+    metric = settings.metric
     if not files:
         raise UsageError("there is no file to compare")
     if metric is not None and metric not in METRICS:
         raise UsageError(f"no metric '{metric}': there are {', '.join(METRICS)}")
-    picture = imageio.load(source, limit_pixels=limit_pixels)
+    picture = imageio.load(source, limit_pixels=settings.limit_pixels)
     original, notes = _on_white(picture), list(picture.notes)
     if picture.alpha is not None:
         notes.append("transparent: compared on white; the rivals carry no alpha, ours may")
-    reference = Reference(original, _lpips(os.fspath(lpips)) if lpips is not None else None)
-    metric = metric or reference.best_metric()
-    decoded = [_decoded(label, data, original.size, limit_pixels, how or {}) for label, data, _ in files]
+    scorer = Scorer(original, _lpips(os.fspath(settings.lpips)) if settings.lpips is not None else None)
+    metric = metric or scorer.best_metric()
+    decoded = [_decoded(label, data, original.size, settings) for label, data, _ in files]
     records = []
     for (label, data, quality), image in zip(files, decoded, strict=True):
         bpp = bits_per_pixel(len(data), *original.size)
-        records.append(FileRecord(_codec_of(data), label, len(data), bpp, reference.scores(image), quality, data=data))
+        records.append(FileRecord(_codec_of(data), label, len(data), bpp, scorer.scores(image), quality, data=data))
     ours = records[0]
     wanted = ours.scores.get(metric)
-    if versus and wanted is None:
+    if settings.versus and wanted is None:
         raise UsageError(f"{metric} cannot be had: a package or weights are missing, or the picture is too small")
-    rivals = [compare_rival(rival, original, reference, ours.bytes, metric, wanted) for rival in versus]
-    points = _curve(original, reference, ours, versus, how or {}) if curve else []
-    shown = make_views(original, records, decoded, rivals) if views else None
+    rivals = [compare_rival(rival, original, scorer, ours.bytes, metric, wanted) for rival in settings.versus]
+    points = _curve(original, scorer, ours, settings) if settings.curve else []
+    shown = make_views(original, records, decoded, rivals) if settings.views else None
     if name is None:
         name = os.path.basename(os.fspath(source)) if isinstance(source, (str, os.PathLike)) else "picture"
     return PictureComparison(
@@ -117,16 +116,14 @@ def _codec_of(data: bytes) -> str:
     return OURS if data.startswith(MAGIC) else ""
 
 
-def _decoded(
-    label: str, data: bytes, size: tuple[int, int], limit_pixels: int | None, how: Mapping[str, Any]
-) -> Image.Image:
+def _decoded(label: str, data: bytes, size: tuple[int, int], settings: Settings) -> Image.Image:
     """The RGB picture in a file.  Errors name the file."""
     try:
         if data.startswith(MAGIC):
-            image = codec.decode(data, limit_pixels=limit_pixels, **how)
+            image = codec.decode(data, limit_pixels=settings.limit_pixels, **settings.networks)
             image = on_white(image) if image.mode == "RGBA" else image
         else:
-            image = _on_white(imageio.load(BytesIO(data), limit_pixels=limit_pixels))
+            image = _on_white(imageio.load(BytesIO(data), limit_pixels=settings.limit_pixels))
         if image.size != size:
             raise FormatError(
                 f"has {image.width}x{image.height} pixels and the original {size[0]}x{size[1]}: not the same picture"
@@ -136,21 +133,20 @@ def _decoded(
     return image
 
 
-def _curve(
-    original: Image.Image, reference: Reference, ours: FileRecord, versus: Sequence[str], how: Mapping[str, Any]
-) -> list[CurvePoint]:
+def _curve(original: Image.Image, scorer: Scorer, ours: FileRecord, settings: Settings) -> list[CurvePoint]:
+    """Points of our codec's curve, where the first file is ours, and of the rivals'; that file is not made again."""
     points = []
     codecs: list[Codec] = []
     if ours.codec == OURS:
-        codecs.append(make_codec(OURS, encode_options=dict(how), decode_options=dict(how)))
-    codecs += [make_codec(name) for name in versus]
+        codecs.append(make_codec(OURS, encode_options=settings.networks, decode_options=settings.networks))
+    codecs += [make_codec(name) for name in settings.versus]
     for adapter in codecs:
         for quality in CURVES.get(adapter.name, adapter.curve):
             if (adapter.name, quality) == (ours.codec, ours.quality):
                 points.append(CurvePoint(OURS, quality, ours.bytes, ours.bpp, ours.scores))
                 continue
             data = adapter.encode(original, quality)
-            scores = reference.scores(adapter.decode(data))
+            scores = scorer.scores(adapter.decode(data))
             bpp = bits_per_pixel(len(data), *original.size)
             points.append(CurvePoint(adapter.name, quality, len(data), bpp, scores))
     return points

@@ -22,7 +22,7 @@ from ltokc import __version__
 from ltokc.compare import report_text
 from ltokc.compare.codecs import CODECS
 from ltokc.compare.records import FileRecord, PictureComparison, View
-from ltokc.compare.scores import IN_THE_LOSS, LABELS, LOWER_IS_BETTER, METRICS
+from ltokc.compare.scores import DIGITS, IN_THE_LOSS, LABELS, LOWER_IS_BETTER, METRICS, SHORT
 from ltokc.compare.summary import mean_curves, mean_scores, metric_of
 from ltokc.compare.tables import finite, write_csv, write_json
 from ltokc.errors import UsageError
@@ -30,8 +30,6 @@ from ltokc.jobs import streams
 
 SCRIPTS = ("common.js", "viewer.js", "tables.js", "plots.js", "main.js")  # in this order, one scope
 BUDGET = 15_000_000  # bytes of the page; pictures beyond it are in the tables only
-DIGITS = {"ssimulacra2": 1, "ms_ssim": 3, "psnr": 2, "lpips_squeeze": 3}
-SHORT = {"ssimulacra2": "SSIMULACRA2", "ms_ssim": "MS-SSIM", "psnr": "PSNR", "lpips_squeeze": "LPIPS"}
 
 
 def write_report(

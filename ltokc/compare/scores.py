@@ -21,6 +21,8 @@ from ltokc.metrics.ssimulacra2 import Reference as Ssimulacra2Reference
 
 METRICS = ("ssimulacra2", "ms_ssim", "psnr", "lpips_squeeze")
 LABELS = {"ssimulacra2": "SSIMULACRA2", "ms_ssim": "MS-SSIM", "psnr": "PSNR", "lpips_squeeze": "LPIPS-SqueezeNet"}
+SHORT = LABELS | {"lpips_squeeze": "LPIPS"}  # for narrow tables
+DIGITS = {"ssimulacra2": 1, "ms_ssim": 3, "psnr": 2, "lpips_squeeze": 3}  # behind the point, for people
 IN_THE_LOSS = frozenset({"psnr", "ms_ssim", "lpips_squeeze"})  # our networks were trained on these or forms of them
 LOWER_IS_BETTER = frozenset({"lpips_squeeze"})
 LPIPS_LEAST_SIDE = 32
@@ -44,21 +46,15 @@ class Lpips:
 
     def features(self, rgb: np.ndarray) -> list[Any]:
         """Raw taps of an (H, W, 3) uint8 picture."""
-        import torch
-
-        pixels = torch.from_numpy(rgb.astype(np.float32) / 127.5 - 1).permute(2, 0, 1)[None]
-        with torch.no_grad():
-            return self.model.raw_taps(pixels)
+        return self.model.raw_taps_of(rgb)
 
     def distance(self, a: list[Any], b: list[Any]) -> float:
-        import torch
-
-        with torch.no_grad():
-            return float(self.model.distance(a, b))
+        """LPIPS of the taps of two pictures; 0 is equal."""
+        return self.model.distance_of(a, b)
 
 
-class Reference:
-    """One original; `score` judges decoded pictures against it."""
+class Scorer:
+    """Scores decoded pictures against one original (RGB); what of the original all scores need is computed once."""
 
     def __init__(self, image: Image.Image, lpips: Lpips | None = None):
         self.rgb = np.asarray(image.convert("RGB"))

@@ -12,16 +12,17 @@ from PIL import Image
 
 from ltokc.compare.codecs import Codec, Downscaled, make_codec
 from ltokc.compare.records import EqualQuality, FileRecord, Rival, Scores
-from ltokc.compare.scores import LOWER_IS_BETTER, Reference
+from ltokc.compare.scores import LOWER_IS_BETTER, Scorer
+from ltokc.metrics.fidelity import bits_per_pixel
 
 VARIANTS = ("", "_half", "_quarter")  # tried in this order, the next only where the one before does not go low enough
 
 
-class Ladder:
-    """One codec on one picture over its steps, smallest file first; files and scores are kept."""
+class QualitySteps:
+    """The qualities of one codec on one picture, smallest file first; files and scores are kept."""
 
-    def __init__(self, codec: Codec, image: Image.Image, reference: Reference):
-        self.codec, self.image, self.reference = codec, image, reference
+    def __init__(self, codec: Codec, image: Image.Image, scorer: Scorer):
+        self.codec, self.image, self.scorer = codec, image, scorer
         self.last = len(codec.steps) - 1
         self.scale = codec.factor if isinstance(codec, Downscaled) else 1
         self._data: dict[int, bytes] = {}
@@ -42,7 +43,7 @@ class Ladder:
         """One metric, turned so that more is better; worse than everything where it cannot be had."""
         key = (step, metric)
         if key not in self._values:
-            self._values[key] = self.reference.score_one(metric, self.decoded(step))
+            self._values[key] = self.scorer.score_one(metric, self.decoded(step))
         value = self._values[key]
         if value is None:
             return -math.inf
@@ -52,9 +53,9 @@ class Ladder:
         """The file of a step with all its metrics."""
         data, codec = self.data(step), self.codec
         known = {metric: value for (s, metric), value in self._values.items() if s == step}
-        scores = self.reference.scores(self.decoded(step), known)
+        scores = self.scorer.scores(self.decoded(step), known)
         self._values.update({(step, metric): scores.get(metric) for metric in Scores.__slots__})
-        bpp = 8 * len(data) / (self.image.width * self.image.height)
+        bpp = bits_per_pixel(len(data), *self.image.size)
         return FileRecord(codec.name, codec.label, len(data), bpp, scores, codec.steps[step], self.scale, data)
 
     def step_of_bytes(self, limit: int) -> int | None:
@@ -93,7 +94,7 @@ def first_at_least(value: Callable[[int], float], wanted: float, last: int, star
 
 
 def compare_rival(
-    name: str, image: Image.Image, reference: Reference, limit: int, metric: str, wanted: float | None
+    name: str, image: Image.Image, scorer: Scorer, limit: int, metric: str, wanted: float | None
 ) -> Rival:
     """Searches one rival (a name of `codecs`, with or without a variant) both ways.
 
@@ -102,49 +103,49 @@ def compare_rival(
     then by 4, with Lanczos.  Raises UsageError for an unknown name.
     """
     codecs = [make_codec(name)] if "_" in name else [make_codec(name + variant) for variant in VARIANTS]
-    ladders = [Ladder(codec, image, reference) for codec in codecs]
-    steps = [ladder.step_of_bytes(limit) for ladder in ladders[:1]]
-    while steps[-1] is None and len(steps) < len(ladders):
-        steps.append(ladders[len(steps)].step_of_bytes(limit))
-    ladder, step = ladders[len(steps) - 1], steps[-1] or 0
-    same_bytes = ladder.record(step)
+    scales = [QualitySteps(codec, image, scorer) for codec in codecs]
+    starts = [scales[0].step_of_bytes(limit)]
+    while starts[-1] is None and len(starts) < len(scales):
+        starts.append(scales[len(starts)].step_of_bytes(limit))
+    same_bytes = scales[len(starts) - 1].record(starts[-1] or 0)
     below = 1 - same_bytes.bytes / limit
     if wanted is None:
         equal = EqualQuality(metric, None, None)
     else:
-        equal = equal_quality(ladders, [s or 0 for s in steps], metric, wanted)
+        equal = equal_quality(scales, [start or 0 for start in starts], metric, wanted)
     return Rival(name, codecs[0].label, same_bytes, below, equal)
 
 
-def equal_quality(ladders: Sequence[Ladder], starts: Sequence[int], metric: str, wanted: float) -> EqualQuality:
+def equal_quality(scales: Sequence[QualitySteps], starts: Sequence[int], metric: str, wanted: float) -> EqualQuality:
     """The smallest file that is not worse than `wanted` by a metric (its own sense).
 
-    The picture is downscaled only where the smallest file before was still better than wanted.
+    scales: one rival at full, half and quarter size; starts: the step at which the search begins at each.  The picture
+    is downscaled only where the smallest file before was still better than wanted.
     """
     target = -wanted if metric in LOWER_IS_BETTER else wanted
-    best: tuple[Ladder, int] | None = None
+    best: tuple[QualitySteps, int] | None = None
     bound = False
-    for i, ladder in enumerate(ladders):
-        step = ladder.step_of_quality(metric, target, starts[i] if i < len(starts) else 0)
+    for i, steps in enumerate(scales):
+        step = steps.step_of_quality(metric, target, starts[i] if i < len(starts) else 0)
         if step is None:
             break
-        if best is None or len(ladder.data(step)) < len(best[0].data(best[1])):
-            best = ladder, step
-            bound = step == 0 and ladder.score(0, metric) > target
-        if step > 0 or ladder.score(0, metric) <= target:
+        if best is None or len(steps.data(step)) < len(best[0].data(best[1])):
+            best = steps, step
+            bound = step == 0 and steps.score(0, metric) > target
+        if step > 0 or steps.score(0, metric) <= target:
             break
     if best is None:
         return EqualQuality(metric, None, None)
-    ladder, step = best
-    return EqualQuality(metric, ladder.record(step), _exact_bytes(ladder, step, metric, target), bound)
+    steps, step = best
+    return EqualQuality(metric, steps.record(step), _exact_bytes(steps, step, metric, target), bound)
 
 
-def _exact_bytes(ladder: Ladder, step: int, metric: str, target: float) -> float:
+def _exact_bytes(steps: QualitySteps, step: int, metric: str, target: float) -> float:
     """Bytes at exactly `target`, between a step that reaches it and the one before, linear in log bytes."""
-    above, size = ladder.score(step, metric), len(ladder.data(step))
+    above, size = steps.score(step, metric), len(steps.data(step))
     if step == 0 or not math.isfinite(above):
         return size
-    below, smaller = ladder.score(step - 1, metric), len(ladder.data(step - 1))
+    below, smaller = steps.score(step - 1, metric), len(steps.data(step - 1))
     if not below < target <= above:
         return size
     share = (target - below) / (above - below)

@@ -1,7 +1,7 @@
-"""What the loss has against a weave: differences of a picture that come back every 16 pixels.
+"""The part of a difference that repeats on the grid of the networks' strides: a faint pattern, which the eye sees.
 
-The networks make pixels at strides 4, 8 and 16, and may leave the grid of these strides in flat places as a pattern
-too faint for the other terms, though not for the eye.
+The networks make pixels at strides 4, 8 and 16.  In flat places they may leave that grid as a pattern that is too faint
+for the other terms of the loss.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import torch
 PERIOD = 16  # pixels, a multiple of the finer strides
 
 
-def weave_energy(difference: torch.Tensor) -> torch.Tensor:
+def grid_pattern_energy(difference: torch.Tensor) -> torch.Tensor:
     """Mean square of the part of a difference that is the same in every 16x16 square of a picture: ().
 
     difference: (B, 3, H, W), H and W multiples of 16.  Of n squares without a pattern chance leaves an n-th of their

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn as nn
-import torch.nn.functional as F
 from safetensors.torch import load_file
 
 TAPS = (1, 4, 7, 9, 10, 11, 12)
@@ -73,6 +73,16 @@ class LPIPS(nn.Module):
     def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         return self.distance(self.raw_taps(x), self.raw_taps(y))
 
+    @torch.no_grad()
+    def raw_taps_of(self, rgb: np.ndarray) -> list[torch.Tensor]:
+        """Raw taps of one (H, W, 3) uint8 picture, without a gradient."""
+        return self.raw_taps(torch.from_numpy(rgb.astype(np.float32) / 127.5 - 1).permute(2, 0, 1)[None])
+
+    @torch.no_grad()
+    def distance_of(self, a: list[torch.Tensor], b: list[torch.Tensor]) -> float:
+        """LPIPS of the raw taps of two single pictures."""
+        return float(self.distance(a, b))
+
 
 class UnitDistance(torch.autograd.Function):
     """Weighted squared difference of two feature maps whose channel vectors are scaled to length 1.
@@ -99,16 +109,3 @@ class UnitDistance(torch.autograd.Function):
         scale = (grad / n).unsqueeze(-1) * weights + (grad * (pq * root - pp / n) / n).unsqueeze(-1)
         out = scale.mul_(p).sub_(((grad * root).unsqueeze(-1) * weights).mul_(q))
         return out.permute(0, 3, 1, 2), None, None
-
-
-def texture_distance(a: list[torch.Tensor], b: list[torch.Tensor], taps: int = 2, window: int = 4) -> torch.Tensor:
-    """Texture term: difference of the local energy (RMS over windows) of the shallow taps, relative to b: ().
-
-    The diagonal of a local Gram matrix: it does not ask where an edge is, only that there is as much of it.
-    """
-    total = torch.zeros((), device=a[0].device)
-    for p, q in zip(a[:taps], b[:taps], strict=True):
-        energy_p = F.avg_pool2d(p.float().pow(2), window).add(1e-3).sqrt()
-        energy_q = F.avg_pool2d(q.float().pow(2), window).add(1e-3).sqrt()
-        total = total + (energy_p - energy_q).abs().mean() / (energy_q.mean() + 1e-3)
-    return total / taps

@@ -5,28 +5,34 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-WINDOW = 8
+WINDOW = 8  # side of the box window, in pixels
+SCALES = 3
 C1, C2 = 0.01**2, 0.03**2
 
 
-def structural_loss(x: torch.Tensor, y: torch.Tensor, scales: int = 3) -> torch.Tensor:
+def structural_loss(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """Mean over scales 1, 2, 4 of 1 - SSIM of luma, 8x8 box windows at stride 2; (B, 3, H, W) in [-1, 1] -> (B,).
 
     Scales at which a side has less than eight pixels are left out.
     """
     a, b = luma(x), luma(y)
     total = torch.zeros(len(x), device=x.device)
-    scales = max(1, min(scales, (min(x.shape[-2:]) // WINDOW).bit_length()))
+    scales = max(1, min(SCALES, (min(x.shape[-2:]) // WINDOW).bit_length()))
     for scale in range(scales):
         if scale:
             a, b = F.avg_pool2d(a, 2), F.avg_pool2d(b, 2)
-        # means of 8x8 at stride 2, as means of 4x4 means of 2x2: a quarter of the work
-        moments = F.avg_pool2d(F.avg_pool2d(torch.cat([a, b, a * a, b * b, a * b], 1), 2), 4, 1)
-        ma, mb, aa, bb, ab = moments.unbind(1)
-        va, vb, cov = aa - ma * ma, bb - mb * mb, ab - ma * mb
-        ssim = (2 * ma * mb + C1) * (2 * cov + C2) / ((ma * ma + mb * mb + C1) * (va + vb + C2))
-        total = total + (1 - ssim).mean((1, 2))
+        total = total + dissimilarity(a, b)
     return total / scales
+
+
+def dissimilarity(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """1 - SSIM at one scale: (B, 1, H, W) in [0, 1], sides of 8 and more -> (B,)."""
+    # means of 8x8 at stride 2, as means of 4x4 means of 2x2: a quarter of the work
+    moments = F.avg_pool2d(F.avg_pool2d(torch.cat([a, b, a * a, b * b, a * b], 1), 2), 4, 1)
+    ma, mb, aa, bb, ab = moments.unbind(1)
+    va, vb, cov = aa - ma * ma, bb - mb * mb, ab - ma * mb
+    ssim = (2 * ma * mb + C1) * (2 * cov + C2) / ((ma * ma + mb * mb + C1) * (va + vb + C2))
+    return (1 - ssim).mean((1, 2))
 
 
 def luma(x: torch.Tensor) -> torch.Tensor:

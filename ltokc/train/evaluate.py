@@ -12,8 +12,7 @@ from PIL import Image
 from ltokc.losses.lpips import LPIPS
 from ltokc.tokenizer.nn.config import CELL
 from ltokc.tokenizer.nn.ladder import Ladder, sent_mask
-
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+from ltokc.train.data.pictures import SUFFIXES
 
 
 @torch.no_grad()

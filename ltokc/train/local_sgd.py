@@ -41,7 +41,7 @@ def helpers(work: Callable[..., Any], workers: int, arguments: tuple) -> Iterato
             process.terminate()
 
 
-class Together:
+class LocalSGD:
     """Averages the parameters of all processes every `seconds`.  With one process it does nothing."""
 
     def __init__(self, rank: int = 0, workers: int = 1, seconds: float = 10.0):

@@ -11,29 +11,27 @@ import json
 import os
 import re
 import time
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 
-from ltokc.losses.grid_pattern import weave_energy
-from ltokc.losses.lpips import LPIPS, texture_distance
-from ltokc.losses.ssim import structural_loss
-from ltokc.losses.ssimulacra2 import Original, distance
-from ltokc.tokenizer.nn.config import STRIDES
-from ltokc.tokenizer.nn.ladder import PICTURE_ONLY, Ladder, sent_mask
-from ltokc.train.cuda_graph import GraphedGradients
+from ltokc.losses.lpips import LPIPS
+from ltokc.tokenizer.nn.config import CELL
+from ltokc.tokenizer.nn.ladder import PICTURE_ONLY, Ladder
+from ltokc.train.cuda_graph import CudaGraph
 from ltokc.train.data.loader import Batches, batches
 from ltokc.train.data.pictures import Pictures
 from ltokc.train.export.tensors import FLOAT_PRIOR
-from ltokc.train.local_sgd import Together
-from ltokc.train.optim import Muon, hidden_weights
+from ltokc.train.local_sgd import LocalSGD
+from ltokc.train.objective import Objective
+from ltokc.train.optim import optimizers_of
 from ltokc.train.recipe import Recipe
 
-MAKERS = 14  # processes at most that draw crops for a GPU
+MAX_WORKERS = 14  # processes at most that draw crops for a GPU
 NEW_BLOCK = re.compile(r"(encoder|pre|final)\..*\.[abc]\.(weight|bias)")
 LEARNING = {  # names of what learns, by the recipe's `train`
     "encoder": re.compile(r"(stem|encoder|down|levels\.\d+\.query)\."),  # files are decoded as before
@@ -52,24 +50,14 @@ class Trainer:
         self.net = self.network().to(device, memory_format=torch.channels_last)
         self.ema = copy.deepcopy(self.net).requires_grad_(False)
         self.lpips = LPIPS(lpips).to(device, memory_format=torch.channels_last)
-        self.rate_weights = torch.tensor(recipe.loss.rate, device=device)
-        self.graph: GraphedGradients | None = None
+        self.objective = Objective(recipe, self.lpips, device)
+        self.graph: CudaGraph | None = None
         self.step, self.samples, self.seconds = 0, 0, 0.0
         if recipe.train != "all":
             for name, p in self.net.named_parameters():
                 p.requires_grad_(bool(LEARNING[recipe.train].match(name)))
         self.net.prior.set_quantised(recipe.quantised_prior)
-        hidden = [p for p in hidden_weights(self.net) if p.requires_grad] if recipe.optimizer == "muon" else []
-        taken = {id(p) for p in hidden}
-        rest = [p for p in self.net.parameters() if p.requires_grad and id(p) not in taken]
-        self.optimizers: list[torch.optim.Optimizer] = [
-            torch.optim.Adam(rest, lr=recipe.lr, betas=(0.9, 0.98), fused=True)
-        ]
-        self.rates = [recipe.lr]
-        if hidden:
-            dtype = torch.bfloat16 if recipe.precision == "bf16" else torch.float32
-            self.optimizers.append(Muon(hidden, lr=recipe.muon_lr, dtype=dtype))
-            self.rates.append(recipe.muon_lr)
+        self.optimizers, self.rates = optimizers_of(self.net, recipe)
 
     def network(self) -> Ladder:
         """A fresh network to be trained; benchmarks put others in its place."""
@@ -131,51 +119,9 @@ class Trainer:
         keep = np.where((u > 1 - recipe.full_share)[:, None], levels, keep)
         return torch.from_numpy(keep.reshape(batch, 1, cells, cells).astype(np.float32))
 
-    def masks(self, keep: torch.Tensor) -> list[torch.Tensor]:
-        return [sent_mask(keep, k, level.stride) for k, level in enumerate(self.recipe.model.levels)]
-
     def losses(self, x: torch.Tensor, keep: torch.Tensor) -> dict[str, torch.Tensor]:
-        weights = self.recipe.loss
-        if self.recipe.train == "prior":
-            return self.prior_losses(x, keep)
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16"):
-            if self.recipe.train == "finish":  # neither gradients nor rates are needed up to the last token
-                with torch.no_grad():
-                    state = self.net.walk(x, self.masks(keep))[1]
-                y = self.net.pixels(state, STRIDES.index(self.recipe.model.levels[-1].stride))
-                bits = torch.zeros(len(x), len(weights.rate), device=x.device)
-            else:
-                y, bits = self.net(x, keep)
-            shown = y.clamp(-1.05, 1.05)
-            ours = self.lpips.raw_taps(shown)
-            with torch.no_grad():
-                theirs = self.lpips.raw_taps(x)
-            lpips = self.lpips.distance(ours, theirs).mean()
-            texture = texture_distance(ours, theirs) if weights.texture else torch.zeros((), device=x.device)
-        bpp = bits.float().mean(0) / (x.shape[2] * x.shape[3])
-        mse = F.mse_loss(y, x) * 127.5**2
-        ssim = structural_loss(shown, x).mean()
-        look = torch.zeros((), device=x.device)
-        if weights.look:
-            with torch.no_grad():
-                original = Original.of(x)
-            look = distance(original.error(y)).mean()
-        rate = (bpp * self.rate_weights).sum()
-        total = weights.mse * mse + weights.lpips * lpips + weights.ssim * ssim + weights.texture * texture + rate
-        weave = weave_energy((y - x) * 127.5) if weights.weave else torch.zeros((), device=x.device)
-        total = total + weights.look * look + weights.weave * weave
-        parts = {"mse": mse, "lpips": lpips, "ssim": ssim, "look": look, "texture": texture, "weave": weave}
-        return {"loss": total, **parts, "bpp": bpp.sum()}
-
-    def prior_losses(self, x: torch.Tensor, keep: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Bits per pixel of the frozen tokenizer's tokens."""
-        masks = self.masks(keep)
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16"):
-            with torch.no_grad():
-                digits = self.net.tokenize(x, masks)
-            logps = self.net.prior(digits, masks)
-        bpp = self.net.bits(digits, logps, masks).float().mean(0) / (x.shape[2] * x.shape[3])
-        return {"loss": bpp.sum(), "bpp": bpp.sum()}
+        """`Objective` of a batch; benchmarks put others in its place."""
+        return self.objective(self.net, x, keep)
 
     def progress(self) -> float:
         """Share of the run that is done, in [0, 1]."""
@@ -203,7 +149,7 @@ class Trainer:
             for group in optimizer.param_groups:
                 group["lr"] = rate * factor
         if self.graph is None and x.is_cuda:
-            self.graph = GraphedGradients(self, x, keep)
+            self.graph = CudaGraph(self.gradients, self.net.parameters(), x, keep)
         values = self.graph(x, keep) if self.graph else self.gradients(x, keep)
         with_grad = [p for p in self.net.parameters() if p.grad is not None]
         lost = ~torch.isfinite(torch.nn.utils.clip_grad_norm_(with_grad, 1.0))
@@ -220,67 +166,81 @@ class Trainer:
 
     # -- the run -------------------------------------------------------------------------------------------------
     def run(
-        self,
-        pictures: Pictures,
-        folder: Path,
-        log_every: int = 100,
-        save_minutes: float = 3.0,
-        together: Together | None = None,
-    ) -> None:
+        self, pictures: Pictures, folder: Path, log_every: int = 100, save_minutes: float = 3.0,
+        local_sgd: LocalSGD | None = None,
+    ) -> None:  # fmt: skip
         """Trains until the recipe's end; writes log.jsonl, checkpoint.pt and ema.safetensors into `folder`.
 
         Of several processes each resumes from the same checkpoint, draws its own crops, and only process 0 writes.
         """
-        recipe, together = self.recipe, together or Together()
-        if together.rank:
-            self.rng = np.random.default_rng((recipe.seed, together.rank, self.step))
+        recipe, sgd = self.recipe, local_sgd or LocalSGD()
+        if sgd.rank:
+            self.rng = np.random.default_rng((recipe.seed, sgd.rank, self.step))
         folder.mkdir(parents=True, exist_ok=True)
-        on_gpu = self.device == "cuda"
-        makers = min(MAKERS, max(1, (os.cpu_count() or 1) - 2)) if on_gpu else 0
-        feed = batches(Batches(pictures, recipe, together.rank), self.step, makers, pinned=on_gpu)
-        sums: dict[str, torch.Tensor] = {}
+        feed = self.feed(pictures, sgd.rank)
         last = saved = time.monotonic()
-        log = open(folder / "log.jsonl" if together.rank == 0 else os.devnull, "a", buffering=1)
-        log.write(
-            json.dumps(
-                {
-                    "recipe": asdict(recipe),
-                    "step": self.step,
-                    "torch": torch.__version__,
-                    "device": self.device,
-                    "threads": torch.get_num_threads(),
-                    "workers": together.workers,
-                    "pictures": len(pictures),
-                }
-            )
-            + "\n"
-        )
+        log = Log(folder / "log.jsonl" if sgd.rank == 0 else Path(os.devnull), log_every)
+        log.write(self.about() | {"workers": sgd.workers, "pictures": len(pictures)})
         over, parameters = self.progress() >= 1, [p for p in self.net.parameters() if p.requires_grad]
         while not over:
-            x = next(feed).to(self.device, non_blocking=True).permute(0, 3, 1, 2).float().div(127.5).sub(1)
-            x = x.contiguous(memory_format=torch.channels_last)
-            keep = self.draw_keep(len(x), recipe.crop // 64)
-            keep = keep.pin_memory().to(self.device, non_blocking=True) if on_gpu else keep
+            x, keep = self.batch(feed)
             values = self.update(x, keep)
-            if on_gpu and self.step % 8 == 0:  # no more than a few steps ahead
+            if self.on_gpu and self.step % 8 == 0:  # no more than a few steps ahead
                 torch.cuda.current_stream().synchronize()
-            self.samples += len(x) * together.workers
+            self.samples += len(x) * sgd.workers
             now = time.monotonic()
             self.seconds, last = self.seconds + now - last, now
-            for name, value in values.items():
-                sums[name] = sums[name] + value if name in sums else value
-            if self.step % log_every == 0:
-                row = {k: round(float(v) / log_every, 5) for k, v in sums.items()}
-                log.write(
-                    json.dumps({"step": self.step, "samples": self.samples, "seconds": round(self.seconds), **row})
-                    + "\n"
-                )
-                sums = {}
-            over = together.step(parameters, self.progress() >= 1)
-            if together.rank == 0 and (over or now - saved > save_minutes * 60):
+            log.add(values, {"step": self.step, "samples": self.samples, "seconds": round(self.seconds)})
+            over = sgd.step(parameters, self.progress() >= 1)
+            if sgd.rank == 0 and (over or now - saved > save_minutes * 60):
                 self.save(folder)
                 saved = now
         log.close()
+
+    @property
+    def on_gpu(self) -> bool:
+        return self.device == "cuda"
+
+    def feed(self, pictures: Pictures, rank: int) -> Iterator[torch.Tensor]:
+        """Crops for every step from this one on, (batch, crop, crop, 3) uint8."""
+        num_workers = min(MAX_WORKERS, max(1, (os.cpu_count() or 1) - 2)) if self.on_gpu else 0
+        return batches(Batches(pictures, self.recipe, rank), self.step, num_workers, pinned=self.on_gpu)
+
+    def batch(self, feed: Iterator[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        """The next pictures (B, 3, crop, crop) in [-1, 1] and their levels, on the device."""
+        x = next(feed).to(self.device, non_blocking=True).permute(0, 3, 1, 2).float().div(127.5).sub(1)
+        x = x.contiguous(memory_format=torch.channels_last)
+        keep = self.draw_keep(len(x), self.recipe.crop // CELL)
+        return x, keep.pin_memory().to(self.device, non_blocking=True) if self.on_gpu else keep
+
+    def about(self) -> dict[str, object]:
+        """What runs: the log's first line."""
+        return {
+            "recipe": asdict(self.recipe), "step": self.step, "torch": torch.__version__, "device": self.device,
+            "threads": torch.get_num_threads(),
+        }  # fmt: skip
+
+
+class Log:
+    """JSON lines of a run, appended: means of the losses over every `every` steps, and whatever else is written."""
+
+    def __init__(self, path: Path, every: int):
+        self.every, self.sums = every, dict[str, torch.Tensor]()
+        self.file = open(path, "a", buffering=1)
+
+    def write(self, row: dict[str, object]) -> None:
+        self.file.write(json.dumps(row) + "\n")
+
+    def add(self, values: dict[str, torch.Tensor], about: dict[str, object]) -> None:
+        """Takes a step's losses; reading them waits for the device, which only a written line does."""
+        for name, value in values.items():
+            self.sums[name] = self.sums[name] + value if name in self.sums else value
+        if about["step"] % self.every == 0:
+            self.write(about | {name: round(float(v) / self.every, 5) for name, v in self.sums.items()})
+            self.sums = {}
+
+    def close(self) -> None:
+        self.file.close()
 
 
 def save_ema(net: torch.nn.Module, path: Path, metadata: dict[str, str] | None = None) -> None:

@@ -1,8 +1,13 @@
-"""Muon (Jordan et al. 2024): momentum orthogonalised by a Newton-Schulz iteration, for the weights of hidden layers."""
+"""The optimisers of a run: Adam, and Muon for the weights of hidden layers.
+
+Muon (Jordan et al. 2024) orthogonalises the momentum by a Newton-Schulz iteration.
+"""
 
 from __future__ import annotations
 
 import torch
+
+from ltokc.train.recipe import Recipe
 
 
 def orthogonalise(matrices: torch.Tensor, steps: int = 5, dtype: torch.dtype = torch.float32) -> torch.Tensor:
@@ -57,3 +62,16 @@ def hidden_weights(net: torch.nn.Module) -> list[torch.nn.Parameter]:
         for name, p in net.named_parameters()
         if p.ndim == 4 and min(p.shape[:2]) > 1 and not any(o in name for o in outer)
     ]
+
+
+def optimizers_of(net: torch.nn.Module, recipe: Recipe) -> tuple[list[torch.optim.Optimizer], list[float]]:
+    """Optimisers of the parameters that learn, and the learning rate of each after the warm-up."""
+    learning = [p for p in net.parameters() if p.requires_grad]
+    hidden = [p for p in hidden_weights(net) if p.requires_grad] if recipe.optimizer == "muon" else []
+    taken = {id(p) for p in hidden}
+    rest = [p for p in learning if id(p) not in taken]
+    optimizers: list[torch.optim.Optimizer] = [torch.optim.Adam(rest, lr=recipe.lr, betas=(0.9, 0.98), fused=True)]
+    if not hidden:
+        return optimizers, [recipe.lr]
+    dtype = torch.bfloat16 if recipe.precision == "bf16" else torch.float32
+    return [*optimizers, Muon(hidden, lr=recipe.muon_lr, dtype=dtype)], [recipe.lr, recipe.muon_lr]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ltokc.errors import ModelError
 from ltokc.tokenizer.nn.config import LadderConfig
@@ -12,15 +13,18 @@ from ltokc.tokenizer.nn.config import LadderConfig
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """Weights: `mse` on 8-bit values, `lpips`, `ssim` (1 - SSIM), `look` (hundredths of SSIMULACRA2's points short of
-    100), `texture`, `weave` (`ltokc.losses.grid_pattern`, on 8-bit values), and `rate`, bits per pixel per level."""
+    """Weights of the terms of the loss.
+
+    mse: on 8-bit values; lpips; ssim: 1 - SSIM; look: hundredths of SSIMULACRA2's points short of 100; texture;
+    grid_pattern: on 8-bit values, called `weave` in recipes; rate: of a bit per pixel, for each level.
+    """
 
     mse: float = 0.0018
     lpips: float = 1.0
     ssim: float = 1.0
     look: float = 0.0
     texture: float = 0.05
-    weave: float = 0.0
+    grid_pattern: float = 0.0
     rate: tuple[float, ...] = (0.8, 0.8, 0.8, 0.8, 0.8, 0.8, 0.75, 0.7, 0.55, 0.35, 0.2)
 
 
@@ -55,11 +59,14 @@ class Recipe:
     model: LadderConfig = field(default_factory=LadderConfig)
 
 
+ALIASES = {"weave": "grid_pattern"}  # keys of `[loss]` in recipes that are published -> fields of `Loss`
+
+
 def read_recipe(path: Path) -> Recipe:
     """Raises ModelError, naming the field, on an unknown or ill-typed one."""
     try:
         fields = tomllib.loads(path.read_text())
-        fields["loss"] = Loss(**{k: tuple(v) if isinstance(v, list) else v for k, v in fields.get("loss", {}).items()})
+        fields["loss"] = _loss(fields.get("loss", {}))
         fields["model"] = LadderConfig.from_dict(fields.get("model", {}))
         recipe = Recipe(**fields)
     except (OSError, TypeError, ValueError) as error:
@@ -73,3 +80,10 @@ def read_recipe(path: Path) -> Recipe:
     if not (recipe.steps or recipe.minutes):
         raise ModelError(f"{path}: steps or minutes must say when the run ends")
     return recipe
+
+
+def _loss(given: dict[str, Any]) -> Loss:
+    """Raises TypeError on an unknown key, and on one that is given under both of its names."""
+    if twice := [key for key, field_ in ALIASES.items() if key in given and field_ in given]:
+        raise TypeError(f"loss.{twice[0]} is given twice")
+    return Loss(**{ALIASES.get(k, k): tuple(v) if isinstance(v, list) else v for k, v in given.items()})

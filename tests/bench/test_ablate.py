@@ -15,7 +15,7 @@ torch = pytest.importorskip("torch")
 from click.testing import CliRunner  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 
-from bench.design.ablate import KEEPS, coded, main, middle  # noqa: E402
+from bench.design.ablate import KEEPS, coded, main, whole_tiles  # noqa: E402
 from bench.design.ablation_variants import HALF, VARIANTS, trainer_of  # noqa: E402
 from bench.design.latents_1d import PER_LEVEL, Latents  # noqa: E402
 from tests.support.pictures import grainy  # noqa: E402
@@ -65,7 +65,7 @@ def test_dropped_latents_do_not_count() -> None:
 
 
 def test_middles_are_whole_tiles() -> None:
-    assert middle(grainy(768, 512)).shape == (384, 512, 3) and middle(grainy(512, 768)).shape == (512, 384, 3)
+    assert whole_tiles(grainy(768, 512)).shape == (384, 512, 3) and whole_tiles(grainy(512, 768)).shape == (512, 384, 3)
 
 
 def test_a_run_of_the_command(lpips: Path, tmp_path: Path) -> None:

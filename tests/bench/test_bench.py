@@ -12,12 +12,13 @@ from PIL import Image
 
 pytest.importorskip("scipy")
 
+from bench.common.pictures import synthetic_picture
 from bench.common.resume import Unfinished
 from bench.quality.curves import MEAN_COLUMNS, bd_rates, markdown, mean_rows, read_means, write_means
 from bench.quality.rate_distortion import main as run_main
 from bench.quality.rate_distortion import measure, parse_qualities
 from bench.quality.side_by_side import main as sidebyside_main
-from bench.speed.single import benchmark, ratios, synthetic_picture
+from bench.speed.single import benchmark, ratios
 from ltokc.compare.scores import METRICS
 from ltokc.compare.tables import finite
 from ltokc.errors import UsageError

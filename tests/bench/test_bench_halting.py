@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from bench.quality import halting
+from bench.quality import halting, halting_summary
 from bench.quality.tiny import main as tiny_main
 from ltokc.zoo.model import open_model
 from tests.support.pictures import grainy, smooth
@@ -19,14 +19,14 @@ from tests.support.pictures import grainy, smooth
 def test_a_curve_gives_back_its_own_points() -> None:
     curve = [{"bytes": 100 * 2**i, "error": 50.0 / (i + 1), "ms_ssim": 0.5 + i / 20} for i in range(5)]
     for row in curve:
-        assert halting.at_equal(curve, "error", row["error"]) == pytest.approx(row["bytes"])
-        assert halting.at_equal(curve, "ms_ssim", row["ms_ssim"]) == pytest.approx(row["bytes"])
+        assert halting_summary.at_equal(curve, "error", row["error"]) == pytest.approx(row["bytes"])
+        assert halting_summary.at_equal(curve, "ms_ssim", row["ms_ssim"]) == pytest.approx(row["bytes"])
 
 
 def test_ranks() -> None:
-    assert halting._spearman([1, 2, 3, 4], [10, 20, 30, 40]) == pytest.approx(1)
-    assert halting._spearman([1, 2, 3, 4], [4, 3, 2, 1]) == pytest.approx(-1)
-    assert halting._spearman([1, 2, 2, 4], [1, 2, 2, 9]) == pytest.approx(1)
+    assert halting.spearman([1, 2, 3, 4], [10, 20, 30, 40]) == pytest.approx(1)
+    assert halting.spearman([1, 2, 3, 4], [4, 3, 2, 1]) == pytest.approx(-1)
+    assert halting.spearman([1, 2, 2, 4], [1, 2, 2, 9]) == pytest.approx(1)
 
 
 @pytest.fixture(scope="module")
@@ -39,14 +39,14 @@ def measured() -> dict:
 def test_summaries_of_a_picture(measured: dict) -> None:
     table = open_model().entry.looks
     rows = measured["one"]["rows"]
-    assert {r["q"] for r in rows} == {0.0, 1.0, *halting.TARGETS} and {r["effort"] for r in rows} == {0, 1}
+    assert {r["q"] for r in rows} == {0.0, 1.0, *halting_summary.TARGETS} and {r["effort"] for r in rows} == {0, 1}
     for effort in (0, 1):
-        for found in halting.calibration(measured, table, effort):
+        for found in halting_summary.calibration(measured, table, effort):
             assert found["miss"] in (0, 1) and -1 < found["worst"] < 1
-        worth = halting.worth_of_pictures(measured, effort)
+        worth = halting_summary.worth_of_pictures(measured, effort)
         assert all(w["spread"] == 0 for w in worth)  # of one picture
-        assert all(-0.5 < w["error"] < 0.5 for w in halting.worth_of_cells(measured, effort))
-        seen = halting.monotone(measured, effort)
+        assert all(-0.5 < w["error"] < 0.5 for w in halting_summary.worth_of_cells(measured, effort))
+        seen = halting_summary.monotone(measured, effort)
         assert seen["bytes_fall"] == [] and seen["points"] == sorted(seen["points"])
 
 

@@ -18,7 +18,8 @@ pytest.importorskip("torch")
 pytest.importorskip("onnxruntime")
 
 from bench.verification import exactness_cases
-from bench.verification.exactness_cases import WAYS, Way, compare, digest, make_files, network_of
+from bench.verification.exactness_cases import WAYS, Way, compare, digest, network_of
+from bench.verification.exactness_files import make_files
 from ltokc import container
 from ltokc.entropy.prior import IntegerLayer
 from ltokc.zoo.model import open_model

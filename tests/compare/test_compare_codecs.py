@@ -7,9 +7,9 @@ import math
 import pytest
 from PIL import Image
 
-from bench.speed.single import synthetic_picture as photograph
+from bench.common.pictures import synthetic_picture as photograph
 from ltokc.compare.codecs import JpegXl, fit, make_codec
-from ltokc.compare.scores import Lpips, Reference
+from ltokc.compare.scores import Lpips, Scorer
 from ltokc.errors import UsageError
 
 RIVALS = ("jpeg", "webp", "avif", "jpeg_half", "webp_quarter", "avif_half")
@@ -22,13 +22,13 @@ def picture() -> Image.Image:
 
 @pytest.mark.parametrize("name", RIVALS)
 def test_a_rival_gives_back_the_same_size_and_improves_with_quality(name: str, picture: Image.Image) -> None:
-    codec, reference = make_codec(name), Reference(picture)
+    codec, scorer = make_codec(name), Scorer(picture)
     sizes, errors = [], []
     for quality in (10, 80):
         data = codec.encode(picture, quality)
         decoded = codec.decode(data)
         assert decoded.size == picture.size and decoded.mode == "RGB"
-        scores = reference.score(decoded, len(data))
+        scores = scorer.score(decoded, len(data))
         sizes.append(scores["bytes"])
         errors.append(scores["psnr"])
     assert sizes[0] < sizes[1] and errors[0] < errors[1]
@@ -84,7 +84,7 @@ def test_a_codec_that_does_not_go_so_low_is_downscaled(picture: Image.Image) -> 
 
 def test_metrics_that_cannot_be_had_are_none() -> None:
     tiny = photograph(7, 40)
-    scores = Reference(tiny).score(tiny, 10)
+    scores = Scorer(tiny).score(tiny, 10)
     assert scores["ssimulacra2"] is None and scores["ms_ssim"] is None and scores["lpips_squeeze"] is None
     assert scores["psnr"] == math.inf and scores["bytes"] == 10
 

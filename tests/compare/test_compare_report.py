@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import ltokc
-from bench.speed.single import synthetic_picture
+from bench.common.pictures import synthetic_picture
 from ltokc.compare import (
     batch_rows,
     compare_picture,
@@ -114,6 +114,12 @@ def test_what_cannot_be_compared_is_named() -> None:
         batch_rows(synthetic_picture(48, 64), ltokc.encode(synthetic_picture(48, 64)), metric="lpips_squeeze")
     with pytest.raises(UsageError, match="no file"):
         compare_picture(picture, [])
+
+
+@pytest.mark.parametrize("name", ["verses", "quality"])
+def test_an_option_that_is_none_is_a_type_error_before_anything_is_read(name: str) -> None:
+    with pytest.raises(TypeError, match=name):
+        compare_picture("no such file", [("a.ltk", b"", None)], **{name: ()})  # type: ignore[arg-type]
 
 
 # -- summary ----------------------------------------------------------------------------------------------------------

@@ -318,7 +318,7 @@ def test_two_fingers_zoom(browser: Browser, report: Path) -> None:
 def test_files_of_one_picture_without_rivals(browser: Browser, tmp_path: Path) -> None:
     import io
 
-    from bench.speed.single import synthetic_picture
+    from bench.common.pictures import synthetic_picture
 
     picture, jpeg, png = synthetic_picture(60, 90), io.BytesIO(), io.BytesIO()
     picture.save(jpeg, "jpeg")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from bench.speed.single import synthetic_picture
+from bench.common.pictures import synthetic_picture
 from ltokc.compare.picture import batch_rows
 from ltokc.compare.records import PictureComparison
 

@@ -10,8 +10,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from ltokc.tokenizer import halting  # noqa: E402
-from ltokc.train.halting.fit import _deviance, calibrated, label, load_label, save_label  # noqa: E402
-from ltokc.train.halting.labels import label_all  # noqa: E402
+from ltokc.train.halting.fit import calibrated, deviance  # noqa: E402
+from ltokc.train.halting.labels import label, label_all, load_label, save_label  # noqa: E402
 from ltokc.zoo.model import Model, open_model  # noqa: E402
 from tests.support.pictures import grainy, smooth  # noqa: E402
 
@@ -38,7 +38,7 @@ def test_a_head_is_fitted_to_what_decodes_measure(model: Model) -> None:
 
 def test_a_guess_far_too_low_is_pulled_up() -> None:
     guess = torch.tensor([-30.0, -3.0, -2.3, 0.0, 1.0, 30.0], requires_grad=True)
-    _deviance(guess, torch.zeros(6)).backward()
+    deviance(guess, torch.zeros(6)).backward()
     assert guess.grad is not None
     pull = (-6 * guess.grad).tolist()
     assert pull[0] == pytest.approx(pull[1]) and pull[1] == pytest.approx(pull[2], rel=1e-4) and 8 < pull[2] < 10

@@ -21,13 +21,15 @@ from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 from torch.utils._pytree import tree_leaves  # noqa: E402
 
 from ltokc.errors import ModelError  # noqa: E402
-from ltokc.losses.grid_pattern import weave_energy  # noqa: E402
-from ltokc.losses.lpips import LPIPS, texture_distance  # noqa: E402
-from ltokc.losses.ssim import structural_loss  # noqa: E402
+from ltokc.losses.grid_pattern import grid_pattern_energy  # noqa: E402
+from ltokc.losses.lpips import LPIPS  # noqa: E402
+from ltokc.losses.ssim import dissimilarity, luma, structural_loss  # noqa: E402
+from ltokc.losses.texture import texture_distance  # noqa: E402
 from ltokc.tokenizer.nn.prior import RoundToGrid  # noqa: E402
-from ltokc.train.cuda_graph import GraphedGradients  # noqa: E402
+from ltokc.train.cuda_graph import CudaGraph  # noqa: E402
+from ltokc.train.data.crops import Crops  # noqa: E402
 from ltokc.train.data.loader import Batches, batches  # noqa: E402
-from ltokc.train.data.pictures import Crops, Pictures  # noqa: E402
+from ltokc.train.data.pictures import Pictures  # noqa: E402
 from ltokc.train.loop import Trainer  # noqa: E402
 from ltokc.train.optim import orthogonalise  # noqa: E402
 from ltokc.train.recipe import Loss, Recipe, read_recipe  # noqa: E402
@@ -182,6 +184,16 @@ def test_a_bad_recipe_is_one_line(text, tmp_path):
         read_recipe(path)
 
 
+def test_published_recipes_call_the_grid_pattern_weave(tmp_path):
+    path = tmp_path / "recipe.toml"
+    for key in ("weave", "grid_pattern"):
+        path.write_text(f"steps = 1\n[loss]\n{key} = 2.5\n")
+        assert read_recipe(path).loss.grid_pattern == 2.5
+    path.write_text("steps = 1\n[loss]\nweave = 2.5\ngrid_pattern = 2.5\n")
+    with pytest.raises(ModelError, match="twice"):
+        read_recipe(path)
+
+
 def test_crops_have_the_size_and_come_from_the_seed(pictures):
     a, b = (next(Crops(pictures, 64, 9, np.random.default_rng(3), 0.4, 0.3)) for _ in range(2))
     assert a.shape == (9, 64, 64, 3) and a.dtype == np.uint8 and (a == b).all()
@@ -189,7 +201,7 @@ def test_crops_have_the_size_and_come_from_the_seed(pictures):
 
 def test_batches_are_the_same_whoever_draws_them(pictures):
     source = Batches(pictures, replace(RECIPE, batch=3))
-    alone, helped = batches(source, first=5), batches(source, first=5, makers=2)
+    alone, helped = batches(source, first=5), batches(source, first=5, num_workers=2)
     for step in range(5, 9):
         batch = next(alone)
         assert torch.equal(batch, next(helped)) and torch.equal(batch, source[step])
@@ -232,7 +244,7 @@ class CopiesFromTheHost(TorchDispatchMode):
 def test_nothing_in_a_second_step_comes_from_the_host(stage, lpips, monkeypatch):
     """What a CUDA graph cannot hold.  Reading a value back would raise, for "meta" has none."""
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # knows no "meta"
-    terms = Loss(rate=(0.5,) * len(LEVELS), look=1.0, texture=1.0, weave=1.0)
+    terms = Loss(rate=(0.5,) * len(LEVELS), look=1.0, texture=1.0, grid_pattern=1.0)
     trainer = Trainer(replace(RECIPE, train=stage, loss=terms), lpips, "meta")
     x, keep = torch.empty(2, 3, 64, 64, device="meta"), torch.empty(2, 1, 1, 1, device="meta")
     trainer.gradients(x, keep)
@@ -253,7 +265,7 @@ def test_a_graph_gives_the_gradients_of_its_step(lpips):
         plain = trainer.gradients(x, keep)
         expected = {name: p.grad for name, p in trainer.net.named_parameters()}
         if not seed:
-            graph = GraphedGradients(trainer, x, keep)
+            graph = CudaGraph(trainer.gradients, trainer.net.parameters(), x, keep)
         values = graph(x, keep)
         assert float(values["loss"]) == pytest.approx(float(plain["loss"]), rel=1e-2)
         for name, p in trainer.net.named_parameters():
@@ -292,31 +304,33 @@ def test_structural_loss_is_ssim_in_windows_of_eight_pixels():
     (ma, mb), (va, vb) = ((t.mean((3, 4)) for t in (wa, wb)), (t.var((3, 4), correction=0) for t in (wa, wb)))
     covariance = (wa * wb).mean((3, 4)) - ma * mb
     ssim = (2 * ma * mb + 1e-4) * (2 * covariance + 9e-4) / ((ma**2 + mb**2 + 1e-4) * (va + vb + 9e-4))
-    assert torch.allclose(structural_loss(x, y, scales=1).double(), 1 - ssim.mean((1, 2)), atol=1e-5)
+    assert torch.allclose(dissimilarity(luma(x), luma(y)).double(), 1 - ssim.mean((1, 2)), atol=1e-5)
     x, y = x[:, :, :9], y[:, :, :9]  # the other scales are too small for a window
-    assert torch.equal(structural_loss(x, y), structural_loss(x, y, scales=1))
+    assert torch.equal(structural_loss(x, y), dissimilarity(luma(x), luma(y)))
 
 
-def test_weave_is_the_energy_of_what_comes_back():
+def test_the_grid_pattern_is_the_energy_of_what_comes_back():
     torch.manual_seed(0)
     noise = 12 * torch.randn(64, 3, 64, 96)
     pattern = torch.randn(1, 3, 16, 16)
     pattern -= pattern.mean((2, 3), keepdim=True)
     energy, chance = pattern.square().mean().item(), 144 / 24
-    woven = noise + pattern.repeat(1, 1, 4, 6)
-    assert abs(weave_energy(noise).item() - chance) < 0.15
-    assert abs(weave_energy(woven).item() - chance - energy) < 0.15
-    assert weave_energy(torch.full((1, 3, 32, 32), 5.0)).abs().item() < 1e-6  # a wrong colour is no weave
-    assert weave_energy(-noise) >= 0 <= weave_energy(1e6 * noise)  # bounded below, whatever training may find
+    patterned = noise + pattern.repeat(1, 1, 4, 6)
+    assert abs(grid_pattern_energy(noise).item() - chance) < 0.15
+    assert abs(grid_pattern_energy(patterned).item() - chance - energy) < 0.15
+    assert grid_pattern_energy(torch.full((1, 3, 32, 32), 5.0)).abs().item() < 1e-6  # a wrong colour is no pattern
+    assert (
+        grid_pattern_energy(-noise) >= 0 <= grid_pattern_energy(1e6 * noise)
+    )  # bounded below, whatever training may find
 
 
-def test_a_loss_with_weave_has_its_gradient(lpips):
-    trainer = Trainer(replace(RECIPE, loss=replace(RECIPE.loss, weave=1.0)), lpips)
+def test_a_loss_patterned_has_its_gradient(lpips):
+    trainer = Trainer(replace(RECIPE, loss=replace(RECIPE.loss, grid_pattern=1.0)), lpips)
     x, keep = torch.rand(2, 3, 64, 64) * 2 - 1, torch.full((2, 1, 1, 1), float(len(LEVELS)))
-    with_weave, plain = trainer.losses(x, keep), Trainer(RECIPE, lpips).losses(x, keep)
-    assert with_weave["weave"].item() != 0 and plain["weave"].item() == 0
-    assert with_weave["loss"].item() - plain["loss"].item() == pytest.approx(with_weave["weave"].item(), abs=1e-3)
-    (gradient,) = torch.autograd.grad(with_weave["weave"], trainer.net.head.bias)
+    patterned, plain = trainer.losses(x, keep), Trainer(RECIPE, lpips).losses(x, keep)
+    assert patterned["grid_pattern"].item() != 0 and plain["grid_pattern"].item() == 0
+    assert patterned["loss"].item() - plain["loss"].item() == pytest.approx(patterned["grid_pattern"].item(), abs=1e-3)
+    (gradient,) = torch.autograd.grad(patterned["grid_pattern"], trainer.net.head.bias)
     assert gradient.abs().sum() > 0
 
 

@@ -78,7 +78,7 @@ def shard(folder: Path) -> Path:
 
 def label_most(labels: Path) -> None:
     """What a run may have left: labels of small pictures, all but the first of 12."""
-    from ltokc.train.halting.fit import label, save_label
+    from ltokc.train.halting.labels import label, save_label
     from ltokc.zoo.model import open_model
 
     labels.mkdir(parents=True)

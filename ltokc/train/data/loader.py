@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from ltokc.train.data.pictures import Crops, Pictures
+from ltokc.train.data.crops import Crops
+from ltokc.train.data.pictures import Pictures
 from ltokc.train.recipe import Recipe
 
 
@@ -25,11 +26,13 @@ class Batches(Dataset):
         return torch.from_numpy(next(crops))
 
 
-def batches(source: Batches, first: int = 0, makers: int = 0, pinned: bool = False) -> Iterator[torch.Tensor]:
-    """Endless batches from step `first` on, the same whether none or several processes (`makers`) draw them.
+def batches(source: Batches, first: int = 0, num_workers: int = 0, pinned: bool = False) -> Iterator[torch.Tensor]:
+    """Endless batches from step `first` on, the same whether none or several processes (`num_workers`) draw them.
 
     pinned: in memory that a GPU copies from without being waited for.
     """
-    ahead = 3 if makers else None
-    steps = count(first)
-    return iter(DataLoader(source, None, sampler=steps, num_workers=makers, pin_memory=pinned, prefetch_factor=ahead))
+    ahead = 3 if num_workers else None
+    loader = DataLoader(
+        source, None, sampler=count(first), num_workers=num_workers, pin_memory=pinned, prefetch_factor=ahead
+    )
+    return iter(loader)

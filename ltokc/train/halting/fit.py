@@ -1,8 +1,7 @@
-"""Fits the halting head (`ltokc.tokenizer.halting`) to a finished model, KARL's way: on labels that the model makes
-itself.
+"""Fits the halting head (`ltokc.tokenizer.halting`) to the labels of a finished model.
 
-A training picture is tokenized once and decoded after every level; what SSIMULACRA2 says of each decode, as a whole and
-cell by cell, is the label.  Tokenizer and decoder stay as they are; the head is a perceptron of one hidden layer.
+Tokenizer and decoder stay as they are.  The head is a perceptron of one hidden layer; its guesses of every cell are
+summed up for the picture and corrected by a linear function of the picture's own features.
 """
 
 from __future__ import annotations
@@ -10,50 +9,25 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-from ltokc.entropy.segment import bits_of_cells
-from ltokc.geometry import Size
 from ltokc.metrics import by_cell
-from ltokc.metrics.ssimulacra2 import Reference
-from ltokc.token_grid import full_masks
 from ltokc.tokenizer import halting
 from ltokc.tokenizer.halting import FAR
-from ltokc.tokenizer.runtime import Runtime
-from ltokc.tokenizer.windows import Networks
-from ltokc.zoo.model import Model
+from ltokc.train.halting.labels import Label
 
 MISS = 0.14  # logarithm of an error ratio that counts as a miss: about a tenth of the distance to 100 points
 MISSES = 0.03  # share of pictures and levels that may miss by more, after `calibrated`
 APART = 6  # every so many-th label is kept apart to calibrate on
 PULL = 2.3  # beyond this log-ratio of true to predicted distortion the loss is linear
 PIVOT = 7  # the level after whose decodes the error is taken as linear in a cell's moments
-
-
-@dataclass(frozen=True, slots=True)
-class Label:
-    """What a picture measured.  features (rows, columns, features); moments: per level; bits (levels, rows, columns) of
-    each level alone."""
-
-    features: np.ndarray
-    moments: list[by_cell.Moments]
-    bits: np.ndarray
-
-
-def label(model: Model, runtime: Runtime, rgb: np.ndarray) -> Label:
-    """Tokenizes and decodes a picture (H, W, 3) uint8, sides of 8 and more, after every level."""
-    networks = Networks(runtime, model.levels, model.field, model.tiling)
-    tokens, size = networks.tokenize(rgb), Size.of(rgb)
-    reference, found = Reference(rgb), []
-    for depth in range(1, len(model.levels) + 1):
-        masks = full_masks(model.levels, *size.grid, np.full(size.grid, depth))
-        found.append(by_cell.moments(reference, networks.detokenize(tokens.only(masks), size)))
-    features = np.concatenate([halting.digit_features(tokens.digits, model.levels), halting.pixel_features(rgb)], -1)
-    return Label(features, found, bits_of_cells(model.prior, tokens.digits))
+POOLED = 0.7  # power of the cells' mean distortion in the picture's error, at the start of the fit
+RATE, MOST = 3e-3, 5e-3  # learning rate: of AdamW, and at the top of its cycle
+NOISE = 0.1  # deviation of what is added to the features in every step
+SHARE = 0.3  # of the pictures that a step sees, against learning them by heart
 
 
 def sensitivity_of(labels: Sequence[Label]) -> np.ndarray:
@@ -81,85 +55,131 @@ def calibrated(labels: Sequence[Label], **options: float) -> tuple[dict[str, np.
     return tensors, margin
 
 
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """All labels as tensors.  `levels` of the model; cells of all pictures in one axis.
+
+    x (cells, features), of mean 0 and deviation 1; owner (cells,): the picture of each; distortion and bits (cells,
+    levels), as logarithms; about (pictures, features); errors and mean_distortion (pictures, levels), as logarithms;
+    count (pictures, 1): cells.  mean, deviation, about_mean, about_deviation: of the features before.
+    """
+
+    x: torch.Tensor
+    owner: torch.Tensor
+    distortion: torch.Tensor
+    bits: torch.Tensor
+    about: torch.Tensor
+    errors: torch.Tensor
+    mean_distortion: torch.Tensor
+    count: torch.Tensor
+    mean: torch.Tensor
+    deviation: torch.Tensor
+    about_mean: torch.Tensor
+    about_deviation: torch.Tensor
+
+    @classmethod
+    def of(cls, labels: Sequence[Label], sensitivity: np.ndarray) -> Examples:
+        """sensitivity: of the error to a cell's moments, which makes its distortion (`sensitivity_of`)."""
+        levels = len(labels[0].bits)
+        inputs = [halting.with_context(each.features).reshape(-1, 3 * each.features.shape[-1]) for each in labels]
+        distortion = [np.stack([m.distortion(sensitivity).ravel() for m in each.moments], -1) for each in labels]
+        bits = [each.bits.reshape(levels, -1).T for each in labels]
+        x, mean, deviation = _standardised(torch.from_numpy(np.concatenate(inputs)))
+        about, about_mean, about_deviation = _standardised(
+            torch.from_numpy(np.stack([halting.picture_features(each.features) for each in labels]))
+        )
+        owner = torch.from_numpy(np.repeat(np.arange(len(labels)), [len(each) for each in inputs]))
+        return cls(
+            x=x, owner=owner, about=about,
+            distortion=torch.from_numpy(np.log(np.maximum(np.concatenate(distortion), 1e-2))).float(),
+            bits=torch.from_numpy(np.log(np.maximum(np.concatenate(bits), 1.0))).float(),
+            errors=torch.tensor([[np.log(m.error()) for m in each.moments] for each in labels], dtype=torch.float32),
+            mean_distortion=torch.log(torch.tensor(np.stack([cells.mean(0) for cells in distortion]))).float(),
+            count=torch.bincount(owner, minlength=len(labels)).float()[:, None],
+            mean=mean, deviation=deviation, about_mean=about_mean, about_deviation=about_deviation,
+        )  # fmt: skip
+
+
+def _standardised(features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Features of mean 0 and deviation 1, clamped to `FAR`; their mean and deviation before."""
+    mean, deviation = features.mean(0), features.std(0) + 1e-3
+    return ((features - mean) / deviation).clamp(-FAR, FAR), mean, deviation
+
+
+class TrainedHead(torch.nn.Module):
+    """The head's layers; at first they say the means of all examples."""
+
+    def __init__(self, examples: Examples, hidden: int):
+        super().__init__()
+        levels = examples.distortion.shape[1]
+        self.first = torch.nn.Linear(examples.x.shape[1], hidden)
+        self.last = torch.nn.Linear(hidden, 2 * levels)
+        self.picture = torch.nn.Linear(examples.about.shape[1], levels)
+        self.pooled = torch.nn.Parameter(torch.full((levels,), POOLED))
+        torch.nn.init.zeros_(self.picture.weight)
+        with torch.no_grad():
+            self.last.bias.copy_(torch.cat([examples.distortion, examples.bits], 1).mean(0))
+            self.picture.bias.copy_((examples.errors - POOLED * examples.mean_distortion).mean(0))
+
+    def loss(self, examples: Examples) -> torch.Tensor:
+        """Of a random share of the pictures, their features with noise."""
+        pictures, levels = examples.errors.shape
+        chosen = torch.rand(pictures) < SHARE
+        rows = chosen[examples.owner]
+        x, about = examples.x[rows], examples.about[chosen]
+        guess = self.last(F.relu(self.first(x + NOISE * torch.randn_like(x))))
+        noisy = about + NOISE * torch.randn_like(about)
+        sums = torch.zeros(pictures, levels).index_add_(0, examples.owner[rows], guess[:, :levels].exp())
+        pooled = (sums[chosen] / examples.count[chosen]).log()
+        error = pooled.detach() * self.pooled + self.picture(noisy)
+        return (
+            deviance(guess[:, :levels], examples.distortion[rows])
+            + 0.3 * F.smooth_l1_loss(guess[:, levels:], examples.bits[rows], beta=0.5)
+            + F.smooth_l1_loss(pooled, examples.mean_distortion[chosen], beta=0.2)
+            + 2 * F.smooth_l1_loss(error, examples.errors[chosen], beta=0.1)
+        )
+
+    def tensors(self, examples: Examples, sensitivity: np.ndarray) -> dict[str, np.ndarray]:
+        """What `ltokc.tokenizer.halting.Head` reads, float32."""
+        found = {
+            "mean": examples.mean, "deviation": examples.deviation, "hidden.weight": self.first.weight,
+            "hidden.bias": self.first.bias, "out.weight": self.last.weight, "out.bias": self.last.bias,
+            "picture.mean": examples.about_mean, "picture.deviation": examples.about_deviation,
+            "picture.weight": self.picture.weight, "picture.bias": self.picture.bias, "pooled": self.pooled,
+            "slopes": torch.from_numpy(sensitivity),
+        }  # fmt: skip
+        return {name: tensor.detach().float().numpy() for name, tensor in found.items()}
+
+
 def fit(
     labels: Sequence[Label], sensitivity: np.ndarray, *, hidden: int = 64, steps: int = 3000, seed: int = 0,
     decay: float = 1e-3,
 ) -> dict[str, np.ndarray]:  # fmt: skip
-    """Tensors of `ltokc.tokenizer.halting.Head`, float32.  `decay` is the weight decay of AdamW."""
+    """Tensors of `ltokc.tokenizer.halting.Head`, float32.
+
+    hidden: units of the hidden layer; steps, seed: of the fit; decay: weight decay of AdamW.
+    """
     torch.manual_seed(seed)
-    levels = len(labels[0].bits)
-    inputs = [halting.with_context(each.features).reshape(-1, 3 * each.features.shape[-1]) for each in labels]
-    x = torch.from_numpy(np.concatenate(inputs))
-    distortion = [np.stack([m.distortion(sensitivity).ravel() for m in each.moments], -1) for each in labels]
-    targets = [
-        np.log(np.concatenate([np.maximum(cells, 1e-2), np.maximum(each.bits.reshape(levels, -1).T, 1.0)], -1))
-        for cells, each in zip(distortion, labels, strict=True)
-    ]
-    y = torch.from_numpy(np.concatenate(targets)).float()
-    owner = torch.from_numpy(np.repeat(np.arange(len(labels)), [len(each) for each in inputs]))
-    count = torch.bincount(owner, minlength=len(labels)).float()[:, None]
-    about = torch.from_numpy(np.stack([halting.picture_features(each.features) for each in labels]))
-    errors = torch.tensor([[np.log(m.error()) for m in each.moments] for each in labels], dtype=torch.float32)
-    mean, deviation = x.mean(0), x.std(0) + 1e-3
-    about_mean, about_deviation = about.mean(0), about.std(0) + 1e-3
-    x = ((x - mean) / deviation).clamp(-FAR, FAR)
-    about = ((about - about_mean) / about_deviation).clamp(-FAR, FAR)
-    first, last = torch.nn.Linear(x.shape[1], hidden), torch.nn.Linear(hidden, 2 * levels)
-    picture = torch.nn.Linear(about.shape[1], levels)
-    pooled_weight = torch.nn.Parameter(torch.full((levels,), 0.7))
-    torch.nn.init.zeros_(picture.weight)
-    with torch.no_grad():
-        last.bias.copy_(y.mean(0))
-        mean_distortion = torch.log(torch.tensor(np.stack([cells.mean(0) for cells in distortion]))).float()
-        picture.bias.copy_((errors - 0.7 * mean_distortion).mean(0))
-    parameters = [p for module in (first, last, picture) for p in module.parameters()] + [pooled_weight]
-    optimizer = torch.optim.AdamW(parameters, lr=3e-3, weight_decay=decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 5e-3, total_steps=steps)
+    examples = Examples.of(labels, sensitivity)
+    head = TrainedHead(examples, hidden)
+    parameters = [p for module in (head.first, head.last, head.picture) for p in module.parameters()]
+    optimizer = torch.optim.AdamW([*parameters, head.pooled], lr=RATE, weight_decay=decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, MOST, total_steps=steps)
     for _ in range(steps):
-        chosen = torch.rand(len(labels)) < 0.3  # a share of the pictures per step, against learning them by heart
-        rows = chosen[owner]
-        guess = last(F.relu(first(x[rows] + 0.1 * torch.randn_like(x[rows]))))
-        noisy = about[chosen] + 0.1 * torch.randn_like(about[chosen])
-        sums = torch.zeros(len(labels), levels).index_add_(0, owner[rows], guess[:, :levels].exp())
-        pooled = (sums[chosen] / count[chosen]).log()
-        error = pooled.detach() * pooled_weight + picture(noisy)
-        loss = (
-            _deviance(guess[:, :levels], y[rows][:, :levels])
-            + 0.3 * F.smooth_l1_loss(guess[:, levels:], y[rows][:, levels:], beta=0.5)
-            + F.smooth_l1_loss(pooled, mean_distortion[chosen], beta=0.2)
-            + 2 * F.smooth_l1_loss(error, errors[chosen], beta=0.1)
-        )
+        loss = head.loss(examples)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         schedule.step()
-    tensors = {
-        "mean": mean, "deviation": deviation, "hidden.weight": first.weight, "hidden.bias": first.bias,
-        "out.weight": last.weight, "out.bias": last.bias, "picture.mean": about_mean,
-        "picture.deviation": about_deviation, "picture.weight": picture.weight, "picture.bias": picture.bias,
-        "pooled": pooled_weight, "slopes": torch.from_numpy(sensitivity),
-    }  # fmt: skip
-    return {name: tensor.detach().float().numpy() for name, tensor in tensors.items()}
+    return head.tensors(examples, sensitivity)
 
 
-def _deviance(guess: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
-    """Of a gamma distribution whose logarithmic mean is guessed; a truth far over its guess pulls as one 10 times it.
+def deviance(guess: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+    """Mean deviance of a gamma distribution whose logarithmic mean is guessed; linear beyond `PULL`.
 
-    Beyond that it goes on as a straight line.  Were it constant there, such a guess would be pushed further down.
+    A truth far over its guess pulls as one 10 times it.  Were the loss constant there, such a guess would be pushed
+    further down.
     """
     off = truth - guess
     near = off.clamp(max=PULL)
     return (near.exp() - near + (off - near) * (math.exp(PULL) - 1)).mean()
-
-
-def save_label(label: Label, path: Path) -> None:
-    """Atomic; `load_label` reads it."""
-    temporary = path.with_suffix(".tmp.npz")
-    cells = np.stack([each.cells for each in label.moments])
-    np.savez(temporary, features=label.features, moments=cells, bits=label.bits)
-    temporary.replace(path)
-
-
-def load_label(path: Path) -> Label:
-    with np.load(path) as found:
-        return Label(found["features"], [by_cell.Moments(cells) for cells in found["moments"]], found["bits"])

@@ -1,4 +1,9 @@
-"""Labels of many pictures, by several processes, kept as files: a run that was interrupted goes on where it was."""
+"""Labels for the halting head, which the model makes itself, as in KARL: what its own decodes measure.
+
+A training picture is tokenized once and decoded after every level.  What SSIMULACRA2 says of each decode, as a whole
+and cell by cell, is the label.  Many pictures are labelled by several processes and kept as files: a run that was
+interrupted goes on where it was.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +13,51 @@ from pathlib import Path
 
 import numpy as np
 
+from ltokc.entropy.segment import bits_of_cells
+from ltokc.geometry import Size
 from ltokc.jobs import processes
-from ltokc.train.halting.fit import label, save_label
-from ltokc.zoo.model import open_model
+from ltokc.metrics import by_cell
+from ltokc.metrics.ssimulacra2 import Reference
+from ltokc.token_grid import full_masks
+from ltokc.tokenizer import halting
+from ltokc.tokenizer.runtime import Runtime
+from ltokc.tokenizer.windows import Networks
+from ltokc.zoo.model import Model, open_model
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What a picture measured.  features (rows, columns, features); moments: per level; bits (levels, rows, columns) of
+    each level alone."""
+
+    features: np.ndarray
+    moments: list[by_cell.Moments]
+    bits: np.ndarray
+
+
+def label(model: Model, runtime: Runtime, rgb: np.ndarray) -> Label:
+    """Tokenizes and decodes a picture (H, W, 3) uint8, sides of 8 and more, after every level."""
+    networks = Networks(runtime, model.levels, model.field, model.tiling)
+    tokens, size = networks.tokenize(rgb), Size.of(rgb)
+    reference, found = Reference(rgb), []
+    for depth in range(1, len(model.levels) + 1):
+        masks = full_masks(model.levels, *size.grid, np.full(size.grid, depth))
+        found.append(by_cell.moments(reference, networks.detokenize(tokens.only(masks), size)))
+    features = np.concatenate([halting.digit_features(tokens.digits, model.levels), halting.pixel_features(rgb)], -1)
+    return Label(features, found, bits_of_cells(model.prior, tokens.digits))
+
+
+def save_label(label: Label, path: Path) -> None:
+    """Atomic; `load_label` reads it."""
+    temporary = path.with_suffix(".tmp.npz")
+    cells = np.stack([each.cells for each in label.moments])
+    np.savez(temporary, features=label.features, moments=cells, bits=label.bits)
+    temporary.replace(path)
+
+
+def load_label(path: Path) -> Label:
+    with np.load(path) as found:
+        return Label(found["features"], [by_cell.Moments(cells) for cells in found["moments"]], found["bits"])
 
 
 @dataclass(frozen=True, slots=True)

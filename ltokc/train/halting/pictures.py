@@ -12,7 +12,8 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from ltokc.geometry import CELL
-from ltokc.train.data.pictures import Crops, Pictures
+from ltokc.train.data.crops import Crops
+from ltokc.train.data.pictures import Pictures
 
 LARGEST = 512  # side of a labelled picture
 Picture = np.ndarray

@@ -1,0 +1,88 @@
+"""What a training step minimises: distortion and rate of a batch, weighted as the recipe says."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+
+from ltokc.losses.grid_pattern import grid_pattern_energy
+from ltokc.losses.lpips import LPIPS
+from ltokc.losses.ssim import structural_loss
+from ltokc.losses.ssimulacra2 import Original, distance
+from ltokc.losses.texture import texture_distance
+from ltokc.tokenizer.nn.config import STRIDES
+from ltokc.tokenizer.nn.ladder import Ladder, sent_mask
+from ltokc.train.recipe import Recipe
+
+
+class Objective:
+    """Losses of a network on pictures x (B, 3, H, W) in [-1, 1] that keep `keep` (B, 1, rows, columns) levels a cell.
+
+    A dict of scalars: `loss`, the weighted sum; its terms unweighted, by the names of `ltokc.train.recipe.Loss`; `bpp`,
+    bits per pixel of all levels together.  Where only the prior learns there are `loss` and `bpp` alone.
+    """
+
+    def __init__(self, recipe: Recipe, lpips: LPIPS, device: str = "cpu"):
+        self.recipe, self.lpips = recipe, lpips
+        self.rate_weights = torch.tensor(recipe.loss.rate, device=device)
+
+    def __call__(self, net: Ladder, x: torch.Tensor, keep: torch.Tensor) -> dict[str, torch.Tensor]:
+        if self.recipe.train == "prior":
+            return self.rate_alone(net, x, keep)
+        weights = self.recipe.loss
+        with self.arithmetic(x):
+            y, bits = self.coded(net, x, keep)
+            shown = y.clamp(-1.05, 1.05)
+            lpips, texture = self.perceptual(shown, x)
+        bpp = bits.float().mean(0) / (x.shape[2] * x.shape[3])
+        mse = F.mse_loss(y, x) * 127.5**2
+        ssim = structural_loss(shown, x).mean()
+        look = self.look(y, x) if weights.look else torch.zeros((), device=x.device)
+        rate = (bpp * self.rate_weights).sum()
+        total = weights.mse * mse + weights.lpips * lpips + weights.ssim * ssim + weights.texture * texture + rate
+        pattern = grid_pattern_energy((y - x) * 127.5) if weights.grid_pattern else torch.zeros((), device=x.device)
+        total = total + weights.look * look + weights.grid_pattern * pattern
+        terms = {"mse": mse, "lpips": lpips, "ssim": ssim, "look": look, "texture": texture, "grid_pattern": pattern}
+        return {"loss": total, **terms, "bpp": bpp.sum()}
+
+    def coded(self, net: Ladder, x: torch.Tensor, keep: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Decoded pictures (B, 3, H, W), and bits (B, levels), which are zeros where only the last layers learn."""
+        if self.recipe.train != "finish":
+            return net(x, keep)
+        with torch.no_grad():  # neither gradients nor rates are needed up to the last token
+            state = net.walk(x, self.masks(keep))[1]
+        y = net.pixels(state, STRIDES.index(self.recipe.model.levels[-1].stride))
+        return y, torch.zeros(len(x), len(self.recipe.loss.rate), device=x.device)
+
+    def perceptual(self, shown: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """LPIPS and the texture term, which share their features."""
+        ours = self.lpips.raw_taps(shown)
+        with torch.no_grad():
+            theirs = self.lpips.raw_taps(x)
+        lpips = self.lpips.distance(ours, theirs).mean()
+        wanted = self.recipe.loss.texture
+        return lpips, texture_distance(ours, theirs) if wanted else torch.zeros((), device=x.device)
+
+    def look(self, y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """Mean distance from 100 points of SSIMULACRA2, in hundreds."""
+        with torch.no_grad():
+            original = Original.of(x)
+        return distance(original.error(y)).mean()
+
+    def rate_alone(self, net: Ladder, x: torch.Tensor, keep: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Bits per pixel of the frozen tokenizer's tokens."""
+        masks = self.masks(keep)
+        with self.arithmetic(x):
+            with torch.no_grad():
+                digits = net.tokenize(x, masks)
+            logps = net.prior(digits, masks)
+        bpp = net.bits(digits, logps, masks).float().mean(0) / (x.shape[2] * x.shape[3])
+        return {"loss": bpp.sum(), "bpp": bpp.sum()}
+
+    def masks(self, keep: torch.Tensor) -> list[torch.Tensor]:
+        """Which tokens are sent, by level."""
+        return [sent_mask(keep, k, level.stride) for k, level in enumerate(self.recipe.model.levels)]
+
+    def arithmetic(self, x: torch.Tensor) -> torch.autocast:
+        """The precision in which the networks compute."""
+        return torch.autocast(x.device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16")

@@ -1,0 +1,50 @@
+"""What a file says of itself, read without decoding it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ltokc.container.records import Ltk
+from ltokc.errors import ModelError
+from ltokc.geometry import Size
+from ltokc.zoo import registry
+from ltokc.zoo.weights import WEIGHTS, Weights
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """What a file says of itself, read without decoding it.
+
+    tokens: in the file, of `tokens_total` possible (None: the model is not here); chunks: (FourCC, bytes) each.
+    """
+
+    version: int
+    model: str | None
+    model_id: int
+    width: int
+    height: int
+    segments: int
+    tokens: int
+    tokens_total: int | None
+    depth_map: bool
+    bytes: int
+    bpp: float
+    chunks: list[tuple[str, int]]
+    truncated: bool
+
+
+def summarize(ltk: Ltk, length: int) -> Info:
+    """Of a file's record and its length in bytes; the model need not be here."""
+    size = Size(ltk.width, ltk.height)
+    try:
+        entry = registry.find(ltk.model_id)
+        name: str | None = entry.name
+        levels = Weights(registry.folder(entry) / WEIGHTS).levels
+        total: int | None = size.grid.cells * sum(level.tokens for level in levels)
+    except ModelError:
+        name = total = None
+    return Info(
+        ltk.version, name, ltk.model_id, *size, len(ltk.segments), sum(s.tokens for s in ltk.segments), total,
+        any(s.depth_map for s in ltk.segments), length, 8 * length / size.pixels,
+        [(c.fourcc.decode("latin-1"), len(c.data)) for c in ltk.chunks], ltk.truncated,
+    )  # fmt: skip
