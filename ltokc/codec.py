@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 def encode(
     image: Any, quality: float | None = None, *, tokens: int | None = None, target_size: int | None = None,
     target_bpp: float | None = None, strict: bool = False, model: str | int | None = None, metadata: Iterable[str] = (),
-    alpha: str = "keep", backend: str = "auto", device: str = "auto", effort: int = DEFAULT_EFFORT, limit_pixels: int |
-    None = DEFAULT_LIMIT_PIXELS, value_range: tuple[float, float] | None = None, progress: Progress | None = None,
+    alpha: str = "keep", backend: str = "auto", device: str = "auto", effort: int = DEFAULT_EFFORT,
+    limit_pixels: int | None = DEFAULT_LIMIT_PIXELS, value_range: tuple[float, float] | None = None,
+    progress: Progress | None = None,
 ) -> bytes:  # fmt: skip
     """Encodes a picture as the bytes of an .ltk file.
 

@@ -1,7 +1,8 @@
 """Pillow's readers by an allow-list, and its limit of pixels.
 
 Pillow tries every reader that it has.  One of them starts another program (EPS: Ghostscript), some open a second file
-inside the first by trying every reader again (IPTC), others are kept for formats that nobody stores photographs in.  Only the readers named here are ever tried.
+inside the first by trying every reader again (IPTC), others are kept for formats that nobody stores photographs in.
+Only the readers named here are ever tried.
 """
 
 from __future__ import annotations
@@ -33,7 +34,10 @@ _limit_lock = threading.Lock()  # Image.MAX_IMAGE_PIXELS is one global of Pillow
 
 
 def open_listed(file: BinaryIO) -> Image.Image:
-    """Opens the header of a picture of a listed format; no size is checked.  Raises FormatError, and what Pillow does."""
+    """Opens the header of a picture of a listed format; no size is checked.
+
+    Raises FormatError, and what Pillow raises on damage.
+    """
     file.seek(0)
     head = file.read(16)
     if head.startswith(POSTSCRIPT):

@@ -33,8 +33,8 @@ def to_8_bit(
 
     Without `value_range` bool is 0 and 1, uint8 stays, uint16 is 0 to 65535 and floats are 0 to 1.  Floats outside by
     OVERSHOOT at most are clipped; what lies farther out is refused, as are other integers, since their range is not
-    known.  With `value_range` all samples are scaled from it and clipped.  sixteen: integers of 32 bits hold 0 to 65535.
-    What is done is said in `notes`.  Raises FormatError, also for NaN and infinities.
+    known.  With `value_range` all samples are scaled from it and clipped.  sixteen: integers of 32 bits hold 0 to
+    65535.  What is done is said in `notes`.  Raises FormatError, also for NaN and infinities.
     """
     kind, size = samples.dtype.kind, samples.dtype.itemsize
     if samples.size == 0:

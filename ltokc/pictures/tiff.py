@@ -51,8 +51,8 @@ def check_tiff(image: Image.Image) -> None:
             raise _refusal(f"float samples, {what}{', big-endian and compressed' if swapped else ''}")
         return
     allowed = {
-        WHITE_IS_ZERO: (1, 2, 4, 8), BLACK_IS_ZERO: (1, 2, 4, 8, 16), RGB: (8, 16), PALETTE: (1, 2, 4, 8), CMYK: (8, 16),
-        YCBCR: (8,), LAB: (8,),
+        WHITE_IS_ZERO: (1, 2, 4, 8), BLACK_IS_ZERO: (1, 2, 4, 8, 16), RGB: (8, 16), PALETTE: (1, 2, 4, 8),
+        CMYK: (8, 16), YCBCR: (8,), LAB: (8,),
     }[photometric]  # fmt: skip
     if depth not in allowed:
         raise _refusal(what)

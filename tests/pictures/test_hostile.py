@@ -24,7 +24,9 @@ from ltokc.pictures.formats import FORMATS, pillow_limit
 from ltokc.pictures.headers import declared_sizes
 from ltokc.pictures.load import load
 
-EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 40 30\n%%EndComments\n0 0 moveto 40 30 lineto stroke\nshowpage\n%%EOF\n"
+EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 40 30\n%%EndComments\n" + (
+    b"0 0 moveto 40 30 lineto stroke\nshowpage\n%%EOF\n"
+)
 
 
 def iptc(content: bytes, width: int, height: int) -> bytes:

@@ -127,8 +127,9 @@ def test_layouts_are_right_or_refused(photometric: str) -> None:
             wrong.append((layout, apart))
         taken.add((layout["kind"], layout["planes"], layout["deflate"], layout["order"]))
     assert not wrong, f"{len(wrong)} read wrongly, of them {wrong[:8]}"
+    # what cameras, scanners and editors write
     raw = photometric != "ycbcr"  # Pillow 11.3 refuses it without compression
-    for order, deflate in itertools.product(ORDERS, (False, True) if raw else (True,)):  # what cameras, scanners and editors write
+    for order, deflate in itertools.product(ORDERS, (False, True) if raw else (True,)):
         assert ("uint8", False, deflate, order) in taken
         if photometric in ("minisblack", "rgb", "separated"):
             assert ("uint16", False, deflate, order) in taken

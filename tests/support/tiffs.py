@@ -1,4 +1,4 @@
-"""A writer of uncompressed and deflated TIFF that packs samples of any number of bits, for layouts no library writes."""
+"""A writer of uncompressed and deflated TIFF with samples of any number of bits, for layouts that no library writes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def packed(samples: np.ndarray, bits: int, order: str) -> bytes:
 
 
 def floating_point_differences(samples: np.ndarray) -> bytes:
-    """Rows of (H, W) float32 under predictor 3: bytes by significance, high ones first, and differences along the row."""
+    """Rows of (H, W) float32 under predictor 3: bytes in order of significance, then differences along the row."""
     out = b""
     for row in samples.astype(">f4"):
         planes = row.view(np.uint8).reshape(-1, 4).T.ravel()
