@@ -91,6 +91,7 @@ def decode(
     header = container.read_header(data)
     size = Size(header.width, header.height)
     box = checked_crop(crop, size)
+    limit = limit_pixels
     if crop is not None and not header.alpha:
         container.check_pixels(box.width, box.height, limit_pixels)
         limit_pixels = None
@@ -98,6 +99,7 @@ def decode(
     model = model_of(header, data, allow_truncated)
     part = needed(header, model.field, box)
     ltk = container.read(data, allow_truncated=allow_truncated, limit_pixels=None, only=part.levels)
+    container.check_density(ltk, limit, part.levels)
     part = part.up_to(levels_for_reduced(reduce, len(model.levels)))
     networks = model.networks(backend, device)
     steps = Steps(progress, len(part.levels) + len(networks.decoder_windows(size, box)))
@@ -133,6 +135,7 @@ def trim(
     if (tokens is None) == (target_size is None):
         raise UsageError("trim needs either tokens or a target size")
     ltk = container.read(data, limit_pixels=limit_pixels)
+    container.check_density(ltk, limit_pixels)
     held = sum(segment.tokens for segment in ltk.segments)
     if len(data) <= target_size if target_size is not None else held <= (tokens or 0):
         return data
@@ -148,6 +151,7 @@ def tokens(data: bytes, *, allow_truncated: bool = False, limit_pixels: int | No
     from ltokc.zoo.model import model_of
 
     ltk = container.read(data, allow_truncated=allow_truncated, limit_pixels=limit_pixels)
+    container.check_density(ltk, limit_pixels)
     return read_tokens(model_of(ltk).prior, ltk)
 
 
@@ -158,6 +162,7 @@ def verify(data: bytes, *, limit_pixels: int | None = DEFAULT_LIMIT_PIXELS) -> N
     from ltokc.zoo.model import model_of
 
     ltk = container.read(data, limit_pixels=limit_pixels)
+    container.check_density(ltk, limit_pixels)
     file = FileWriter.reopen(model_of(ltk).prior, ltk)
     if file.write(ltk, [s.tokens for s in ltk.segments]) != data:
         raise FormatError("the stream is not the one its tokens have")

@@ -17,6 +17,7 @@ from ltokc.container.records import (
     Header,
     Ltk,
     Segment,
+    check_density,
     check_limit,
     check_pixels,
 )
@@ -25,6 +26,6 @@ from ltokc.geometry import CELL, segment_boxes
 
 __all__ = [
     "ALPHA", "CELL", "DEFAULT_LIMIT_PIXELS", "EXIF", "ICC", "MAGIC", "MAX_CELL_TOKENS", "MAX_CHUNKS",
-    "MAX_CHUNK_SIZE", "MAX_SIDE", "NOTE", "XMP", "Chunk", "Header", "Ltk", "Segment", "check_limit", "check_pixels",
-    "read", "read_header", "segment_boxes", "write",
+    "MAX_CHUNK_SIZE", "MAX_SIDE", "NOTE", "XMP", "Chunk", "Header", "Ltk", "Segment", "check_density",
+    "check_limit", "check_pixels", "read", "read_header", "segment_boxes", "write",
 ]  # fmt: skip

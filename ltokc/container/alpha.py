@@ -5,7 +5,7 @@
     1    deflate: a zlib stream of the rows, top to bottom, width bytes each
     2    WebP: a VP8L bitstream (RFC 9649) whose red, green and blue are all the alpha value, without any RIFF framing
 
-The writer takes the smallest; the reader never makes more than width * height samples (VP8L: four times that while it
+The writer takes the smallest; the reader never makes more than width * height samples (VP8L: eight times that while it
 runs), whatever the bytes ask for.
 """
 
@@ -18,11 +18,12 @@ import zlib
 import numpy as np
 from PIL import Image, features
 
-from ltokc.errors import FormatError
+from ltokc.errors import FormatError, LimitError
 
 CONSTANT, DEFLATE, VP8L = 0, 1, 2
 VP8L_MAX_SIDE = 16383
 VP8L_SIGNATURE = 0x2F
+STRIP = 256  # rows that are compared at a time
 _SLOW_ABOVE = 1 << 20  # samples; above this the WebP writer's quick settings
 
 
@@ -91,10 +92,35 @@ def _read_vp8l(body: bytes, width: int, height: int) -> np.ndarray:
     padded = body + b"\x00" * (len(body) & 1)
     chunk = b"WEBPVP8L" + struct.pack("<I", len(body)) + padded
     try:
-        with Image.open(io.BytesIO(b"RIFF" + struct.pack("<I", len(chunk)) + chunk), formats=["WEBP"]) as image:
-            samples = np.asarray(image)
+        samples = _rgbx(b"RIFF" + struct.pack("<I", len(chunk)) + chunk)
+    except MemoryError:
+        raise LimitError("not enough memory for this alpha channel") from None
     except Exception as error:  # Pillow's readers raise many kinds
         raise FormatError("alpha is damaged") from error
-    if samples.shape != (height, width, 3) or (samples != samples[:, :, :1]).any():
+    if len(samples) != 4 * width * height:
         raise FormatError("alpha is damaged")
-    return np.ascontiguousarray(samples[:, :, 0])
+    pixels, out = np.frombuffer(samples, np.uint8).reshape(height, width, 4), np.empty((height, width), np.uint8)
+    for top in range(0, height, STRIP):
+        part = pixels[top : top + STRIP]
+        if (part[:, :, 1:3] != part[:, :, :1]).any():
+            raise FormatError("alpha is damaged")
+        out[top : top + STRIP] = part[:, :, 0]
+    return out
+
+
+def _rgbx(data: bytes) -> bytes:
+    """Pixels of a still WebP file without alpha, four bytes each: red, green, blue and one more.
+
+    Pillow's decoder is called past `Image.open`, which would hold the pixels a third time; a Pillow without that
+    decoder does it so.
+    """
+    try:
+        from PIL import _webp
+
+        decoder = _webp.WebPAnimDecoder(data)
+    except (ImportError, AttributeError):
+        with Image.open(io.BytesIO(data), formats=["WEBP"]) as image:
+            return image.convert("RGB").tobytes("raw", "RGBX")
+    if decoder.get_info()[4] != "RGBX":
+        return b""
+    return decoder.get_next()[0]

@@ -7,6 +7,7 @@ back.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ltokc.errors import FormatError, LimitError, UsageError
@@ -24,6 +25,7 @@ MAX_CHUNKS = 64
 MAX_CHUNK_SIZE = 64 << 20
 MAX_MODEL_ID = (1 << 28) - 1
 MAX_CELL_TOKENS = CELL * CELL  # one a pixel; the model's own, smaller number is the codec's to check
+FREE_TOKENS, TOKENS_PER_BYTE = 512, 256  # of a segment's stream, by default: six times what was measured at most
 MAX_VARINT_BYTES = 5
 
 ALPHA, ICC, EXIF, XMP, NOTE = b"ALPH", b"iCCP", b"eXIf", b"xMPt", b"nOTE"  # the chunks of this version
@@ -125,6 +127,23 @@ def check_tokens(tokens: int, cells: int) -> None:
     """Raises LimitError for more tokens than `cells` cells can hold in any model."""
     if tokens > cells * MAX_CELL_TOKENS:
         raise LimitError(f"{tokens} tokens are more than a segment of {cells} cells can hold")
+
+
+def check_density(ltk: Ltk, limit_pixels: int | None, only: Iterable[int] | None = None) -> None:
+    """Raises LimitError where a stream claims more tokens than its bytes are likely to hold, so that work has a bound.
+
+    Flat pictures have up to 42 tokens a byte, photographs up to 14 (formats/LTK.md, section 8).  A file that was cut is
+    read only as far as its bytes go.  limit_pixels: None lifts this limit as well; only: numbers of the segments that
+    are used, None for all.
+    """
+    if limit_pixels is None or ltk.truncated:
+        return
+    for segment in ltk.segments if only is None else [ltk.segments[i] for i in only]:
+        if segment.tokens > FREE_TOKENS + TOKENS_PER_BYTE * len(segment.stream):
+            raise LimitError(
+                f"{segment.tokens:,} tokens in a stream of {len(segment.stream):,} bytes, which keep a reader busy for "
+                "nothing; --limit-pixels 0 reads it all the same"
+            )
 
 
 def check_chunk_name(fourcc: bytes, seen: set[bytes]) -> None:

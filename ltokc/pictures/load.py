@@ -24,6 +24,7 @@ from ltokc.pictures.headers import declared_sizes
 from ltokc.pictures.metadata import ORIENTATION, upright_exif, upright_xmp
 from ltokc.pictures.samples import ValueRange, check_range
 from ltokc.pictures.tiff import check_tiff
+from ltokc.pictures.unseen import unseen
 
 Source = str | os.PathLike[str] | BinaryIO | Image.Image | np.ndarray
 
@@ -78,7 +79,10 @@ def load(
         if isinstance(source, Image.Image):
             return _from_image(source, limit_pixels, value_range)
         with _opened(source) as file, pillow_limit(limit_pixels), _identify(file, limit_pixels) as image:
-            return _from_image(image, limit_pixels, value_range)
+            notes = unseen(file, image)
+            picture = _from_image(image, limit_pixels, value_range)
+            picture.notes.extend(notes)
+            return picture
 
 
 @contextlib.contextmanager
