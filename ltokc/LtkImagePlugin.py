@@ -27,7 +27,7 @@ METADATA = {"exif": "exif", "icc_profile": "icc", "xmp": "xmp"}  # Pillow's name
 
 
 class LtkImageFile(ImageFile.ImageFile):
-    """A .ltk file.  Mode is RGB, or RGBA where the file has alpha."""
+    """A .ltk file.  Mode is RGB or, of a gray picture, L; RGBA or LA where the file has alpha."""
 
     format = FORMAT
     format_description = "LTK learned token image"
@@ -40,7 +40,7 @@ class LtkImageFile(ImageFile.ImageFile):
         except LtokcError as error:
             raise SyntaxError(str(error)) from error
         self._size = self._whole = header.width, header.height
-        self._mode = "RGBA" if header.alpha else "RGB"
+        self._mode = ("L" if header.gray else "RGB") + ("A" if header.alpha else "")
         self._data = data
         self._reduce = 1
         self.tile = []

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ltokc import container
-from ltokc.container import DEFAULT_LIMIT_PIXELS, Ltk
+from ltokc.container import DEFAULT_LIMIT_PIXELS, Header, Ltk
 from ltokc.errors import FormatError, ModelError, UsageError
 from ltokc.geometry import Size, checked_crop
 from ltokc.rate.effort import DEFAULT_EFFORT, effort_of
@@ -57,7 +57,8 @@ def encode(
     rgb = pixels_of(picture, alpha)
     size = Size.of(rgb)
     target = RateTarget.of(size, strict=strict, **rates)
-    ltk = Ltk(opened.entry.id, opened.entry.bitstream_hash, *size, (), opened.tiling.segment_cells(size), chunks)
+    header = Header(opened.entry.id, opened.entry.bitstream_hash, *size, opened.tiling.segment_cells(size))
+    ltk = Ltk(header, ()).with_chunks(chunks)
     found = tokenized(opened, opened.networks(backend, device), rgb, effort_, progress)
     if target.size is not None:
         return sized(ltk, found, target, effort_, device)
@@ -72,7 +73,7 @@ def decode(
     limit_pixels: int | None = DEFAULT_LIMIT_PIXELS, backend: str = "auto", device: str = "auto",
     decoder: str = "faithful", reduce: int = 1, progress: Progress | None = None,
 ) -> Image:  # fmt: skip
-    """Decodes an .ltk file to a PIL image, RGB or RGBA, with the metadata it carries in `info`.
+    """Decodes an .ltk file to a PIL image, RGB or gray, with or without alpha, with the metadata it carries in `info`.
 
     tokens: use no more than so many; crop: (left, top, width, height) of the region wanted in pixels, of which only the
     segments are read and the limit counts the pixels; allow_truncated: take what is there of a file that was cut;
@@ -82,7 +83,7 @@ def decode(
     from PIL import Image
 
     from ltokc.entropy.file import read_tokens
-    from ltokc.pictures.chunks import metadata_of, put_alpha
+    from ltokc.pictures.chunks import compose, metadata_of
     from ltokc.tokenizer.regions import levels_for_reduced, needed
     from ltokc.zoo.model import model_of
 
@@ -108,7 +109,7 @@ def decode(
     for left, top, pixels in networks.parts(found, size, box):
         image.paste(Image.fromarray(pixels), (left - box.left, top - box.top))
         steps.advance()
-    put_alpha(image, ltk, box)
+    image = compose(image, ltk, box)
     if reduce > 1:
         image = image.reduce(reduce)
     image.info.update(metadata_of(ltk))
@@ -156,9 +157,9 @@ def tokens(data: bytes, *, allow_truncated: bool = False, limit_pixels: int | No
 
 
 def verify(data: bytes, *, limit_pixels: int | None = DEFAULT_LIMIT_PIXELS) -> None:
-    """Raises FormatError unless checksums hold, the tokens give the same bytes again, and alpha is readable."""
+    """Raises FormatError unless checksums hold, the tokens give the same bytes again, and pictures in chunks decode."""
     from ltokc.entropy.file import FileWriter
-    from ltokc.pictures.chunks import check_alpha
+    from ltokc.pictures.chunks import check_pictures
     from ltokc.zoo.model import model_of
 
     ltk = container.read(data, limit_pixels=limit_pixels)
@@ -166,4 +167,4 @@ def verify(data: bytes, *, limit_pixels: int | None = DEFAULT_LIMIT_PIXELS) -> N
     file = FileWriter.reopen(model_of(ltk).prior, ltk)
     if file.write(ltk, [s.tokens for s in ltk.segments]) != data:
         raise FormatError("the stream is not the one its tokens have")
-    check_alpha(ltk)
+    check_pictures(ltk)

@@ -24,7 +24,7 @@ from bench.common.held_out import held_out
 from bench.common.pictures import load_rgb, pictures
 from bench.common.record import write_report
 from bench.quality.halting_summary import STEP, TARGETS, calibration, monotone, worth_of_cells, worth_of_pictures
-from ltokc.container import Ltk
+from ltokc.container import Header, Ltk
 from ltokc.geometry import Size
 from ltokc.metrics.fidelity import ms_ssim
 from ltokc.metrics.ssimulacra2 import points
@@ -46,7 +46,7 @@ class Bench:
     def __init__(self, model: Model, rgb: Array):
         self.model, self.rgb = model, rgb
         self.picture = tokenized(model, model.networks(), rgb, EFFORTS[0])
-        self.ltk = Ltk(model.entry.id, model.entry.bitstream_hash, *self.picture.size, ())
+        self.ltk = Ltk(Header(model.entry.id, model.entry.bitstream_hash, *self.picture.size), ())
 
     def plan(self, quality: float, effort: int) -> Plan:
         target, level = RateTarget(quality=quality), EFFORTS[effort]

@@ -25,7 +25,7 @@ def make_files(count: int, seed: int, model: str | None = None) -> list[bytes]:
 
 def make_file(rng: random.Random, photos: list[np.ndarray], model: str | None) -> bytes:
     from ltokc import codec, container
-    from ltokc.container import Ltk, Segment, segment_boxes
+    from ltokc.container import Header, Ltk, Segment, segment_boxes
     from ltokc.entropy.depth_map import read_depths
     from ltokc.entropy.file import FileWriter
     from ltokc.entropy.range_coder import RangeDecoder
@@ -41,7 +41,7 @@ def make_file(rng: random.Random, photos: list[np.ndarray], model: str | None) -
     if rng.random() < 0.05:  # a thin strip: two segments
         width, height, segment_cells = rng.randint(513, 700), rng.randint(1, 8), 8
     boxes = segment_boxes(width, height, segment_cells)
-    ltk = Ltk(opened.entry.id, opened.entry.bitstream_hash, width, height, (), segment_cells)
+    ltk = Ltk(Header(opened.entry.id, opened.entry.bitstream_hash, width, height, segment_cells), ())
     depth_map = rng.random() < 0.2
     if rng.random() < 0.6:
         photo = rng.choice(photos)

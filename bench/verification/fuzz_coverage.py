@@ -16,7 +16,7 @@ import zlib
 
 def one(data: bytes) -> None:
     """Runs the check; what it decides by chance follows from the bytes."""
-    from bench.verification.fuzz import check
+    from bench.verification.fuzz_checks import check
     from bench.verification.mutate import reseal
 
     rng = random.Random(zlib.crc32(data))
@@ -30,7 +30,7 @@ def main() -> None:
         return
     import atheris
 
-    parts = ("reader", "records", "writer", "alpha")
+    parts = ("numbers", "records", "chunks", "reader", "writer", "alpha", "bitstreams", "av1", "patches", "colour")
     with atheris.instrument_imports(include=["ltokc.container", *(f"ltokc.container.{part}" for part in parts)]):
         pass
     from bench.verification import fuzz

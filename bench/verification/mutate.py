@@ -12,23 +12,16 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from bench.verification.mutate_chunks import BYTES, CHUNK_CHANGES, NAMES, changed_bytes, near, varint
 from ltokc import container
-from ltokc.container import Ltk
-from ltokc.container.records import MAX_VARINT_BYTES
+from ltokc.container import Header, Ltk
+from ltokc.container.numbers import MAX_VARINT_BYTES
 from ltokc.errors import LtokcError
 
-EXT, SEG, ALPHA, RESERVED = 1, 2, 4, 8
-NAMES = (b"ALPH", b"iCCP", b"eXIf", b"xMPt", b"nOTE", b"zzZz", b"ZZZZ", b"no\x7fe", b"1234")
+EXT, SEG, ALPHA, GRAY = 1, 2, 4, 8
 SIDES = (1, 2, 63, 64, 65, 127, 128, 129, 512, 513, 1024, 2048, 2049, 4096, 16384, 65535, 65536, 2**28, 2**35 - 1)
 COUNTS = (0, 1, 2, 376, 377, 378, 753, 754, 755, 1000, 4096, 4097, 2**20, 2**33)
-BYTES = (0x00, 0x01, 0x7F, 0x80, 0x81, 0xFE, 0xFF)
-
-
-def varint(value: int) -> bytes:
-    groups = [value & 127]
-    while value := value >> 7:
-        groups.append(128 | value & 127)
-    return bytes(reversed(groups))
+CHUNK_SHARE = 0.4  # of the changes
 
 
 def crc(data: bytes, start: int = 0) -> bytes:
@@ -58,7 +51,7 @@ class Draft:
         head = b"\x89LTK" + bytes([self.version << 4 & 0xF0 | self.flags & 15]) + number(self.model_id)
         head += (self.weights_hash & 0xFFFF).to_bytes(2, "big") + varint(self.width - 1) + varint(self.height - 1)
         if self.flags & EXT:
-            head += bytes([len(self.chunks) & 255 if self.chunk_count is None else self.chunk_count])
+            head += varint(len(self.chunks) if self.chunk_count is None else self.chunk_count)
         if self.flags & SEG:
             head += bytes([self.side_log2])
         bodies = [number_ + stream for number_, stream in self.payloads]
@@ -73,10 +66,10 @@ class Draft:
 
 
 def draft(ltk: Ltk) -> Draft:
-    alpha = any(chunk.fourcc == container.ALPHA for chunk in ltk.chunks)
+    header = ltk.header
     return Draft(
-        EXT * bool(ltk.chunks) | SEG * bool(ltk.segment_cells) | ALPHA * alpha, ltk.model_id, ltk.weights_hash,
-        ltk.width, ltk.height, max(3, ltk.segment_cells.bit_length() - 1),
+        EXT * bool(ltk.chunks) | SEG * bool(ltk.segment_cells) | ALPHA * header.alpha | GRAY * header.gray,
+        ltk.model_id, ltk.weights_hash, ltk.width, ltk.height, max(3, ltk.segment_cells.bit_length() - 1),
         [(varint(segment.tokens << 1 | segment.depth_map), segment.stream) for segment in ltk.segments],
         [(chunk.fourcc, chunk.data) for chunk in ltk.chunks],
     )  # fmt: skip
@@ -107,8 +100,7 @@ def reseal(data: bytes) -> bytes:
         number()
         at += 2
         width, height = number() + 1, number() + 1
-        count = out[at] if flags & EXT else 0
-        at += bool(flags & EXT)
+        count = number() if flags & EXT else 0
         segments = 1
         if flags & SEG:
             side = 64 << min(out[at], 10)
@@ -137,39 +129,6 @@ def reseal(data: bytes) -> bytes:
 
 
 # --- changes ---------------------------------------------------------------------------------------------------------
-def changed_bytes(data: bytes, rng: random.Random, times: int | None = None) -> bytes:
-    """Bits flipped, bytes set, inserted, left out, doubled, moved; a few times."""
-    out = bytearray(data)
-    for _ in range(times or rng.choice((1, 1, 1, 2, 3, 8))):
-        at = rng.randrange(len(out) + 1)
-        kind = rng.randrange(6)
-        if kind == 0 and at < len(out):
-            out[at] ^= 1 << rng.randrange(8)
-        elif kind == 1 and at < len(out):
-            out[at] = rng.choice(BYTES) if rng.random() < 0.5 else rng.randrange(256)
-        elif kind == 2:
-            out[at:at] = rng.randbytes(rng.choice((1, 1, 2, 4, 30)))
-        elif kind == 3:
-            del out[at : at + rng.choice((1, 1, 2, 4, 30))]
-        elif kind == 4:
-            out[at:at] = out[at : at + rng.randrange(1, 40)]
-        else:
-            size = rng.randrange(1, 8)
-            piece = out[at : at + size]
-            del out[at : at + size]
-            at = rng.randrange(len(out) + 1)
-            out[at:at] = piece
-    return bytes(out)
-
-
-def near(value: int, known: Sequence[int], rng: random.Random) -> int:
-    """A number beside the old one, one from the list, or any."""
-    kind = rng.randrange(3)
-    if kind == 0:
-        return max(0, value + rng.choice((-2, -1, 1, 2)))
-    return rng.choice(known) if kind == 1 else rng.getrandbits(rng.choice((3, 8, 14, 28)))
-
-
 def change_size(d: Draft, rng: random.Random) -> None:
     if rng.random() < 0.5:
         d.width = max(1, near(d.width, SIDES, rng))
@@ -252,7 +211,7 @@ def change_chunks(d: Draft, rng: random.Random) -> None:
         i = rng.randrange(len(d.chunks))
         d.chunks[i] = (rng.choice(NAMES), d.chunks[i][1])
     elif kind == 3:
-        d.chunk_count = near(len(d.chunks), (0, 1, 64, 65, 255), rng) & 255
+        d.chunk_count = near(len(d.chunks), (0, 1, 64, 65, 66, 127, 128, 2**35 - 1), rng)
     elif kind == 4:
         i = rng.randrange(len(d.chunks))
         d.chunk_lengths[i] = near(len(d.chunks[i][1]), (0, 2**26, 2**26 + 1, 2**35 - 1), rng)
@@ -261,30 +220,16 @@ def change_chunks(d: Draft, rng: random.Random) -> None:
         d.chunks[i] = (d.chunks[i][0], changed_bytes(d.chunks[i][1], rng))
 
 
-def change_alpha(d: Draft, rng: random.Random) -> None:
-    """Another alpha plane: of any coding, too much or too little of it, or a damaged one."""
-    size, kind = min(d.width * d.height, 1 << 20), rng.randrange(5)
-    if kind == 0:
-        data = bytes((0, rng.randrange(256)))
-    elif kind == 1:
-        data = b"\1" + zlib.compress(
-            bytes(max(0, size + rng.choice((-1, 0, 0, 1, 1000, 1 << 22)))), rng.choice((0, 1, 9))
-        )
-    elif kind == 2:
-        sides = min(d.width - 1, 16383) | min(d.height - 1, 16383) << 14 | rng.choice((0, 0, 0, 1 << 28, 1 << 29))
-        data = b"\2\x2f" + sides.to_bytes(4, "little") + rng.randbytes(rng.choice((0, 1, 5, 40, 300)))
-    else:
-        old = [data for name, data in d.chunks if name == b"ALPH"]
-        data = changed_bytes(old[0] if old else b"\2\x2f" + rng.randbytes(20), rng)
-    d.chunks = [(name, old) for name, old in d.chunks if name != b"ALPH"]
-    d.chunks.insert(rng.randrange(len(d.chunks) + 1), (b"ALPH", data))
-    d.flags |= EXT | ALPHA
-
-
 CHANGES: tuple[Callable[[Draft, random.Random], None], ...] = (
     change_size, change_flags, change_identity, change_tokens, change_depth_flag, change_stream, change_stream,
-    change_stream, change_payloads, change_side, change_chunks, change_alpha,
+    change_stream, change_payloads, change_side, change_chunks,
 )  # fmt: skip
+
+
+def header_of(d: Draft) -> Header:
+    """What chunks are made for: the header of a draft, sides within what a header can say."""
+    side = 1 << d.side_log2 if d.flags & SEG and 3 <= d.side_log2 <= 5 else 0
+    return Header(d.model_id, d.weights_hash, min(d.width, 65535), min(d.height, 65535), side, bool(d.flags & GRAY))
 
 
 def mutated(seeds: Sequence[bytes], rng: random.Random) -> bytes:
@@ -306,6 +251,12 @@ def mutated(seeds: Sequence[bytes], rng: random.Random) -> bytes:
         return reseal(changed_bytes(data, rng))
     parts = replace(parts, payloads=list(parts.payloads), chunks=list(parts.chunks))
     for _ in range(rng.choice((1, 1, 1, 2, 3))):
-        rng.choice(CHANGES)(parts, rng)
+        if rng.random() < CHUNK_SHARE:
+            parts.chunks = rng.choice(CHUNK_CHANGES)(parts.chunks, header_of(parts), rng)
+            parts.flags |= EXT * bool(parts.chunks)
+            if rng.random() < 0.95:  # mostly with the flag that belongs to it
+                parts.flags = parts.flags & ~ALPHA | ALPHA * any(name == b"ALPH" for name, _ in parts.chunks)
+        else:
+            rng.choice(CHANGES)(parts, rng)
     out = parts.spell()
     return out[: rng.randrange(len(out) + 1)] if rng.random() < 0.1 else out

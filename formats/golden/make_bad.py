@@ -8,101 +8,40 @@ the fault, so that a reader gets as far as the fault.  Files that exist are neve
 
 from __future__ import annotations
 
-import io
 import json
-import struct
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import click
-import numpy as np
+from bad_chunks import CHUNK_CASES, zeros
 from PIL import Image
+from spelling import (
+    ALPHA,
+    CELL_TOKENS,
+    EXT,
+    MODEL,
+    PAYLOAD,
+    SEG,
+    STREAM,
+    chunk,
+    chunked,
+    crc,
+    damaged,
+    head,
+    seal,
+    segmented,
+    simple,
+    varint,
+)
 
 import ltokc
 from ltokc.errors import LtokcError
-from ltokc.zoo import registry
 
 HERE = Path(__file__).resolve().parent
 MANIFEST = "manifest.json"
-MODEL = registry.find(6)
-HASH = MODEL.bitstream_hash.to_bytes(2, "big")
-CELL_TOKENS = 377  # of model 6
-STREAM = bytes.fromhex("27 11 39 69 6f")  # some symbols, whatever they mean
-PAYLOAD = b"\x06" + STREAM  # 3 tokens, no depth map
-EXT, SEG, ALPHA = 1, 2, 4
-
-
-# --- spelling --------------------------------------------------------------------------------------------------------
-def varint(value: int) -> bytes:
-    groups = [value & 127]
-    while value := value >> 7:
-        groups.append(128 | value & 127)
-    return bytes(reversed(groups))
-
-
-def crc(data: bytes) -> bytes:
-    return zlib.crc32(data).to_bytes(4, "big")
-
-
-def seal(data: bytes) -> bytes:
-    return data + crc(data)
-
-
-def head(
-    flags: int = 0, *, first: int | None = None, magic: bytes = b"\x89LTK", model: bytes = varint(MODEL.id),
-    weights: bytes = HASH, width: bytes = varint(49), height: bytes = varint(39), rest: bytes = b"",
-) -> bytes:  # fmt: skip
-    """A header of 50x40 pixels where nothing else is said; sides are written less one."""
-    return magic + bytes([0x10 | flags if first is None else first]) + model + weights + width + height + rest
-
-
-def simple(payload: bytes = PAYLOAD, **header: bytes | int) -> bytes:
-    return seal(head(**header) + payload)  # type: ignore[arg-type]
-
-
-def chunk(name: bytes, data: bytes = b"", *, length: bytes | None = None, sum: bytes | None = None) -> bytes:
-    return name + (varint(len(data)) if length is None else length) + data + (sum or crc(name + data))
-
-
-def chunked(*chunks: bytes, flags: int = EXT, count: int | None = None, payload: bytes = PAYLOAD) -> bytes:
-    rest = bytes([len(chunks) if count is None else count]) + varint(len(payload))
-    return seal(head(flags, rest=rest) + payload) + b"".join(chunks)
-
-
-def segmented(*payloads: bytes, side: int = 3, lengths: tuple[bytes, ...] | None = None, width: int = 513,
-              table_sum: bytes | None = None, sums: tuple[bytes, ...] | None = None) -> bytes:  # fmt: skip
-    table = lengths or tuple(varint(len(payload)) for payload in payloads)
-    header = head(SEG, width=varint(width - 1), rest=bytes([side]) + b"".join(table))
-    parts = [header, table_sum or crc(header)]
-    for i, payload in enumerate(payloads):
-        parts += [payload, sums[i] if sums else crc(payload)]
-    return b"".join(parts)
-
-
-def alpha(data: bytes) -> bytes:
-    return chunked(chunk(b"ALPH", data), flags=EXT | ALPHA)
-
-
-def vp8l(image: Image.Image) -> bytes:
-    out = io.BytesIO()
-    image.save(out, "WEBP", lossless=True)
-    (size,) = struct.unpack_from("<I", out.getvalue(), 16)
-    return b"\x02" + out.getvalue()[20 : 20 + size]
-
-
-def damaged(data: bytes, at: int) -> bytes:
-    return data[:at] + bytes([data[at] ^ 0x10]) + data[at + 1 :]
-
-
-def zeros(count: int) -> bytes:
-    return zlib.compress(bytes(count), 9)
-
-
 OTHER = (MODEL.bitstream_hash ^ 1).to_bytes(2, "big")
 WHOLE = simple()
 TWO = (PAYLOAD, PAYLOAD)
-NOISY = np.random.default_rng(0).integers(0, 256, (40, 50), dtype=np.uint8)
 CASES: dict[str, Callable[[], bytes]] = {
     # --- header
     "empty": lambda: b"",
@@ -111,7 +50,6 @@ CASES: dict[str, Callable[[], bytes]] = {
     "magic-alone": lambda: b"\x89LTK",
     "version-0": lambda: simple(first=0x00),
     "version-2": lambda: simple(first=0x20),
-    "reserved-flag": lambda: simple(flags=8),
     "alpha-without-chunks": lambda: simple(flags=ALPHA),
     "model-unknown": lambda: simple(model=varint(2**28 - 2)),
     "model-id-beyond-limit": lambda: simple(model=varint(2**28)),
@@ -136,6 +74,9 @@ CASES: dict[str, Callable[[], bytes]] = {
     "cut-in-stream": lambda: WHOLE[:-7],
     "cut-behind-header": lambda: head(),
     "bytes-after-end": lambda: WHOLE + b"\0",
+    "newline-after-end": lambda: WHOLE + b"\n",
+    "padding-after-end": lambda: WHOLE.ljust(2048, b"\0"),
+    "file-after-end": lambda: WHOLE + WHOLE,
     "payload-empty": lambda: simple(b""),
     "nonminimal-varint-tokens": lambda: simple(b"\x80\x06" + STREAM),
     "tokens-cut": lambda: simple(b"\x86"),
@@ -157,51 +98,11 @@ CASES: dict[str, Callable[[], bytes]] = {
     "segment-missing": lambda: segmented(PAYLOAD, lengths=(b"\x06", b"\x06")),
     "segment-tokens-beyond-total": lambda: segmented(PAYLOAD, varint((CELL_TOKENS + 1) << 1) + STREAM),
     "segments-bytes-after-end": lambda: segmented(*TWO) + b"\0",
-    # --- chunks
-    "chunk-count-0": lambda: chunked(count=0),
-    "chunk-count-65": lambda: chunked(*[chunk(b"zzZz")] * 65),
-    "chunk-missing": lambda: chunked(chunk(b"zzZz"), count=2),
-    "chunk-too-many": lambda: chunked(chunk(b"zzZz"), chunk(b"zzZz"), count=1),
-    "chunk-payload-overrun": lambda: seal(head(EXT, rest=b"\x01" + varint(200)) + PAYLOAD) + chunk(b"zzZz"),
-    "chunk-payload-crc-mismatch": lambda: head(EXT, rest=b"\x01\x06") + PAYLOAD + b"\0\0\0\0" + chunk(b"zzZz"),
-    "chunk-crc-mismatch": lambda: chunked(chunk(b"nOTE", b"{}", sum=b"\0\0\0\0")),
-    "chunk-name-flipped": lambda: chunked(chunk(b"nOTF", b"{}", sum=crc(b"nOTE{}"))),
-    "chunk-name-not-letters": lambda: chunked(chunk(b"nOT3", b"{}")),
-    "chunk-length-beyond-limit": lambda: chunked(chunk(b"zzZz", length=varint((64 << 20) + 1))),
-    "chunk-length-overrun": lambda: chunked(chunk(b"zzZz", b"data", length=varint(64 << 20))),
-    "chunk-length-nonminimal": lambda: chunked(chunk(b"zzZz", b"data", length=b"\x80\x04")),
-    "chunk-length-of-6-bytes": lambda: chunked(chunk(b"zzZz", b"data", length=b"\x81\x80\x80\x80\x80\x04")),
-    "unknown-critical-chunk": lambda: chunked(chunk(b"ZZZZ", b"data")),
-    "chunk-twice": lambda: chunked(chunk(b"nOTE", b"{}"), chunk(b"nOTE", b"{}")),
-    "alpha-chunk-without-flag": lambda: chunked(chunk(b"ALPH", b"\0\x80")),
-    "alpha-flag-without-chunk": lambda: chunked(chunk(b"nOTE", b"{}"), flags=EXT | ALPHA),
-    # --- alpha
-    "alpha-empty": lambda: alpha(b""),
-    "alpha-coding-alone": lambda: alpha(b"\1"),
-    "alpha-coding-unknown": lambda: alpha(b"\3data"),
-    "alpha-constant-of-2-bytes": lambda: alpha(b"\0\x80\x80"),
-    "alpha-deflate-short": lambda: alpha(b"\1" + zeros(1999)),
-    "alpha-deflate-long": lambda: alpha(b"\1" + zeros(2001)),
-    "alpha-deflate-bomb": lambda: alpha(b"\1" + zeros(1 << 24)),
-    "alpha-deflate-bytes-behind": lambda: alpha(b"\1" + zeros(2000) + b"\0"),
-    "alpha-deflate-cut": lambda: alpha(b"\1" + zeros(2000)[:-3]),
-    "alpha-deflate-damaged": lambda: alpha(b"\1" + damaged(zlib.compress(NOISY.tobytes()), 500)),
-    "alpha-deflate-dictionary": lambda: alpha(b"\1\x78\xbb" + zeros(2000)[2:]),
-    "alpha-vp8l-size": lambda: alpha(encode_vp8l(51, 40)),
-    "alpha-vp8l-bomb": lambda: alpha(encode_vp8l(16383, 400)),
-    "alpha-vp8l-signature": lambda: alpha(b"\2\x2e" + encode_vp8l(50, 40)[2:]),
-    "alpha-vp8l-version": lambda: alpha(damaged(encode_vp8l(50, 40), 5)[:5] + b"\x20" + encode_vp8l(50, 40)[6:]),
-    "alpha-vp8l-cut": lambda: alpha(vp8l(Image.fromarray(NOISY).convert("RGB"))[:900]),
-    "alpha-vp8l-no-data": lambda: alpha(encode_vp8l(50, 40)[:6]),
-    "alpha-vp8l-colour": lambda: alpha(vp8l(Image.merge("RGB", [Image.fromarray(NOISY >> i) for i in range(3)]))),
+    **CHUNK_CASES,
     # --- what only `ltokc verify` sees
     "verify-stream-not-shortest": lambda: longer(),
     "verify-alpha-wrong": lambda: chunked_good(b"ALPH", b"\1" + zeros(1999)),
 }  # fmt: skip
-
-
-def encode_vp8l(width: int, height: int) -> bytes:
-    return vp8l(Image.new("RGB", (width, height), (9, 9, 9)))
 
 
 def good() -> bytes:
@@ -232,7 +133,7 @@ def expected(name: str, data: bytes) -> dict[str, object]:
 
 def kind(error: LtokcError) -> str:
     """The public class: FormatError, LimitError or ModelError."""
-    return next(cls.__name__ for cls in type(error).__mro__ if not cls.__name__.startswith("_"))
+    return next(cls.__name__ for cls in type(error).__mro__ if cls.__module__ == "ltokc.errors")
 
 
 @click.command()

@@ -23,7 +23,7 @@ def _describe(name: str, about: Info) -> str:
     possible = f" of {about.tokens_total:,}" if about.tokens_total is not None else ""
     halting = ", cells of several depths" if about.depth_map else ""
     rows = [
-        ("picture", f"{about.width} x {about.height} px"),
+        ("picture", f"{about.width} x {about.height} px{', gray' if about.gray else ''}"),
         ("file", f"{about.bytes:,} bytes, {about.bpp:.3f} bpp, format {about.version}{cut}"),
         ("model", f"{about.model or 'not known here'} (id {about.model_id})"),
         ("tokens", f"{about.tokens:,}{possible}{halting}"),
@@ -115,7 +115,7 @@ def _heatmap(console: Console, name: str, data: bytes, plain: bool, limit: dict[
     if not plain:
         try:
             image = codec.decode(data, allow_truncated=True, **limit)
-            under = samples_of(on_white(image) if image.mode == "RGBA" else image)
+            under = samples_of(on_white(image))
             del image
         except ModelError as error:
             console.say(f"{name}: heat map without the picture: {error}")

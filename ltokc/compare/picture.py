@@ -121,7 +121,7 @@ def _decoded(label: str, data: bytes, size: tuple[int, int], settings: Settings)
     try:
         if data.startswith(MAGIC):
             image = codec.decode(data, limit_pixels=settings.limit_pixels, **settings.networks)
-            image = on_white(image) if image.mode == "RGBA" else image
+            image = on_white(image)
         else:
             image = _on_white(imageio.load(BytesIO(data), limit_pixels=settings.limit_pixels))
         if image.size != size:

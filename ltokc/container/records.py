@@ -6,30 +6,27 @@ back.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ltokc.errors import FormatError, LimitError, UsageError
-from ltokc.geometry import CELL, cells_of, segment_boxes
+from ltokc.errors import LimitError, UsageError
+from ltokc.geometry import CellBox, Grid, Size, cells_of
 
 MAGIC = b"\x89LTK"
 VERSION = 1
-FLAG_EXT, FLAG_SEG, FLAG_ALPHA, FLAG_RESERVED = 1, 2, 4, 8
+FLAG_EXT, FLAG_SEG, FLAG_ALPHA, FLAG_GRAY = 1, 2, 4, 8
 
 MIN_SEGMENT_LOG2, MAX_SEGMENT_LOG2 = 3, 5  # of a segment's side in cells
 MAX_SEGMENT_CELLS = 1 << 2 * MAX_SEGMENT_LOG2  # so that a reader's memory has a bound
 MAX_SIDE = 65535
 DEFAULT_LIMIT_PIXELS = 89_478_485  # Pillow's
-MAX_CHUNKS = 64
+MAX_CHUNKS = 64  # beside one of patches a segment
 MAX_CHUNK_SIZE = 64 << 20
 MAX_MODEL_ID = (1 << 28) - 1
-MAX_CELL_TOKENS = CELL * CELL  # one a pixel; the model's own, smaller number is the codec's to check
 FREE_TOKENS, TOKENS_PER_BYTE = 512, 256  # of a segment's stream, by default: six times what was measured at most
-MAX_VARINT_BYTES = 5
+MAX_CELL_TOKENS = 64 * 64  # one a pixel; the model's own, smaller number is the codec's to check
 
-ALPHA, ICC, EXIF, XMP, NOTE = b"ALPH", b"iCCP", b"eXIf", b"xMPt", b"nOTE"  # the chunks of this version
-KNOWN_CHUNKS = (ALPHA, ICC, EXIF, XMP, NOTE)
+ALPHA = b"ALPH"  # the other names are in `ltokc.container.chunks`
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +55,8 @@ class Segment:
 class Header:
     """What precedes the segments.
 
-    Sides in pixels, 1..65535; `segment_cells`: side of a segment in cells, a power of two, 0 for one segment; `alpha`:
-    there is an ALPH chunk.
+    `weights_hash`: u16; sides in pixels, 1..65535; `segment_cells`: side of a segment in cells, a power of two, 0 for
+    one segment; `gray`: red, green and blue are one; `alpha`: there is, or in a cut file was, an ALPH chunk.
     """
 
     model_id: int
@@ -67,24 +64,70 @@ class Header:
     width: int
     height: int
     segment_cells: int = 0
-    chunk_count: int = 0
+    gray: bool = False
     alpha: bool = False
     version: int = VERSION
 
 
 @dataclass(frozen=True, slots=True)
 class Ltk:
-    """One file.  `weights_hash`: u16; `segments` in raster order; `truncated`: read from a file that was cut."""
+    """One file.  `segments` in raster order; `truncated`: read from a file that was cut."""
 
-    model_id: int
-    weights_hash: int
-    width: int
-    height: int
+    header: Header
     segments: tuple[Segment, ...]
-    segment_cells: int = 0
     chunks: tuple[Chunk, ...] = ()
     truncated: bool = False
-    version: int = VERSION
+
+    def with_chunks(self, chunks: tuple[Chunk, ...]) -> Ltk:
+        """The same file with these chunks; its header says whether alpha is among them."""
+        alpha = any(chunk.fourcc == ALPHA for chunk in chunks)
+        return replace(self, header=replace(self.header, alpha=alpha), chunks=chunks)
+
+    @property
+    def model_id(self) -> int:
+        return self.header.model_id
+
+    @property
+    def weights_hash(self) -> int:
+        return self.header.weights_hash
+
+    @property
+    def width(self) -> int:
+        return self.header.width
+
+    @property
+    def height(self) -> int:
+        return self.header.height
+
+    @property
+    def segment_cells(self) -> int:
+        return self.header.segment_cells
+
+    @property
+    def version(self) -> int:
+        return self.header.version
+
+
+def segment_count(header: Header) -> int:
+    """How many segments the picture has."""
+    return _segments(header).cells
+
+
+def segment_box(header: Header, number: int) -> CellBox:
+    """One of `geometry.segment_boxes`; the same work however many there are."""
+    grid, side = Size(header.width, header.height).grid, _segment_side(header)
+    row, column = divmod(number, _segments(header).columns)
+    left, top = column * side, row * side
+    return CellBox(left, top, min(side, grid.columns - left), min(side, grid.rows - top))
+
+
+def _segment_side(header: Header) -> int:
+    return header.segment_cells or max(Size(header.width, header.height).grid)
+
+
+def _segments(header: Header) -> Grid:
+    grid, side = Size(header.width, header.height).grid, _segment_side(header)
+    return Grid(-(-grid.rows // side), -(-grid.columns // side))
 
 
 def segment_sides() -> list[int]:
@@ -144,49 +187,3 @@ def check_density(ltk: Ltk, limit_pixels: int | None, only: Iterable[int] | None
                 f"{segment.tokens:,} tokens in a stream of {len(segment.stream):,} bytes, which keep a reader busy for "
                 "nothing; --limit-pixels 0 reads it all the same"
             )
-
-
-def check_chunk_name(fourcc: bytes, seen: set[bytes]) -> None:
-    """Adds the name to `seen`.  Raises FormatError for a malformed, a known and seen, or a critical and unknown one."""
-    if len(fourcc) != 4 or not (fourcc.isalpha() and fourcc.isascii()):
-        raise FormatError(f"{fourcc!r} is not the name of a chunk")
-    if fourcc in seen and fourcc in KNOWN_CHUNKS:
-        raise FormatError(f"a second chunk {fourcc.decode()}")
-    if fourcc[:1].isupper() and fourcc not in KNOWN_CHUNKS:
-        raise FormatError(f"chunk {fourcc.decode()} is unknown to this program and needed to read the file")
-    seen.add(fourcc)
-
-
-def check_record(ltk: Ltk) -> None:
-    """Whether a record can be written.  Raises LimitError for what no reader would take, ValueError for nonsense."""
-    if ltk.version != VERSION or ltk.truncated:
-        raise ValueError("only whole records of version 1 can be written")
-    if not (0 <= ltk.model_id <= MAX_MODEL_ID and 0 <= ltk.weights_hash < 1 << 16):
-        raise ValueError("model id or weights hash out of range")
-    if min(ltk.width, ltk.height) < 1:
-        raise ValueError("a picture has at least one pixel")
-    check_sides(ltk.width, ltk.height)
-    if ltk.segment_cells and ltk.segment_cells not in segment_sides():
-        raise ValueError(f"a segment's side in cells is one of {segment_sides()}, or 0")
-    if not ltk.segment_cells:
-        check_one_segment(ltk.width, ltk.height)
-    boxes = segment_boxes(ltk.width, ltk.height, ltk.segment_cells)
-    if len(boxes) != len(ltk.segments):
-        raise ValueError(f"{len(boxes)} segments expected, {len(ltk.segments)} given")
-    for segment, (_, _, columns, rows) in zip(ltk.segments, boxes, strict=True):
-        if segment.tokens < 0:
-            raise ValueError("a number of tokens below zero")
-        check_tokens(segment.tokens, columns * rows)
-    if len(ltk.chunks) > MAX_CHUNKS or any(len(chunk.data) > MAX_CHUNK_SIZE for chunk in ltk.chunks):
-        raise LimitError(f"more than {MAX_CHUNKS} chunks, or one above {MAX_CHUNK_SIZE >> 20} MiB")
-    seen: set[bytes] = set()
-    for chunk in ltk.chunks:
-        try:
-            check_chunk_name(chunk.fourcc, seen)
-        except FormatError as error:
-            raise ValueError(str(error)) from None
-
-
-def crc32(data: bytes, start: int = 0) -> bytes:
-    """CRC-32 of `data`, continued from `start`: 4 bytes, big-endian."""
-    return zlib.crc32(data, start).to_bytes(4, "big")

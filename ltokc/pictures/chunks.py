@@ -1,4 +1,4 @@
-"""What of a picture travels in chunks beside the tokens, both ways: alpha and metadata."""
+"""What of a picture travels in chunks beside the tokens, both ways: alpha, colour grid, patches, metadata."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ltokc.container import ALPHA, COLOUR, EXIF, ICC, PATCHES, XMP, Chunk, Ltk, colour, patches
 from ltokc.container.alpha import decode_alpha, encode_alpha
-from ltokc.container.records import ALPHA, EXIF, ICC, XMP, Chunk, Ltk
 from ltokc.errors import UsageError
 from ltokc.geometry import Box
 from ltokc.pictures.options import ALPHA_MODES
@@ -50,21 +50,37 @@ def pixels_of(picture: Picture, alpha: str) -> np.ndarray:
     return out
 
 
-def put_alpha(image: Image, ltk: Ltk, box: Box) -> None:
-    """Gives the decoded region `box` of a file its alpha, if the file has any.  Raises FormatError."""
-    from PIL import Image
+def compose(image: Image, ltk: Ltk, box: Box) -> Image:
+    """From the pixels that the tokens give to those that are shown: colour grid, patches, gray, alpha, in this order.
 
+    image: RGB, the region `box` of the file's picture; it is changed.  Gives mode RGB or L, with alpha RGBA or LA.
+    Of patches only those that lie in the region are decoded.  Raises FormatError for damage inside a chunk.
+    """
+    from PIL import Image as Images
+
+    for chunk in ltk.chunks:  # the order of the file is the order of the work
+        if chunk.fourcc == COLOUR:
+            colour.correct(image, chunk.data, ltk.header, box)
+        elif chunk.fourcc == PATCHES:
+            patches.lay_over(image, patches.parse(chunk.data, ltk.header), ltk.header, box)
+    if ltk.header.gray:
+        image = image.convert("L")  # floor((19595 R + 38470 G + 7471 B + 32768) / 65536)
     for chunk in ltk.chunks:
         if chunk.fourcc == ALPHA:
             alpha = decode_alpha(chunk.data, ltk.width, ltk.height)[box.slices]
-            image.putalpha(Image.fromarray(alpha))
+            image.putalpha(Images.fromarray(alpha))
+    return image
 
 
-def check_alpha(ltk: Ltk) -> None:
-    """Raises FormatError unless a file's alpha, if it has any, can be read."""
+def check_pictures(ltk: Ltk) -> None:
+    """Decodes what chunks hold of pictures: alpha, colour grid, patches.  Raises FormatError where that fails."""
     for chunk in ltk.chunks:
         if chunk.fourcc == ALPHA:
             decode_alpha(chunk.data, ltk.width, ltk.height)
+        elif chunk.fourcc == COLOUR:
+            colour.decode(chunk.data, ltk.header)
+        elif chunk.fourcc == PATCHES:
+            patches.decode(patches.parse(chunk.data, ltk.header), ltk.header)
 
 
 def metadata_of(ltk: Ltk) -> dict[str, bytes]:

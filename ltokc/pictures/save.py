@@ -17,16 +17,19 @@ def render(image: Image.Image, format: str) -> bytes:
     """The file of an RGB, RGBA, L or LA picture in one of SAVE_FORMATS.
 
     PNG, lossless WebP and PPM keep every pixel.  JPEG is quality 95 at 4:4:4, AVIF quality 90.  npy is uint8
-    (H, W, 3 or 4).  Alpha is blended on white for jpg and ppm.  `info` of the picture may hold "exif", "icc_profile"
-    and "xmp", which go along where the format has a place.  Raises UsageError (unknown format) and LtokcError (beyond
-    what the format holds).
+    (H, W, 3 or 4).  PNG and JPEG of a gray picture are gray, and so is an AVIF without alpha.  Alpha is blended on
+    white for jpg and ppm.  `info` of the picture may hold "exif", "icc_profile" and "xmp", which go along where the
+    format has a place.  Raises UsageError (unknown format) and LtokcError (beyond what the format holds).
     """
     format = FORMAT_ALIASES.get(format.lower(), format.lower())
     if format not in SAVE_FORMATS:
         raise UsageError(f"unknown picture format {format!r}; known: {', '.join(SAVE_FORMATS)}")
+    gray = image.mode in ("L", "LA")
     image = srgb.in_mode(image, "RGBA" if image.has_transparency_data else "RGB")  # keeps `info`
-    if image.mode == "RGBA" and format in ("jpg", "ppm"):
+    if format in ("jpg", "ppm"):
         image = on_white(image)
+    if gray and (format in ("png", "jpg") or (format, image.mode) == ("avif", "RGB")):
+        image = image.convert("LA" if image.mode == "RGBA" else "L")
     out = io.BytesIO()
     if format == "npy":
         np.save(out, srgb.samples_of(image), allow_pickle=False)
@@ -39,7 +42,10 @@ def render(image: Image.Image, format: str) -> bytes:
 
 
 def on_white(image: Image.Image) -> Image.Image:
-    """RGBA blended on white: RGB, `info` kept."""
+    """A picture of any mode that `render` takes, what is clear being white: RGB, `info` kept."""
+    if not image.has_transparency_data:
+        return srgb.in_mode(image, "RGB")
+    image = srgb.in_mode(image, "RGBA")
     blended = Image.new("RGB", image.size, "white")
     blended.paste(image, mask=image.getchannel("A"))
     blended.info = dict(image.info)
@@ -56,6 +62,8 @@ def _save_options(image: Image.Image, format: str) -> dict[str, object]:
         "avif": {"quality": 90, "subsampling": "4:4:4"},
     }
     options = choices[format]
+    if image.mode == "L":
+        options.pop("subsampling", None)  # it has no chroma
     for key in ("exif", "icc_profile", "xmp"):
         if image.info.get(key):
             options[key] = image.info[key]

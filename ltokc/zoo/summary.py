@@ -31,6 +31,7 @@ class Info:
     bpp: float
     chunks: list[tuple[str, int]]
     truncated: bool
+    gray: bool
 
 
 def summarize(ltk: Ltk, length: int) -> Info:
@@ -46,5 +47,5 @@ def summarize(ltk: Ltk, length: int) -> Info:
     return Info(
         ltk.version, name, ltk.model_id, *size, len(ltk.segments), sum(s.tokens for s in ltk.segments), total,
         any(s.depth_map for s in ltk.segments), length, 8 * length / size.pixels,
-        [(c.fourcc.decode("latin-1"), len(c.data)) for c in ltk.chunks], ltk.truncated,
+        [(c.fourcc.decode("latin-1"), len(c.data)) for c in ltk.chunks], ltk.truncated, ltk.header.gray,
     )  # fmt: skip

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import ltokc
 from ltokc import container
-from ltokc.container import DEFAULT_LIMIT_PIXELS, Ltk, Segment, segment_boxes
+from ltokc.container import DEFAULT_LIMIT_PIXELS, Header, Ltk, Segment, segment_boxes
 from ltokc.entropy import file
 from ltokc.entropy.depth_map import read_depths
 from ltokc.entropy.range_coder import RangeDecoder
@@ -52,9 +52,8 @@ class Blank:
 def record(tokens: int, width: int, height: int, segment_cells: int = 0) -> Ltk:
     """A record of the default model, every segment with so many tokens and no stream: as short as a file can be."""
     entry, boxes = registry.find(), segment_boxes(width, height, segment_cells)
-    return Ltk(
-        entry.id, entry.bitstream_hash, width, height, (Segment(tokens, False, b""),) * len(boxes), segment_cells
-    )
+    header = Header(entry.id, entry.bitstream_hash, width, height, segment_cells)
+    return Ltk(header, (Segment(tokens, False, b""),) * len(boxes))
 
 
 # -- cut files ---------------------------------------------------------------------------------------------------------
@@ -173,10 +172,10 @@ def test_any_stream_decodes_or_is_a_format_error(stream: bytes, tokens: int) -> 
 def test_other_weights_and_unknown_models_are_refused(kilobyte: bytes) -> None:
     ltk = container.read(kilobyte)
     for changed, reason in (
-        (replace(ltk, weights_hash=ltk.weights_hash ^ 1), "other weights of model"),
-        (replace(ltk, model_id=268435400), "no model 268435400"),
+        (replace(ltk.header, weights_hash=ltk.weights_hash ^ 1), "other weights of model"),
+        (replace(ltk.header, model_id=268435400), "no model 268435400"),
     ):
-        data = container.write(changed)
+        data = container.write(replace(ltk, header=changed))
         for verb in (ltokc.decode, ltokc.verify, ltokc.tokens, lambda whole: ltokc.trim(whole, tokens=1)):
             with pytest.raises(ModelError, match=reason):
                 verb(data)

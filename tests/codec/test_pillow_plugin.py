@@ -8,6 +8,7 @@ import struct
 import warnings
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -202,7 +203,7 @@ def test_bombs(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
         opened(data).load()
     monkeypatch.undo()
     segments = tuple(container.Segment(0, False, b"") for _ in range(4096))
-    huge = container.write(container.Ltk(1, 0, 65535, 65535, segments, 16))
+    huge = container.write(container.Ltk(container.Header(1, 0, 65535, 65535, 16), segments))
     with pytest.raises(Image.DecompressionBombError):
         opened(huge)
 
@@ -215,7 +216,7 @@ def test_what_is_no_ltk_file(bad: bytes) -> None:
 
 def test_other_weights_are_an_error_of_loading(data: bytes) -> None:
     ltk = container.read(data)
-    other = container.write(container.Ltk(ltk.model_id, ltk.weights_hash ^ 1, ltk.width, ltk.height, ltk.segments))
+    other = container.write(container.Ltk(replace(ltk.header, weights_hash=ltk.weights_hash ^ 1), ltk.segments))
     with pytest.raises(OSError, match="other weights"):
         opened(other).load()
 

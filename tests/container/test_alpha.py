@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import tracemalloc
 import zlib
 
@@ -10,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from PIL import Image, features
 
-from ltokc.container import alpha as module
-from ltokc.container.alpha import CONSTANT, DEFLATE, VP8L, decode_alpha, encode_alpha
+from ltokc.container.alpha import CONSTANT, DEFLATE, VP8, VP8L, decode_alpha, encode_alpha
 from ltokc.errors import FormatError
 
 
@@ -51,10 +52,34 @@ def test_each_coding_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     noise = np.random.default_rng(1).integers(0, 256, (31, 47), dtype=np.uint8)
     assert round_trip(noise)[0] in (DEFLATE, VP8L)
     assert round_trip(disc(256))[0] == VP8L
-    monkeypatch.setattr(module.features, "check", lambda _: False)
+    vp8l = encode_alpha(disc(256))
+    monkeypatch.setattr(features, "check", lambda _: False)
     assert round_trip(disc(256))[0] == DEFLATE
-    with pytest.raises(FormatError, match="no WebP"):
-        decode_alpha(bytes((VP8L,)) + module._write_vp8l(disc(64)), 64, 64)
+    with pytest.raises(FormatError, match="this Pillow has no WEBP"):
+        decode_alpha(vp8l, 256, 256)
+
+
+def test_the_lossy_coding() -> None:
+    """Smaller the lower the quality, and near: a soft edge within a few steps, clear and opaque within one."""
+    alpha = disc(256)
+    sizes = [len(encode_alpha(alpha, quality)) for quality in (0, 50, 100)]
+    assert sizes == sorted(sizes) and sizes[1] < len(encode_alpha(alpha))
+    data = encode_alpha(alpha, 75)
+    back = decode_alpha(data, 256, 256)
+    assert data[0] == VP8 and back.flags.writeable and back.dtype == np.uint8
+    difference = np.abs(back.astype(int) - alpha)
+    assert difference.mean() < 0.5 and difference[:60, :60].max() <= 1 and difference[120:136, 120:136].max() <= 1
+    assert encode_alpha(np.full((30, 20), 7, np.uint8), 75) == bytes((CONSTANT, 7))
+
+
+def test_a_lossy_alpha_with_colour_is_refused() -> None:
+    rgb = Image.merge(
+        "RGB", [Image.fromarray(disc(64)), Image.fromarray(disc(64).T[::-1] // 2), Image.new("L", (64, 64))]
+    )
+    out = io.BytesIO()
+    rgb.save(out, "WEBP", quality=90)
+    with pytest.raises(FormatError, match="colour"):
+        decode_alpha(bytes((VP8,)) + out.getvalue()[20:], 64, 64)
 
 
 def test_large_pictures_and_odd_sizes() -> None:
@@ -86,9 +111,11 @@ def test_a_picture_of_another_size_is_refused() -> None:
         for size in ((64, 63), (63, 64), (65, 64), (1, 1), (65535, 65535)):
             with pytest.raises(FormatError):
                 decode_alpha(encode_alpha(alpha), *size)
-    big = bytes((VP8L,)) + module._write_vp8l(np.tile(disc(64), (8, 8)))
-    with pytest.raises(FormatError, match="size"):
-        decode_alpha(big, 4, 4)
+    for quality in (None, 50):
+        big = encode_alpha(np.tile(disc(64), (8, 8)), quality)
+        assert big[0] == (VP8L if quality is None else VP8)
+        with pytest.raises(FormatError, match="size"):
+            decode_alpha(big, 4, 4)
 
 
 def test_colour_or_trailing_bytes_are_refused() -> None:
@@ -96,12 +123,17 @@ def test_colour_or_trailing_bytes_are_refused() -> None:
         decode_alpha(bytes((DEFLATE,)) + zlib.compress(bytes(16)) + b"x", 4, 4)
     with pytest.raises(FormatError):
         decode_alpha(bytes((CONSTANT, 1, 2)), 4, 4)
-    with pytest.raises(FormatError, match="unknown alpha coding 3"):
-        decode_alpha(b"\x03abc", 4, 4)
+    with pytest.raises(FormatError, match="unknown alpha coding 4"):
+        decode_alpha(b"\x04abc", 4, 4)
 
 
 CHANGES = st.lists(st.tuples(st.integers(0, 300), st.integers(0, 255)), max_size=4)
-VALID = [encode_alpha(disc(16)), bytes((DEFLATE,)) + zlib.compress(disc(16).tobytes()), bytes((CONSTANT, 7))]
+VALID = [
+    encode_alpha(disc(16)),
+    encode_alpha(disc(16), 60),
+    bytes((DEFLATE,)) + zlib.compress(disc(16).tobytes()),
+    bytes((CONSTANT, 7)),
+]
 
 
 @settings(max_examples=200, deadline=None)

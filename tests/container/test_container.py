@@ -7,6 +7,7 @@ import re
 import tracemalloc
 import zlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
@@ -30,11 +31,24 @@ from ltokc.container import (
 )
 from ltokc.errors import FormatError, LimitError
 
-SMALL = Ltk(1, 0xBEEF, 300, 200, (Segment(377, True, b"the stream"),))
-WITH_CHUNKS = dataclasses.replace(
-    SMALL, chunks=(Chunk(ALPHA, b"alpha"), Chunk(b"eXIf", b""), Chunk(b"zzZz", b"private"))
-)
-SEGMENTED = Ltk(
+
+def file(
+    model_id: int, weights_hash: int, width: int, height: int, segments: tuple[Segment, ...], segment_cells: int = 0,
+    chunks: tuple[Chunk, ...] = (), gray: bool = False,
+) -> Ltk:  # fmt: skip
+    return Ltk(Header(model_id, weights_hash, width, height, segment_cells, gray), segments).with_chunks(chunks)
+
+
+def changed(ltk: Ltk, **fields: Any) -> Ltk:
+    """Another header, segments or chunks; the header's word of alpha follows the chunks."""
+    of_ltk = {name: fields.pop(name) for name in ("segments", "chunks", "truncated") if name in fields}
+    other = dataclasses.replace(ltk, **of_ltk)
+    return dataclasses.replace(other.with_chunks(other.chunks), header=dataclasses.replace(other.header, **fields))
+
+
+SMALL = file(1, 0xBEEF, 300, 200, (Segment(377, True, b"the stream"),))
+WITH_CHUNKS = SMALL.with_chunks((Chunk(ALPHA, b"alpha"), Chunk(b"eXIf", b""), Chunk(b"zzZz", b"private")))
+SEGMENTED = file(
     300,
     7,
     1100,
@@ -42,7 +56,7 @@ SEGMENTED = Ltk(
     tuple(Segment(i * 100, i % 2 == 0, b"stream %d" % i * (i + 1)) for i in range(6)),
     segment_cells=8,
 )
-EVERYTHING = dataclasses.replace(SEGMENTED, chunks=WITH_CHUNKS.chunks)
+EVERYTHING = SEGMENTED.with_chunks(WITH_CHUNKS.chunks)
 RECORDS = {"small": SMALL, "chunks": WITH_CHUNKS, "segments": SEGMENTED, "everything": EVERYTHING}
 all_records = pytest.mark.parametrize("ltk", RECORDS.values(), ids=RECORDS)
 
@@ -77,8 +91,11 @@ def records(draw: st.DrawFn) -> Ltk:
         tokens = draw(st.integers(0, columns * rows * MAX_CELL_TOKENS) | st.integers(0, 300))
         segments.append(Segment(min(tokens, columns * rows * MAX_CELL_TOKENS), draw(st.booleans()), draw(streams)))
     chunks = draw(st.lists(st.builds(Chunk, names, streams), max_size=4, unique_by=lambda chunk: chunk.fourcc))
+    chunks.sort(key=lambda chunk: chunk.fourcc != ALPHA)  # metadata come last
     model_id = draw(st.integers(0, 2**28 - 1) | st.integers(0, 200))
-    return Ltk(model_id, draw(st.integers(0, 65535)), width, height, tuple(segments), side, tuple(chunks))
+    return file(
+        model_id, draw(st.integers(0, 65535)), width, height, tuple(segments), side, tuple(chunks), draw(st.booleans())
+    )
 
 
 # --- round trips -----------------------------------------------------------------------------------------------------
@@ -97,7 +114,7 @@ def test_round_trip(ltk: Ltk) -> None:
         ltk.width,
         ltk.height,
         ltk.segment_cells,
-        len(ltk.chunks),
+        ltk.header.gray,
         any(chunk.fourcc == ALPHA for chunk in ltk.chunks),
     )
 
@@ -105,14 +122,17 @@ def test_round_trip(ltk: Ltk) -> None:
 @pytest.mark.parametrize(
     ("ltk", "expected"),
     [
-        (Ltk(1, 0xABCD, 1, 1, (Segment(0, False, b""),)), "894c544b 10 01 abcd 00 00 00 97b6442e"),
-        (Ltk(1, 0xABCD, 300, 200, (Segment(377, True, b"LTK"),)), "894c544b 10 01 abcd 822b 8147 8573 4c544b 77044d78"),
+        (file(1, 0xABCD, 1, 1, (Segment(0, False, b""),)), "894c544b 10 01 abcd 00 00 00 97b6442e"),
         (
-            Ltk(200, 1, 300, 200, (Segment(1, False, b"s"),), chunks=(Chunk(b"nOTE", b"hi"),)),
+            file(1, 0xABCD, 300, 200, (Segment(377, True, b"LTK"),)),
+            "894c544b 10 01 abcd 822b 8147 8573 4c544b 77044d78",
+        ),
+        (
+            file(200, 1, 300, 200, (Segment(1, False, b"s"),), chunks=(Chunk(b"nOTE", b"hi"),)),
             "894c544b 11 8148 0001 822b 8147 01 02 02 73 db773b24 6e4f5445 02 6869 f2ebef9c",
         ),
         (
-            Ltk(1, 0xABCD, 513, 1, (Segment(1, False, b"s"), Segment(64, True, b"")), segment_cells=8),
+            file(1, 0xABCD, 513, 1, (Segment(1, False, b"s"), Segment(64, True, b"")), segment_cells=8),
             "894c544b 12 01 abcd 8400 00 03 02 02 242f15d3 02 73 bae350fb 8101 14468b63",
         ),
     ],
@@ -134,7 +154,7 @@ def test_the_specification_shows_files_that_can_be_read() -> None:
 
 
 def test_overhead_of_a_small_picture() -> None:
-    assert len(write(Ltk(3, 1, 768, 512, (Segment(500, False, b"x" * 200),)))) == 200 + 18
+    assert len(write(file(3, 1, 768, 512, (Segment(500, False, b"x" * 200),)))) == 200 + 18
 
 
 @all_records
@@ -236,10 +256,18 @@ def test_the_simplest_layout_takes_damage_for_truncation() -> None:
 
 @all_records
 def test_bytes_behind_the_end(ltk: Ltk) -> None:
-    assert read_or_none(write(ltk) + b"\x00") is None
-    if ltk is not SMALL:
-        with pytest.raises(FormatError, match="after the end"):
-            read(write(ltk) + b"\x00", allow_truncated=True)
+    """Never read, and told from a file that was cut, whatever follows."""
+    data = write(ltk)
+    for follow, told in (
+        (b"\n", "a byte follows"),
+        (bytes(200), "200 bytes follow"),
+        (data, f"{len(data)} bytes follow"),
+    ):
+        for allow_truncated in (False, True):
+            with pytest.raises(
+                FormatError, match=f"{told} the end of the file's contents, which are {len(data)} bytes"
+            ):
+                read(data + follow, allow_truncated=allow_truncated)
 
 
 # --- hostile files ---------------------------------------------------------------------------------------------------
@@ -281,7 +309,6 @@ MALFORMED = {
     "magic-only": (MAGIC, "cut inside the header"),
     "version-2": (seal(MAGIC + b"\x20\x01\xab\xcd\x00\x00\x00"), "version 2"),
     "version-0": (seal(MAGIC + b"\x00\x01\xab\xcd\x00\x00\x00"), "version 0"),
-    "reserved-flag": (seal(MAGIC + b"\x18\x01\xab\xcd\x00\x00\x00"), "flag 8"),
     "alpha-without-chunks": (seal(MAGIC + b"\x14\x01\xab\xcd\x00\x00\x00"), "alpha"),
     "long-varint": (seal(HEAD + b"\x80\x05\x00\x00"), "the width"),
     "endless-varint": (seal(HEAD + b"\xff" * 30), "the width"),
@@ -289,7 +316,7 @@ MALFORMED = {
     "no-payload": (seal(HEAD + b"\x00\x00"), "number of tokens"),
     "too-many-tokens": (seal(HEAD + b"\x00\x00\x81\x80\x80\x00"), "tokens"),
     "zero-chunks": (seal(MAGIC + b"\x11\x01\xab\xcd\x00\x00\x00\x01\x00"), "0 chunks"),
-    "65-chunks": (seal(MAGIC + b"\x11\x01\xab\xcd\x00\x00\x41\x01\x00"), "65 chunks"),
+    "66-chunks": (seal(MAGIC + b"\x11\x01\xab\xcd\x00\x00\x42\x01\x00"), "66 chunks: 1 to 65"),
     "segment-side-2": (seal(MAGIC + b"\x12\x01\xab\xcd\x00\x00\x02\x01"), "2\\*\\*2"),
     "segment-side-9": (seal(MAGIC + b"\x12\x01\xab\xcd\x00\x00\x09\x01"), "2\\*\\*9"),
     "empty-segment": (seal(MAGIC + b"\x12\x01\xab\xcd\x00\x00\x03\x00") + seal(b""), "no bytes"),
@@ -343,7 +370,7 @@ def test_a_chunk_larger_than_the_limit() -> None:
 
 
 def test_limit_of_pixels() -> None:
-    data = write(Ltk(1, 1, 20000, 20000, (Segment(0, False, b""),) * 100, segment_cells=32))
+    data = write(file(1, 1, 20000, 20000, (Segment(0, False, b""),) * 100, segment_cells=32))
     with pytest.raises(LimitError, match="--limit-pixels"):
         read(data)
     assert read(data, limit_pixels=None).width == read(data, limit_pixels=400_000_000).width == 20000
@@ -353,29 +380,29 @@ def test_limit_of_pixels() -> None:
 
 
 def test_limit_of_one_segment() -> None:
-    largest = Ltk(1, 1, 2048, 2048, (Segment(0, False, b""),))
+    largest = file(1, 1, 2048, 2048, (Segment(0, False, b""),))
     assert read(write(largest)) == largest
     with pytest.raises(LimitError, match="one segment"):
-        write(dataclasses.replace(largest, width=2049))
+        write(changed(largest, width=2049))
     header = write(largest)[:-5].replace(b"\x8f\x7f\x8f\x7f", b"\x90\x00\x8f\x7f")
     with pytest.raises(LimitError, match="one segment"):
         read(seal(header + b"\0"))
 
 
 def test_limit_of_sides() -> None:
-    largest = Ltk(1, 1, 65535, 1, (Segment(0, False, b""),))
+    largest = file(1, 1, 65535, 1, (Segment(0, False, b""),))
     assert read(write(largest)) == largest
     with pytest.raises(LimitError, match="65535"):
-        write(dataclasses.replace(largest, width=65536))
+        write(changed(largest, width=65536))
     with pytest.raises(LimitError, match="65536x1"):
         read(seal(HEAD + b"\x83\xff\x7f\x00\x00"))
 
 
 def test_limit_of_tokens() -> None:
     most = 4 * MAX_CELL_TOKENS
-    assert read(write(Ltk(1, 1, 65, 65, (Segment(most, True, b""),)))).segments[0].tokens == most
+    assert read(write(file(1, 1, 65, 65, (Segment(most, True, b""),)))).segments[0].tokens == most
     with pytest.raises(LimitError, match="tokens"):
-        write(Ltk(1, 1, 65, 65, (Segment(most + 1, True, b""),)))
+        write(file(1, 1, 65, 65, (Segment(most + 1, True, b""),)))
 
 
 def test_a_short_file_cannot_ask_for_much() -> None:
@@ -419,14 +446,14 @@ def test_read_header_needs_no_more_than_the_header() -> None:
 )
 def test_records_without_sense_are_not_written(changes: dict) -> None:
     with pytest.raises(ValueError):
-        write(dataclasses.replace(SMALL, **changes))
+        write(changed(SMALL, **changes))
 
 
 def test_too_many_chunks_are_not_written() -> None:
-    chunks = tuple(Chunk(b"qqqq", b"") for _ in range(MAX_CHUNKS + 1))
+    chunks = tuple(Chunk(b"qqqq", b"") for _ in range(MAX_CHUNKS + 2))
     with pytest.raises(LimitError):
-        write(dataclasses.replace(SMALL, chunks=chunks))
-    fits = dataclasses.replace(SMALL, chunks=chunks[1:])
+        write(changed(SMALL, chunks=chunks))
+    fits = changed(SMALL, chunks=chunks[1:])
     assert read(write(fits)) == fits
 
 

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ltokc
-from bench.verification import fuzz, fuzz_coverage, mutate
+from bench.verification import fuzz, fuzz_checks, fuzz_coverage, mutate
 from ltokc import codec, container
 from ltokc.container.alpha import decode_alpha
 from ltokc.errors import FormatError, LtokcError
@@ -34,15 +34,15 @@ numbers = st.integers(0, 2**32 - 1)
 )
 @settings(max_examples=150, deadline=None)
 def test_any_bytes(start: bytes, rest: bytes) -> None:
-    fuzz.check(start + rest, random.Random(0))
-    fuzz.check(mutate.reseal(start + rest), random.Random(0))
+    fuzz_checks.check(start + rest, random.Random(0))
+    fuzz_checks.check(mutate.reseal(start + rest), random.Random(0))
 
 
 @given(numbers)
 @settings(max_examples=120, deadline=None)
 def test_any_mutation(number: int) -> None:
     rng = random.Random(number)
-    fuzz.check(mutate.mutated(SMALL, rng), rng)
+    fuzz_checks.check(mutate.mutated(SMALL, rng), rng)
 
 
 @given(st.sampled_from(SMALL), st.data())
@@ -51,7 +51,7 @@ def test_any_change_of_bytes_under_good_checksums(seed: bytes, data: st.DataObje
     changed = bytearray(seed)
     for _ in range(data.draw(st.integers(1, 3))):
         changed[data.draw(st.integers(0, len(changed) - 1))] = data.draw(st.integers(0, 255))
-    fuzz.check(mutate.reseal(bytes(changed)), random.Random(0))
+    fuzz_checks.check(mutate.reseal(bytes(changed)), random.Random(0))
 
 
 @given(
@@ -68,13 +68,13 @@ def test_any_alpha(start: bytes, rest: bytes) -> None:
 @pytest.mark.parametrize("path", [*CORPUS, *sorted(BAD.glob("*.ltk"))], ids=lambda path: path.stem)
 def test_what_was_found_once_and_what_is_malformed(path: Path) -> None:
     for seed in range(4):
-        fuzz.check(path.read_bytes(), random.Random(seed))
+        fuzz_checks.check(path.read_bytes(), random.Random(seed))
 
 
 def test_every_length_of_two_files() -> None:
     for name in ("6-tokens-7.ltk", "6-chunk-unknown.ltk", "6-depths-cut.ltk"):
         data = (GOOD / name).read_bytes()
-        assert fuzz.cut_everywhere(data) == len(data)
+        assert fuzz_checks.cut_everywhere(data) == len(data)
 
 
 # --- the mutations ---------------------------------------------------------------------------------------------------
@@ -95,7 +95,7 @@ def test_checksums_are_put_right(name: str) -> None:
 
 def test_mutations_get_deep() -> None:
     """Of a few hundred, many pass the container, some are refused at each later stage, and all follow from the seed."""
-    outcomes = [fuzz.check(*fuzz.case(SMALL, 3, number)) for number in range(250)]
+    outcomes = [fuzz_checks.check(*fuzz.case(SMALL, 3, number)) for number in range(250)]
     found = {outcome: outcomes.count(outcome) for outcome in outcomes}
     assert found["decoded"] > 50 and found["container: FormatError"] > 30
     assert {"container: LimitError", "tokens: FormatError", "tokens: ModelError", "cut: ok"} <= set(found)
@@ -181,15 +181,15 @@ def test_contradictions_are_found(monkeypatch: pytest.MonkeyPatch, verb: str) ->
     other = codec.tokens((GOOD / "6-tokens-7.ltk").read_bytes())
     wrong = {"tokens": lambda *_, **__: other, "trim": lambda *_, **__: data}
     monkeypatch.setattr(codec, verb, wrong[verb])
-    with pytest.raises(fuzz.Contradiction):
+    with pytest.raises(fuzz_checks.Contradiction):
         for seed in range(300):
-            fuzz.check(data, random.Random(seed))
+            fuzz_checks.check(data, random.Random(seed))
 
 
 def test_a_second_spelling_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(container, "write", lambda record: b"")
-    with pytest.raises(fuzz.Contradiction, match="second spelling"):
-        fuzz.check(SMALL[0], random.Random(0))
+    with pytest.raises(fuzz_checks.Contradiction, match="second spelling"):
+        fuzz_checks.check(SMALL[0], random.Random(0))
 
 
 def test_fewer_tokens_of_a_longer_file_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,8 +200,8 @@ def test_fewer_tokens_of_a_longer_file_are_found(monkeypatch: pytest.MonkeyPatch
         return empty if len(part) == len(data) - 1 and options else plain(part, **options)
 
     monkeypatch.setattr(codec, "tokens", forgetful)
-    with pytest.raises(fuzz.Contradiction, match="fewer than before"):
-        fuzz.cut_everywhere(data)
+    with pytest.raises(fuzz_checks.Contradiction, match="fewer than before"):
+        fuzz_checks.cut_everywhere(data)
 
 
 def test_the_target_of_the_coverage_fuzzer() -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import re
 import shutil
 import subprocess
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path, PurePath
 from typing import Any
@@ -19,8 +21,11 @@ from PIL import Image
 
 import ltokc
 from ltokc import container
+from ltokc.container import Ltk, patches
+from ltokc.container.chunks import STAGES
 from ltokc.zoo import registry
 from tests.support.golden_files import FILES, GOLDEN, GOOD, MANIFEST
+from tests.support.independent_picture import picture_of
 from tests.support.independent_reader import Refused, Weights, read
 
 pytest.importorskip("onnxruntime")
@@ -107,16 +112,42 @@ def test_pixels_are_within_the_bound(name: str, backend: str) -> None:
     data, known = the(name)
     image = ltokc.decode(data, backend=backend, device="cpu")
     assert image.size == (known["width"], known["height"])
-    assert (image.mode == "RGBA") == ("alpha_sha256" in known)
-    if image.mode == "RGBA":
+    assert image.mode == known["mode"] and ("A" in image.mode) == ("alpha_sha256" in known)
+    if "A" in image.mode:
         assert sha256(image.getchannel("A").tobytes()) == known["alpha_sha256"]
     with Image.open(GOOD / "pixels" / f"{Path(name).stem}.webp") as reference:
         wanted = np.asarray(reference.convert("RGB"), np.int64)
     left, top = known["pixels_from"]
     difference = np.asarray(image.convert("RGB"), np.int64)[top:, left:] - wanted
-    bound = MANIFEST["models"][str(known["model"])]["pixels"]
+    bound = known["pixels"]["reference"]
     assert abs(difference).max() <= bound["max_difference"]
     assert (difference**2).mean() <= 255**2 / 10 ** (bound["min_psnr"] / 10)
+
+
+@every_file
+def test_both_classes_have_their_bounds(name: str) -> None:
+    """Those of section 5 of the specification."""
+    rows = re.findall(
+        r"^\| (reference|fast) \| .* \| (\d+) \| (\d+) dB \|$", (GOLDEN.parent / "LTK.md").read_text(), re.M
+    )
+    wanted = {name: {"max_difference": int(most), "min_psnr": int(least)} for name, most, least in rows}
+    assert set(wanted) == {"reference", "fast"} and FILES[name]["pixels"] == wanted
+
+
+@every_file
+def test_crops_and_halves_of_them(name: str) -> None:
+    """What chunks change is the same in a crop, and a smaller picture has its mode."""
+    data, known = the(name)
+    width, height = known["width"], known["height"]
+    whole = ltokc.decode(data, backend="onnx", device="cpu")
+    left, top = width // 3, height // 4
+    box = (left, top, max(1, width // 2), max(1, height // 2))
+    part = ltokc.decode(data, crop=box, backend="onnx", device="cpu")
+    of_whole = whole.crop((left, top, left + box[2], top + box[3]))
+    difference = np.abs(np.asarray(part, np.int64) - np.asarray(of_whole))
+    assert part.mode == whole.mode and part.size == of_whole.size and difference.max() <= 2
+    small = ltokc.decode(data, reduce=2, backend="onnx", device="cpu")
+    assert small.mode == whole.mode and small.size == (-(-width // 2), -(-height // 2))
 
 
 # --- what a reader makes of them that was written from the text alone ------------------------------------------------
@@ -142,12 +173,35 @@ def test_the_independent_reader_agrees(name: str) -> None:
             assert header.cut and found.sha256(sizes) == cut["tokens_sha256"]
 
 
+@every_file
+def test_the_independent_reader_shows_the_same_picture(name: str) -> None:
+    """From the pixels of the tokens on all is exact: colour grid, patches, gray."""
+    data, known = the(name)
+    header, _, alpha = read(data, weights(known["model"]))
+    record = container.read(data)
+    plain = Ltk(replace(record.header, gray=False, alpha=False), record.segments)
+    learned = np.asarray(ltokc.decode(container.write(plain), backend="onnx", device="cpu"))
+    shown = ltokc.decode(data, backend="onnx", device="cpu")
+    bands = [np.asarray(band) for band in shown.getbands() and shown.split()]
+    if alpha is not None:
+        assert np.array_equal(bands.pop(), alpha)
+    wanted = picture_of(header, learned)
+    assert np.array_equal(np.dstack(bands) if len(bands) == 3 else bands[0], wanted)
+    changed = header.gray or any(name in (b"cOLr", b"pTCH") for name, _ in header.chunks)
+    assert changed == (wanted.shape != learned.shape or bool((wanted != learned).any()))
+
+
 def test_the_features_are_there() -> None:
     """A golden file of every flag, chunk, segment side and kind of end, so that none can be broken unseen."""
     read_files = [container.read((GOOD / name).read_bytes()) for name in FILES]
-    assert {c.fourcc for f in read_files for c in f.chunks} >= {b"ALPH", b"iCCP", b"eXIf", b"xMPt", b"nOTE", b"zzZz"}
+    assert {c.fourcc for f in read_files for c in f.chunks} >= {*STAGES, b"zzZz"}
     assert {f.segment_cells for f in read_files} == {0, 8, 16, 32}
-    assert {c.data[0] for f in read_files for c in f.chunks if c.fourcc == b"ALPH"} == {0, 1, 2}
+    assert {c.data[0] for f in read_files for c in f.chunks if c.fourcc == b"ALPH"} == {0, 1, 2, 3}
+    assert {c.data[0] for f in read_files for c in f.chunks if c.fourcc == b"cOLr"} == {0, 1}
+    seen = [patches.parse(c.data, f.header) for f in read_files for c in f.chunks if c.fourcc == b"pTCH"]
+    assert {p.coding for p in seen} == {2, 3, 4} and {bool(p.feather) for p in seen} == {True, False}
+    assert max(len(p.rectangles) for p in seen) > 1 and max(p.segment for p in seen) > 1
+    assert {(f.header.gray, f.header.alpha) for f in read_files} == {(g, a) for g in (0, 1) for a in (0, 1)}
     assert {len(f.segments) for f in read_files} >= {1, 2, 4}
     assert any(s.depth_map and s.tokens for f in read_files for s in f.segments)
     assert {0, 1, 377} <= {s.tokens for f in read_files for s in f.segments}
@@ -155,6 +209,7 @@ def test_the_features_are_there() -> None:
 
 # --- their maker -----------------------------------------------------------------------------------------------------
 def test_the_maker_leaves_what_exists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(GOLDEN)  # where its cases are
     spec = importlib.util.spec_from_file_location("make_golden", GOLDEN / "make.py")
     assert spec and spec.loader
     make = importlib.util.module_from_spec(spec)
@@ -174,7 +229,8 @@ def test_file_knows_them() -> None:
     magic = GOLDEN.parent / "ltk.magic"
     for name in FILES:
         flags = (GOOD / name).read_bytes()[4]
-        wanted = "LTK image data, version 1" + ", segmented" * bool(flags & 2) + ", with alpha" * bool(flags & 4)
+        wanted = "LTK image data, version 1" + ", segmented" * bool(flags & 2) + ", gray" * bool(flags & 8)
+        wanted += ", with alpha" * bool(flags & 4)
         done = subprocess.run(["file", "-b", "-m", magic, GOOD / name], capture_output=True, text=True, check=True)
         assert done.stdout.strip() == wanted
     kind = subprocess.run(["file", "-b", "--mime-type", "-m", magic, GOOD / name], capture_output=True, text=True)

@@ -100,9 +100,7 @@ def test_profile_that_another_encoder_kept_is_not_given_back() -> None:
     ltk = container.read(data)
     for profile, given in ((swapped_profile(), False), (b"no profile", False), (srgb_profile(), True)):
         chunk = container.Chunk(container.ICC, profile)
-        other = container.write(
-            container.Ltk(ltk.model_id, ltk.weights_hash, ltk.width, ltk.height, ltk.segments, 0, (chunk,))
-        )
+        other = container.write(container.Ltk(ltk.header, ltk.segments, (chunk,)))
         assert ("icc_profile" in codec.decode(other).info) == given
 
 

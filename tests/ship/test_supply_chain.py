@@ -128,13 +128,13 @@ def huge_png(width: int, height: int) -> bytes:
 def test_over_the_limit_nothing_large_is_allocated(here: Path, call: str) -> None:
     """A picture of 1.6 gigapixels: under 32 MB more than before, where its pixels alone have 4.8 GB."""
     from ltokc import container
-    from ltokc.container import Ltk, Segment, segment_boxes
+    from ltokc.container import Header, Ltk, Segment, segment_boxes
     from ltokc.zoo import registry
 
     Path("huge.png").write_bytes(huge_png(40000, 40000))
     entry, boxes = registry.find(), segment_boxes(40000, 40000, 16)
     segments = (Segment(0, False, b""),) * len(boxes)
-    record = Ltk(entry.id, entry.bitstream_hash, 40000, 40000, segments, 16)
+    record = Ltk(Header(entry.id, entry.bitstream_hash, 40000, 40000, 16), segments)
     Path("huge.ltk").write_bytes(container.write(record))
     done = subprocess.run([sys.executable, "-c", MEASURE.replace("{call}", call)], env=ENVIRONMENT, timeout=60,
                           capture_output=True, check=False)  # fmt: skip

@@ -1,19 +1,16 @@
 """The container of .ltk files read a second time, from formats/LTK.md alone: see `independent_reader`.
 
-Imports nothing of the codec.  Pillow reads the VP8L bitstream of an alpha plane, which is RFC 9649's to specify.
+Imports nothing of the codec.  What chunks hold that is to be seen is read in `independent_picture`.
 """
 
 from __future__ import annotations
 
-import io
-import struct
 import zlib
 from dataclasses import dataclass, field
 
-import numpy as np
-from PIL import Image
-
-KNOWN = {b"ALPH", b"iCCP", b"eXIf", b"xMPt", b"nOTE"}
+ORDER = [{b"cOLr"}, {b"pTCH"}, {b"ALPH"}, {b"iCCP", b"eXIf", b"xMPt", b"iPTC", b"pHYs", b"tEXt", b"nOTE"}]
+KNOWN = set.union(*ORDER)
+OFTEN = {b"pTCH", b"tEXt"}
 LIMIT_PIXELS = 89_478_485
 
 
@@ -28,6 +25,7 @@ class Header:
     width: int
     height: int
     side: int = 0  # of a segment in cells; 0: one segment
+    gray: bool = False
     cut: bool = False
     chunks: list[tuple[bytes, bytes]] = field(default_factory=list)
 
@@ -72,24 +70,26 @@ def parse(data: bytes, cut: bool, limit_pixels: int = LIMIT_PIXELS) -> tuple[Hea
     if f.take(4) != b"\x89LTK":
         raise Refused("magic")
     version, flags = divmod(f.number(1), 16)
-    if version != 1 or flags & 8 or flags & 5 == 4:
+    if version != 1 or flags & 5 == 4:
         raise Refused("version or flags")
-    h = Header(f.varint(), f.number(2), f.varint() + 1, f.varint() + 1)
+    h = Header(f.varint(), f.number(2), f.varint() + 1, f.varint() + 1, gray=bool(flags & 8))
     if h.model >= 2**28 or max(h.width, h.height) > 65535 or h.width * h.height > limit_pixels:
         raise Refused("limits")
-    chunks = f.number(1) if flags & 1 else 0
-    if flags & 1 and not 1 <= chunks <= 64:
-        raise Refused("number of chunks")
+    chunks = f.varint() if flags & 1 else 0
     if flags & 2:
         h.side = 2 ** f.number(1)
         if h.side not in (8, 16, 32):
             raise Refused("side of a segment")
     elif -(-h.width // 64) * -(-h.height // 64) > 1024:
         raise Refused("too many cells in one segment")
+    if flags & 1 and not 1 <= chunks <= 64 + len(boxes(h)):
+        raise Refused("number of chunks")
     if not flags & 3:
         body, seal = data[f.at : -4], data[-4:]
         if len(data) >= f.at + 4 and zlib.crc32(data[:-4]) == int.from_bytes(seal, "big"):
             return h, [body]
+        if any(zlib.crc32(data[:k]).to_bytes(4, "big") == data[k : k + 4] for k in range(f.at + 1, len(data) - 4)):
+            raise Refused("bytes after the end")
         if not cut:
             raise Refused("checksum")
         h.cut = True
@@ -123,10 +123,7 @@ def read_chunks(f: Bytes, h: Header, count: int, alpha: bool) -> None:
     for _ in range(count):
         try:
             name = f.take(4)
-            if not (name.isascii() and name.isalpha()) or (name[:1].isupper() and name not in KNOWN):
-                raise Refused("name of a chunk")
-            if name in KNOWN and name in [known for known, _ in h.chunks]:
-                raise Refused("a chunk twice")
+            check_name(name, [known for known, _ in h.chunks if known in KNOWN])
             length = f.varint()
             if length > 64 << 20:
                 raise Refused("length of a chunk")
@@ -136,38 +133,41 @@ def read_chunks(f: Bytes, h: Header, count: int, alpha: bool) -> None:
                 if not crc.startswith(rest[length : length + 4]):
                     raise Refused("checksum of a chunk")
             body, _ = f.take(length), f.take(4)
-            h.chunks.append((name, body))
         except Refused as error:
             if str(error) != "cut":
                 raise
             h.cut, f.at = True, len(f.data)
             return
+        if name == b"pHYs":
+            check_resolution(body)
+        if name == b"tEXt":
+            check_text(body)
+        h.chunks.append((name, body))
     if alpha != (b"ALPH" in [name for name, _ in h.chunks]):
         raise Refused("flag and chunk of alpha")
 
 
-def read_alpha(data: bytes, width: int, height: int) -> np.ndarray:
-    """Section 2, "Alpha": (height, width) uint8."""
-    coding, body = data[:1], data[1:]
-    if coding == b"\0" and len(body) == 1:
-        return np.full((height, width), body[0], np.uint8)
-    if coding == b"\1":
-        inflate = zlib.decompressobj()
-        try:
-            samples = inflate.decompress(body, width * height + 1)
-        except zlib.error as error:
-            raise Refused("zlib") from error
-        if inflate.eof and not inflate.unused_data and len(samples) == width * height:
-            return np.frombuffer(samples, np.uint8).reshape(height, width)
-    if coding == b"\2" and len(body) >= 5 and body[0] == 0x2F:
-        bits = int.from_bytes(body[1:5], "little")
-        if (bits % 2**14 + 1, bits // 2**14 % 2**14 + 1, bits // 2**28) == (width, height, 0):
-            riff = b"WEBPVP8L" + struct.pack("<I", len(body)) + body + bytes(len(body) % 2)
-            try:
-                image = Image.open(io.BytesIO(b"RIFF" + struct.pack("<I", len(riff)) + riff))
-                red, green, blue = (np.asarray(plane) for plane in image.convert("RGB").split())
-            except Exception as error:
-                raise Refused("VP8L") from error
-            if (red == green).all() and (red == blue).all():
-                return red
-    raise Refused("alpha")
+def check_name(name: bytes, before: list[bytes]) -> None:
+    """A name of a chunk after those of the table that came before it."""
+    if not (name.isascii() and name.isalpha()) or (name[:1].isupper() and name not in KNOWN):
+        raise Refused("name of a chunk")
+    if name in KNOWN:
+        stages = [next(i for i, names in enumerate(ORDER) if known in names) for known in [*before, name]]
+        if (name in before and name not in OFTEN) or stages != sorted(stages):
+            raise Refused("a chunk twice, or out of order")
+
+
+def check_resolution(body: bytes) -> None:
+    sides = int.from_bytes(body[:4], "big"), int.from_bytes(body[4:8], "big")
+    if len(body) != 9 or body[8] > 1 or min(sides) < 1 or max(sides) > 2**31 - 1:
+        raise Refused("resolution")
+
+
+def check_text(body: bytes) -> None:
+    keyword, *texts = body.split(b"\0")
+    try:
+        name, _ = keyword.decode(), [text.decode() for text in texts]
+    except UnicodeDecodeError as error:
+        raise Refused("UTF-8") from error
+    if len(texts) != 1 or not 1 <= len(name) <= 79 or {ord(c) for c in name} & {*range(32), *range(127, 160)}:
+        raise Refused("keyword or text")

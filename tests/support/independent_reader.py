@@ -2,7 +2,7 @@
 
 It imports nothing of the codec and shares no line with it: plain Python integers for the container and the range
 decoder, int64 arrays for the prior.  Comments name the sections.  It is slow and meant to be read.
-The container, section 2, is in `independent_container`.
+The container, section 2, is in `independent_container`, and what its chunks show in `independent_picture`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.support.independent_container import Bytes, Header, Refused, boxes, parse, read_alpha
+from tests.support.independent_container import Bytes, Header, Refused, boxes, parse
+from tests.support.independent_picture import colours_of, patches_of, read_alpha
 
+UNCOUNTED = ("final.", "head.", "up.0.", "pre.0.", "stem.", "encoder.", "down.")  # section 5, "Models and their hash"
 NUMPY_TYPES = {"I8": "|i1", "U8": "|u1", "I32": "<i4", "F16": "<f2", "F32": "<f4"}
 
 
@@ -107,7 +109,7 @@ class Weights:
         for name in sorted(header):
             kind, shape = NUMPY_TYPES[header[name]["dtype"]], tuple(header[name]["shape"])
             begin, end = header[name]["data_offsets"]
-            if not name.startswith(("final.", "head.", "up.0.", "pre.0.")):
+            if not name.startswith(UNCOUNTED) and not (name.startswith("levels.") and name.split(".")[2] == "query"):
                 digest.update(f"{name} {kind} {shape}".encode("ascii") + data[begin:end])
             if name.startswith("prior."):
                 self.tensors[name[6:]] = np.frombuffer(data[begin:end], kind).reshape(shape).astype(np.int64)
@@ -256,6 +258,7 @@ def read(data: bytes, weights: Weights, allow_truncated: bool = False) -> tuple[
             s = 64 // stride
             area = np.s_[y * s : (y + part_rows) * s, x * s : (x + part_columns) * s]
             out.digits[k][area], out.present[k][area] = part.digits[k], part.present[k]
+    colours_of(h), patches_of(h)
     alpha = [read_alpha(body, h.width, h.height) for name, body in h.chunks if name == b"ALPH"]
     return h, out, alpha[0] if alpha else None
 

@@ -12,6 +12,7 @@ position of spread rank r (`ltokc.token_order`) is sent if keep - k > (r + 0.5) 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -27,6 +28,8 @@ from ltokc.tokenizer.nn.prior import Prior
 
 # after the last token: may improve without changing the bitstream
 PICTURE_ONLY = ("final.", "head.", "up.0.", "pre.0.")
+# what chooses digits: another encoder writes files of the same model.  What an encoder adds has one of these names too
+ENCODER_ONLY = re.compile(r"(stem|encoder|down|levels\.\d+\.query)\.")
 
 
 class LevelNet(nn.Module):

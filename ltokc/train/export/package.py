@@ -16,7 +16,7 @@ from ltokc.atomic import write_atomic
 from ltokc.errors import ModelError
 from ltokc.tokenizer import halting
 from ltokc.tokenizer.nn.config import LadderConfig
-from ltokc.tokenizer.nn.ladder import PICTURE_ONLY, Ladder
+from ltokc.tokenizer.nn.ladder import ENCODER_ONLY, PICTURE_ONLY, Ladder
 from ltokc.train.export.onnx_graph import write_graphs
 from ltokc.train.export.tensors import FLOAT_PRIOR, network_tensors, prior_tensors
 from ltokc.zoo.registry import REGISTRY, parse_entry, read_registry, retired, sha256
@@ -33,10 +33,13 @@ def load_ladder(weights: Path) -> Ladder:
 
 
 def bitstream_hash(tensors: dict[str, np.ndarray]) -> int:
-    """First 16 bits of the SHA-256 over name, type, shape and bytes of every tensor that tokens depend on."""
+    """First 16 bits of the SHA-256 over name, type, shape and bytes of the tensors that a decoder needs for tokens.
+
+    What only the encoder uses, and what makes pixels after the last token, may improve under the same hash.
+    """
     digest = hashlib.sha256()
     for name in sorted(tensors):
-        if not name.startswith(PICTURE_ONLY):
+        if not name.startswith(PICTURE_ONLY) and not ENCODER_ONLY.match(name):
             array = np.ascontiguousarray(tensors[name])
             digest.update(f"{name} {array.dtype.str} {array.shape}".encode() + array.tobytes())
     return int.from_bytes(digest.digest()[:2], "big")
