@@ -76,17 +76,20 @@ def _png(data: bytes) -> dict[str, bool]:
             break
         position += 12 + length
     if b"acTL" in names:
-        found["frames"] = struct.unpack(">I", names[b"acTL"][:4])[0] > 1
+        found["frames"] = 1 < struct.unpack(">I", names[b"acTL"][:4])[0] < 1 << 16  # more is damage
     gamma = struct.unpack(">I", names[b"gAMA"])[0] if b"gAMA" in names else SRGB_GAMMA
     other_gamma = abs(gamma / SRGB_GAMMA - 1) > 0.02 and not {b"sRGB", b"iCCP", b"cICP"} & set(names)
-    found["colour"] = b"iCCP" in names or other_gamma or names.get(b"cICP", b"\x01\x0d")[:2] != b"\x01\x0d"
+    profile = len(names.get(b"iCCP", b"")) > 128
+    found["colour"] = profile or other_gamma or names.get(b"cICP", b"\x01\x0d")[:2] != b"\x01\x0d"
     return found
 
 
 def _tiff(data: bytes) -> dict[str, bool]:
     order = "<" if data.startswith(b"II") else ">"
     (place,), pages, bits, profile = struct.unpack_from(f"{order}I", data, 4), 0, 8, False
-    while place and pages < 1000:
+    seen: set[int] = set()
+    while place and place not in seen:  # some files go round in a circle
+        seen.add(place)
         (count,) = struct.unpack_from(f"{order}H", data, place)
         for i in range(count if pages == 0 else 0):
             tag, kind, number = struct.unpack_from(f"{order}2HI", data, place + 2 + 12 * i)
@@ -163,7 +166,7 @@ def _apart_from_tifffile(data: bytes, rgb: np.ndarray) -> int:
         import tifffile
 
         with tifffile.TiffFile(io.BytesIO(data)) as file:
-            page = file.pages[0]
+            page: Any = file.pages[0]
             samples = page.asarray()
             simple = page.photometric in (1, 2) and samples.dtype in (np.uint8, np.uint16) and 34675 not in page.tags
             if not simple or page.bitspersample not in (8, 16) or page.tags.get(274, None) or page.extrasamples:

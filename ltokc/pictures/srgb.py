@@ -86,7 +86,8 @@ def from_array(array: np.ndarray, value_range: ValueRange | None = None) -> Pixe
     channels = samples.shape[2]
     alpha = np.ascontiguousarray(samples[:, :, -1]) if channels in (2, 4) else None
     colour = samples[:, :, :3] if channels >= 3 else np.repeat(samples[:, :, :1], 3, axis=2)
-    return Pixels(np.array(colour, order="C"), _drop_opaque(alpha), None, notes)
+    own = np.array(colour, order="C") if np.shares_memory(colour, array) else np.ascontiguousarray(colour)
+    return Pixels(own, _drop_opaque(alpha), None, notes)
 
 
 def reads_16_bits(image: Image.Image) -> bool:

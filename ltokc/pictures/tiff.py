@@ -35,11 +35,11 @@ def check_tiff(image: Image.Image) -> None:
     tags: Mapping[int, Any] = image.tag_v2  # type: ignore[attr-defined]
     _check_whole(image, tags)
     bits, samples = _numbers(tags, BITS, (1,)), int(tags.get(SAMPLES, 1))
-    photometric = tags.get(PHOTOMETRIC)
+    photometric = int(tags.get(PHOTOMETRIC, -1))
     kinds = set(_numbers(tags, SAMPLE_FORMAT, (UNSIGNED,)))
     raw = tags.get(COMPRESSION, 1) in RAW
     planes = tags.get(PLANAR, 1) == 2 and samples > 1
-    name = NAMES.get(photometric) if isinstance(photometric, int) else None
+    name = NAMES.get(photometric)
     if name is None:
         raise FormatError(f"a TIFF of photometric interpretation {photometric}: {RAW_ADVICE}")
     if len(kinds) != 1 or len(set(bits)) != 1 or kinds - {UNSIGNED, FLOAT}:

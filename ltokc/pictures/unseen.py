@@ -38,12 +38,14 @@ def _of_png(file: BinaryIO, image: Image.Image) -> Iterator[str]:
         if name == b"cICP":
             yield from _coded(*struct.unpack(">2B", file.read(2)))
             return
+        if name == b"iCCP" and not image.info.get("icc_profile"):
+            yield "embedded colour profile unreadable, colour taken as sRGB"
         if name == b"IDAT":
             break
         file.seek(length + 4, 1)
     gamma = image.info.get("gamma")
-    said = "icc_profile" in image.info or "srgb" in image.info or not isinstance(gamma, float)
-    if not said and abs(gamma / GAMMA - 1) > NEAR:
+    said = "icc_profile" in image.info or "srgb" in image.info
+    if not said and isinstance(gamma, float) and abs(gamma / GAMMA - 1) > NEAR:
         yield f"gamma of {gamma:g} in the file not applied, colour taken as sRGB"
 
 

@@ -36,6 +36,11 @@ def test_gamma_beside_a_profile_says_nothing() -> None:
     assert load(png_with(b"gAMA", struct.pack(">I", 100000), icc_profile=srgb_profile())).notes == []
 
 
+def test_a_profile_that_cannot_be_unpacked() -> None:
+    picture = load(png_with(b"iCCP", b"name\0\0no zlib stream"))
+    assert picture.notes == ["embedded colour profile unreadable, colour taken as sRGB"]
+
+
 @pytest.mark.parametrize(
     "coded, word", [((12, 13), "Display P3"), ((9, 13), "BT.2020"), ((9, 16), "PQ"), ((1, 18), "HLG"), ((1, 13), "")]
 )
