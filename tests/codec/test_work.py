@@ -20,6 +20,7 @@ from ltokc.errors import FormatError, LimitError
 from ltokc.zoo.model import open_model
 from tests.support.cli_runner import run
 
+GOLDEN = Path(__file__).resolve().parents[2] / "formats" / "golden" / "v1"
 WIDE, HIGH = 6000, 4000
 CHILD = f"""
 import sys
@@ -83,7 +84,7 @@ def test_flat_pictures_are_far_from_the_limit(colour: tuple[int, int, int]) -> N
     assert 3 * segment.tokens < FREE_TOKENS + TOKENS_PER_BYTE * len(segment.stream)
 
 
-@pytest.mark.parametrize("golden", sorted(Path("formats/golden/v1").glob("*.ltk")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("golden", sorted(GOLDEN.glob("*.ltk")), ids=lambda path: path.stem)
 def test_no_golden_file_is_refused(golden: Path) -> None:
     ltk = container.read(golden.read_bytes(), limit_pixels=None)
     container.check_density(ltk, 1)
