@@ -27,7 +27,8 @@ def encode(
     image: Any, quality: float | None = None, *, tokens: int | None = None, target_size: int | None = None,
     target_bpp: float | None = None, strict: bool = False, model: str | int | None = None, metadata: Iterable[str] = (),
     alpha: str = "keep", backend: str = "auto", device: str = "auto", effort: int = DEFAULT_EFFORT,
-    limit_pixels: int | None = DEFAULT_LIMIT_PIXELS, progress: Progress | None = None,
+    limit_pixels: int | None = DEFAULT_LIMIT_PIXELS, value_range: tuple[float, float] | None = None,
+    progress: Progress | None = None,
 ) -> bytes:  # fmt: skip
     """Encodes a picture as the bytes of an .ltk file.
 
@@ -36,8 +37,8 @@ def encode(
     of the whole file.  A target is met from below; where even the smallest file is larger, that file is returned, or
     with `strict` UsageError raised.
     metadata: which of "exif", "icc", "xmp" to keep; alpha: "keep", "drop" or "blend" (with white).
-    effort: 0 to 4, see `ltokc.rate.effort`; above 1 torch is needed.  progress: called with (steps done, steps in all)
-    on the way; what it raises ends the work.  Raises FormatError, LimitError, ModelError, UsageError.
+    effort: 0 to 4, see `ltokc.rate.effort`; above 1 torch is needed.  value_range: of floats, see `load`.  progress:
+    gets (steps done, in all); what it raises ends the work.  Raises FormatError, LimitError, ModelError, UsageError.
     """
     from ltokc.pictures.chunks import chunks_of, pixels_of
     from ltokc.pictures.load import Picture, load
@@ -50,7 +51,7 @@ def encode(
     RateTarget.check(**rates)
     effort_ = effort_of(effort)
     effort_.require()
-    picture = image if isinstance(image, Picture) else load(image, limit_pixels=limit_pixels)
+    picture = image if isinstance(image, Picture) else load(image, limit_pixels=limit_pixels, value_range=value_range)
     opened = open_model(model)
     chunks = chunks_of(picture, metadata, alpha)
     rgb = pixels_of(picture, alpha)
@@ -94,6 +95,7 @@ def decode(
     header = container.read_header(data)
     size = Size(header.width, header.height)
     box = checked_crop(crop, size)
+    limit = limit_pixels
     if crop is not None and not header.alpha:
         container.check_pixels(box.width, box.height, limit_pixels)
         limit_pixels = None
@@ -101,6 +103,7 @@ def decode(
     model = model_of(header, data, allow_truncated)
     part = needed(header, model.field_of(sampling), box)
     ltk = container.read(data, allow_truncated=allow_truncated, limit_pixels=None, only=part.levels)
+    container.check_density(ltk, limit, part.levels)
     part = part.up_to(levels_for_reduced(reduce, len(model.levels)))
     networks = model.networks(backend, device, sampling)
     steps = Steps(progress, len(part.levels) + len(networks.decoder_windows(size, box)))
@@ -139,6 +142,7 @@ def trim(
         raise UsageError("trim needs either tokens or a target size")
     RateTarget.check(tokens=tokens, target_size=target_size)
     ltk = container.read(data, limit_pixels=limit_pixels)
+    container.check_density(ltk, limit_pixels)
     held = sum(segment.tokens for segment in ltk.segments)
     if len(data) <= target_size if target_size is not None else held <= (tokens or 0):
         return data
@@ -154,6 +158,7 @@ def tokens(data: bytes, *, allow_truncated: bool = False, limit_pixels: int | No
     from ltokc.zoo.model import model_of
 
     ltk = container.read(data, allow_truncated=allow_truncated, limit_pixels=limit_pixels)
+    container.check_density(ltk, limit_pixels)
     return read_tokens(model_of(ltk).prior, ltk)
 
 
@@ -164,6 +169,7 @@ def verify(data: bytes, *, limit_pixels: int | None = DEFAULT_LIMIT_PIXELS) -> N
     from ltokc.zoo.model import model_of
 
     ltk = container.read(data, limit_pixels=limit_pixels)
+    container.check_density(ltk, limit_pixels)
     file = FileWriter.reopen(model_of(ltk).prior, ltk)
     if file.write(ltk, [s.tokens for s in ltk.segments]) != data:
         raise FormatError("the stream is not the one its tokens have")

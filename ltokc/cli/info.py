@@ -114,11 +114,11 @@ def _check_heatmap(console: Console, inputs: tuple[str, ...], target: str) -> No
 
 def _heatmap(console: Console, name: str, data: bytes, plain: bool, limit: dict[str, Any]) -> bytes:
     """A PNG of the picture's size; without the picture under it where there is no runtime to decode it."""
-    import numpy as np
     from PIL import Image
 
     from ltokc import codec, heatmap
     from ltokc.pictures.save import on_white, render
+    from ltokc.pictures.srgb import samples_of
 
     bits = heatmap.bit_map(data, allow_truncated=True, **limit)
     about = codec.info(data)
@@ -126,7 +126,8 @@ def _heatmap(console: Console, name: str, data: bytes, plain: bool, limit: dict[
     if not plain:
         try:
             image = codec.decode(data, allow_truncated=True, **limit)
-            under = np.asarray(on_white(image))
+            under = samples_of(on_white(image))
+            del image
         except ModelError as error:
             console.say(f"{name}: heat map without the picture: {error}")
     painted = heatmap.overlay(bits, heatmap.DEFAULT_CELL, about.width, about.height, under)

@@ -56,7 +56,7 @@ def tokens(
     with console.each(source):
         limit = options.pixel_limit(limit_pixels)
         arrays = codec.tokens(read_ltk(source), allow_truncated=allow_truncated, **limit)
-        data = _npz(arrays) if as_npz else (_json(source, arrays) if console.as_json else _table(arrays)).encode()
+        data = _npz(arrays) if as_npz else _json(source, arrays) if console.as_json else _table(arrays).encode()
         streams.write(output, data, placement) if as_npz or output != STDIO else write_out(data.decode(), nl=False)
     console.finish()
 
@@ -71,15 +71,19 @@ def _npz(arrays: Tokens) -> bytes:
     return buffer.getvalue()
 
 
-def _json(source: str, arrays: Tokens) -> str:
-    levels = []
-    for level, mask, stride, size in zip(arrays.digits, arrays.masks, arrays.strides, arrays.sizes, strict=True):
-        rows = [
-            [digits if kept else None for digits, kept in zip(row, flags, strict=True)]
-            for row, flags in zip(level.tolist(), mask.tolist(), strict=True)
-        ]
-        levels.append({"stride": int(stride), "size": int(size), "tokens": rows})
-    return json.dumps({"input": source, "levels": levels}) + "\n"
+def _json(source: str, arrays: Tokens) -> bytes:
+    """Row by row, so that the numbers of a large picture are never all Python objects at once."""
+    out = io.BytesIO()
+    out.write(f'{{"input": {json.dumps(source)}, "levels": ['.encode())
+    for k, (level, mask) in enumerate(zip(arrays.digits, arrays.masks, strict=True)):
+        head = f'"stride": {int(arrays.strides[k])}, "size": {int(arrays.sizes[k])}, "tokens": ['
+        out.write(f"{', ' if k else ''}{{{head}".encode())
+        for i, (row, flags) in enumerate(zip(level, mask, strict=True)):
+            kept = [digits if flag else None for digits, flag in zip(row.tolist(), flags.tolist(), strict=True)]
+            out.write(f"{', ' if i else ''}{json.dumps(kept)}".encode())
+        out.write(b"]}")
+    out.write(b"]}\n")
+    return out.getvalue()
 
 
 def _table(arrays: Tokens) -> str:
