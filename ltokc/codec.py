@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ltokc import container
 from ltokc.container import DEFAULT_LIMIT_PIXELS, Header, Ltk
-from ltokc.errors import FormatError, ModelError, UsageError
+from ltokc.errors import FormatError, UsageError
 from ltokc.geometry import Size, checked_crop
 from ltokc.rate.effort import DEFAULT_EFFORT, effort_of
 from ltokc.rate.target import RateTarget
@@ -71,24 +71,27 @@ def encode(
 def decode(
     data: bytes, *, tokens: int | None = None, crop: Sequence[int] | None = None, allow_truncated: bool = False,
     limit_pixels: int | None = DEFAULT_LIMIT_PIXELS, backend: str = "auto", device: str = "auto",
-    decoder: str = "faithful", reduce: int = 1, progress: Progress | None = None,
+    decoder: str = "faithful", seed: int = 0, detail: float = 1.0, reduce: int = 1, progress: Progress | None = None,
 ) -> Image:  # fmt: skip
     """Decodes an .ltk file to a PIL image, RGB or gray, with or without alpha, with the metadata it carries in `info`.
 
     tokens: use no more than so many; crop: (left, top, width, height) of the region wanted in pixels, of which only the
     segments are read and the limit counts the pixels; allow_truncated: take what is there of a file that was cut;
     reduce: 1, 2, 4 or 8, for a picture of 1/reduce of the size (rounded up) without the finest levels; progress: as of
-    `encode`.  Raises FormatError, LimitError, ModelError, UsageError.
+    `encode`.  decoder: "faithful" (the expected picture, which "auto" is too) or "generative" (a sample of the pictures
+    that the tokens allow: seed, 0 to 2**32 - 1, says which; detail, 0 to 1: how much it adds to the faithful one).
+    Raises FormatError, LimitError, ModelError, UsageError.
     """
     from PIL import Image
 
     from ltokc.entropy.file import read_tokens
     from ltokc.pictures.chunks import compose, metadata_of
+    from ltokc.pictures.metadata import generated_xmp
+    from ltokc.tokenizer.generative import sampling_of
     from ltokc.tokenizer.regions import levels_for_reduced, needed
     from ltokc.zoo.model import model_of
 
-    if decoder != "faithful":
-        raise ModelError(f"decoder {decoder!r} is not in this model")
+    sampling = sampling_of(decoder, seed, detail)
     header = container.read_header(data)
     size = Size(header.width, header.height)
     box = checked_crop(crop, size)
@@ -98,11 +101,11 @@ def decode(
         limit_pixels = None
     container.check_pixels(*size, limit_pixels)
     model = model_of(header, data, allow_truncated)
-    part = needed(header, model.field, box)
+    part = needed(header, model.field_of(sampling), box)
     ltk = container.read(data, allow_truncated=allow_truncated, limit_pixels=None, only=part.levels)
     container.check_density(ltk, limit, part.levels)
     part = part.up_to(levels_for_reduced(reduce, len(model.levels)))
-    networks = model.networks(backend, device)
+    networks = model.networks(backend, device, sampling)
     steps = Steps(progress, len(part.levels) + len(networks.decoder_windows(size, box)))
     found = read_tokens(model.prior, ltk, part, limit=tokens, steps=steps)
     image = Image.new("RGB", (box.width, box.height))
@@ -113,6 +116,8 @@ def decode(
     if reduce > 1:
         image = image.reduce(reduce)
     image.info.update(metadata_of(ltk))
+    if sampling and sampling.detail > 0:
+        image.info["xmp"] = generated_xmp(image.info.get("xmp", b""))
     return image
 
 
@@ -135,6 +140,7 @@ def trim(
 
     if (tokens is None) == (target_size is None):
         raise UsageError("trim needs either tokens or a target size")
+    RateTarget.check(tokens=tokens, target_size=target_size)
     ltk = container.read(data, limit_pixels=limit_pixels)
     container.check_density(ltk, limit_pixels)
     held = sum(segment.tokens for segment in ltk.segments)

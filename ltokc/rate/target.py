@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from ltokc.errors import UsageError
@@ -27,11 +28,14 @@ class RateTarget:
     def check(**given: float | None) -> None:
         """The keywords of `ltokc.encode`: quality, tokens, target_size, target_bpp.
 
-        Raises UsageError for more than one, and for a quality outside of 0 to 1.
+        Raises UsageError for more than one, for what is not finite, and for a quality outside of 0 to 1.
         """
         rates = {name: value for name, value in given.items() if value is not None}
         if len(rates) > 1:
             raise UsageError(f"one rate control at a time, not {' and '.join(rates)}")
+        for name, value in rates.items():
+            if not (isinstance(value, int) or math.isfinite(value)):
+                raise UsageError(f"{name} is a number, not {value}")
         if "quality" in rates and not 0 <= rates["quality"] <= 1:
             raise UsageError(f"quality is 0 to 1, not {rates['quality']:g}")
 
@@ -40,7 +44,7 @@ class RateTarget:
         """From the keywords of `ltokc.encode` that `check` has passed; none is quality 0.6."""
         rates = {name: value for name, value in given.items() if value is not None}
         if "tokens" in rates:
-            return cls(tokens=rates["tokens"])  # type: ignore[arg-type]
+            return cls(tokens=min(int(rates["tokens"]), 1 << 53))  # which a float holds
         if "target_bpp" in rates:
             return cls(size=int(rates["target_bpp"] * picture.pixels / 8), strict=strict)
         if "target_size" in rates:

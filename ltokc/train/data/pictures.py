@@ -15,7 +15,7 @@ from PIL import Image
 
 from ltokc.pictures.formats import FORMATS
 
-SUFFIXES = (".webp", ".png", ".jpg", ".jpeg")  # of what is taken for a picture, in lower case
+SUFFIXES = (".webp", ".avif", ".png", ".jpg", ".jpeg")  # of what is taken for a picture, in lower case
 
 
 def build_cache(shards: list[Path], folder: Path) -> None:
