@@ -3,7 +3,7 @@
     python -m bench odd-files FOLDER --out odd-files.json
 
 FOLDER holds test pictures of other projects (PngSuite; the test pictures of Pillow, libtiff, libavif), which stay where
-they are.  Every file is read in a process of its own kind, which is killed after `--seconds` and has `--megabytes` of
+they are.  Every file is read in another process, which is killed after `--seconds` and has `--megabytes` of
 memory.  The outcomes:
 
     taken      the pixels of the file
