@@ -39,7 +39,7 @@ def encode(
     effort: 0 to 4, see `ltokc.rate.effort`; above 1 torch is needed.  progress: called with (steps done, steps in all)
     on the way; what it raises ends the work.  Raises FormatError, LimitError, ModelError, UsageError.
     """
-    from ltokc.pictures.chunks import chunks_of, pixels_of
+    from ltokc.pictures.chunks import chunks_of, is_gray, pixels_of
     from ltokc.pictures.load import Picture, load
     from ltokc.rate.control import choose_plan, predict_curves
     from ltokc.rate.size import counts_of, sized, writer_of
@@ -56,7 +56,8 @@ def encode(
     rgb = pixels_of(picture, alpha)
     size = Size.of(rgb)
     target = RateTarget.of(size, strict=strict, **rates)
-    header = Header(opened.entry.id, opened.entry.bitstream_hash, *size, opened.tiling.segment_cells(size))
+    cells = opened.tiling.segment_cells(size)
+    header = Header(opened.entry.id, opened.entry.bitstream_hash, *size, cells, is_gray(rgb))
     ltk = Ltk(header, ()).with_chunks(chunks)
     found = tokenized(opened, opened.networks(backend, device), rgb, effort_, progress)
     if target.size is not None:

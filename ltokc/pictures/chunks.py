@@ -12,7 +12,7 @@ from ltokc.container.alpha import decode_alpha, encode_alpha
 from ltokc.errors import UsageError
 from ltokc.geometry import Box
 from ltokc.pictures.options import ALPHA_MODES
-from ltokc.pictures.srgb import describes_srgb
+from ltokc.pictures.srgb import STRIP, describes_srgb
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -43,11 +43,17 @@ def pixels_of(picture: Picture, alpha: str) -> np.ndarray:
     if alpha != "blend" or picture.alpha is None:
         return picture.rgb
     out = np.empty_like(picture.rgb)
-    for top in range(0, len(out), 256):  # some rows at a time, so that the wider numbers stay small
-        rows = slice(top, top + 256)
+    for top in range(0, len(out), STRIP):  # some rows at a time, so that the wider numbers stay small
+        rows = slice(top, top + STRIP)
         a = picture.alpha[rows, :, None].astype(np.uint16)
         out[rows] = (picture.rgb[rows] * a + 255 * (255 - a) + 127) // 255
     return out
+
+
+def is_gray(rgb: np.ndarray) -> bool:
+    """Whether red, green and blue are one in every pixel of (H, W, 3) uint8: the picture is decoded as gray."""
+    parts = (rgb[top : top + STRIP] for top in range(0, len(rgb), STRIP))
+    return all(np.array_equal(part[..., 0], part[..., c]) for part in parts for c in (1, 2))
 
 
 def compose(image: Image, ltk: Ltk, box: Box) -> Image:
