@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ltokc import container
 from ltokc.container import DEFAULT_LIMIT_PIXELS, Header, Ltk
-from ltokc.errors import FormatError, ModelError, UsageError
+from ltokc.errors import FormatError, ModelError, Say, UsageError, warn_of_loss
 from ltokc.geometry import Size, checked_crop
 from ltokc.rate.effort import DEFAULT_EFFORT, effort_of
 from ltokc.rate.target import RateTarget
@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 
 def encode(
     image: Any, quality: float | None = None, *, tokens: int | None = None, target_size: int | None = None,
-    target_bpp: float | None = None, strict: bool = False, model: str | int | None = None, metadata: Iterable[str] = (),
-    alpha: str = "keep", backend: str = "auto", device: str = "auto", effort: int = DEFAULT_EFFORT,
-    limit_pixels: int | None = DEFAULT_LIMIT_PIXELS, progress: Progress | None = None,
+    target_bpp: float | None = None, strict: bool = False, model: str | int | None = None,
+    metadata: str | Iterable[str] = (), alpha: str = "keep", backend: str = "auto", device: str = "auto",
+    effort: int = DEFAULT_EFFORT, limit_pixels: int | None = DEFAULT_LIMIT_PIXELS, progress: Progress | None = None,
+    say: Say = warn_of_loss,
 ) -> bytes:  # fmt: skip
     """Encodes a picture as the bytes of an .ltk file.
 
@@ -35,7 +36,8 @@ def encode(
     One rate control at a time: quality 0..1 (default 0.6), tokens, target_size in bytes, target_bpp in bits per pixel
     of the whole file.  A target is met from below; where even the smallest file is larger, that file is returned, or
     with `strict` UsageError raised.
-    metadata: which of "exif", "icc", "xmp" to keep; alpha: "keep", "drop" or "blend" (with white).
+    metadata: "all", "none" or which of `ltokc.pictures.options.METADATA_KINDS` to keep; alpha: "keep", "drop" or
+    "blend" (with white).  say: called with each thing that is not kept as it was; by default these are LossWarnings.
     effort: 0 to 4, see `ltokc.rate.effort`; above 1 torch is needed.  progress: called with (steps done, steps in all)
     on the way; what it raises ends the work.  Raises FormatError, LimitError, ModelError, UsageError.
     """
@@ -52,7 +54,9 @@ def encode(
     effort_.require()
     picture = image if isinstance(image, Picture) else load(image, limit_pixels=limit_pixels)
     opened = open_model(model)
-    chunks = chunks_of(picture, metadata, alpha)
+    for loss in picture.losses:
+        say(loss)
+    chunks = chunks_of(picture, metadata, alpha, say)
     rgb = pixels_of(picture, alpha)
     size = Size.of(rgb)
     target = RateTarget.of(size, strict=strict, **rates)
@@ -71,14 +75,14 @@ def encode(
 def decode(
     data: bytes, *, tokens: int | None = None, crop: Sequence[int] | None = None, allow_truncated: bool = False,
     limit_pixels: int | None = DEFAULT_LIMIT_PIXELS, backend: str = "auto", device: str = "auto",
-    decoder: str = "faithful", reduce: int = 1, progress: Progress | None = None,
+    decoder: str = "faithful", reduce: int = 1, metadata: str | Iterable[str] = "all", progress: Progress | None = None,
 ) -> Image:  # fmt: skip
     """Decodes an .ltk file to a PIL image, RGB or gray, with or without alpha, with the metadata it carries in `info`.
 
     tokens: use no more than so many; crop: (left, top, width, height) of the region wanted in pixels, of which only the
     segments are read and the limit counts the pixels; allow_truncated: take what is there of a file that was cut;
-    reduce: 1, 2, 4 or 8, for a picture of 1/reduce of the size (rounded up) without the finest levels; progress: as of
-    `encode`.  Raises FormatError, LimitError, ModelError, UsageError.
+    reduce: 1, 2, 4 or 8, for a picture of 1/reduce of the size (rounded up) without the finest levels; metadata,
+    progress: as of `encode`.  Raises FormatError, LimitError, ModelError, UsageError.
     """
     from PIL import Image
 
@@ -110,7 +114,7 @@ def decode(
     image = compose(image, ltk, box)
     if reduce > 1:
         image = image.reduce(reduce)
-    image.info.update(metadata_of(ltk))
+    image.info.update(metadata_of(ltk, metadata))
     return image
 
 

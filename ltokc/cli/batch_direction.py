@@ -52,6 +52,8 @@ def borrow(batch: click.Command) -> Borrowed:
     for param in taken:
         if param.name == "format" and isinstance(param, click.Option):
             param.help = "Format of decoded pictures.  [default: png]"
+        if param.name == "metadata" and isinstance(param, click.Option):
+            param.help = (param.help or "").replace("[default: none]", "[default: none; with --decode all]")
     place = next(i for i, p in enumerate(batch.params) if p.name == "limit_pixels")
     batch.params[place:place] = taken
     return Borrowed(*found)
@@ -76,6 +78,7 @@ def decoder(chosen: dict[str, Any], borrowed: Borrowed, limit_pixels: int | None
     _refuse([name for name in borrowed.encode if name not in borrowed.decode], "encoding, not for --decode")
     how = {k: v for k, v in chosen.items() if k in (*borrowed.decode, *WHERE)}
     kind = how.pop("format") or "png"
+    how = {name: value for name, value in how.items() if value is not None}
     convert = partial(decoding.decode_one, format=kind, how=how | options.pixel_limit(limit_pixels))
     models = [[model.id, model.files] for model in registry.registry()]
     return Direction(convert, paths.LTK, f".{kind}", {"decode": _shape(how), "format": kind, "models": models})

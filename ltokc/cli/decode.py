@@ -58,14 +58,15 @@ def decode_one(job: Job, format: str, how: dict[str, Any], bars: bool = False) -
     data = streams.read(job.source)
     with step_bar(job.source, bars) as progress:
         image = codec.decode(data, progress=progress, **how)
-    picture = render(image, format)
+    losses: list[str] = []
+    picture = render(image, format, losses.append)
     seconds = time.perf_counter() - start
     fields = {
         "input": job.source, "output": job.target, "format": format, "width": image.width, "height": image.height,
         "bytes": len(data), "seconds": round(seconds, 3),
     }  # fmt: skip
     line = f"{job.source} -> {job.target}  {image.width}x{image.height}  {seconds:.2f} s"
-    return Result(picture, line, fields)
+    return Result(picture, line, fields, losses=losses)
 
 
 @click.command()
@@ -78,6 +79,7 @@ def decode_one(job: Job, format: str, how: dict[str, Any], bars: bool = False) -
               help="Which decoder.")  # fmt: skip
 @options.at_most_tokens
 @click.option("--crop", type=Region(), metavar="X,Y,W,H", help="Decode this region only, in pixels.")
+@options.metadata("hand on", "all")
 @options.allow_truncated
 @options.limit_pixels
 @options.backend
@@ -93,6 +95,7 @@ def decode(
     no_clobber: bool,
     format: str | None,
     decoder: str,
+    metadata: tuple[str, ...] | None,
     limit_pixels: int | None,
     workers: int,
     **how: Any,
@@ -119,6 +122,6 @@ def decode(
     plan = paths.plan(inputs, rule)
     if console.as_json and any(job.target == STDIO for job in plan):
         raise click.UsageError("--json and the picture itself cannot both go to stdout; use -o FILE")
-    how |= options.pixel_limit(limit_pixels)
+    how |= options.pixel_limit(limit_pixels) | options.given(metadata=metadata)
     convert = partial(decode_one, format=kind, how=how, bars=bars_wanted(console, workers))
     convert_all(console, plan, convert, workers)

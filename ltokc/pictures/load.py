@@ -19,7 +19,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from ltokc.container import DEFAULT_LIMIT_PIXELS, MAX_SIDE
 from ltokc.errors import FormatError, LimitError, LtokcError
-from ltokc.pictures import srgb
+from ltokc.pictures import extras, srgb
 from ltokc.pictures.metadata import ORIENTATION, upright_exif, upright_xmp
 
 Source = str | os.PathLike[str] | BinaryIO | Image.Image | np.ndarray
@@ -28,6 +28,7 @@ TIFF_KEPT = tuple(  # of a TIFF's own directory; EXIF 2.32 has them in its first
     getattr(ExifTags.Base, name).value
     for name in ("ImageDescription", "Make", "Model", "Software", "DateTime", "Artist", "Copyright")
 )
+SIDEWAYS = 5  # of EXIF's orientations, the first of those that exchange width and height
 _HINTS = (  # files that Pillow does not know and users do have: (offset, bytes, reason)
     (0, b"\x89LTK", "already a .ltk file"),
     (4, b"ftyphei", "HEIC is not supported; export it as JPEG, PNG or AVIF"),
@@ -43,13 +44,18 @@ class Picture:
     """An upright picture: `rgb` (H, W, 3) uint8 sRGB, `alpha` (H, W) uint8 straight, None when opaque everywhere.
 
     `metadata` has the keys "exif" (TIFF structure, orientation reset), "xmp" (orientation reset) and "icc" (only a
-    profile that describes `rgb`, so none where colours were converted).  `notes` tell the user what was changed.
+    profile that describes `rgb`, so none where colours were converted), "iptc" and "dpi" (see `ltokc.pictures.extras`);
+    `texts` is the data of chunks tEXt; `left_out` names what the file has and no chunk holds.  `notes` tell the user
+    what was changed, `losses` what else of the file is not kept whatever is asked for.
     """
 
     rgb: np.ndarray
     alpha: np.ndarray | None = None
     metadata: dict[str, bytes] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    losses: list[str] = field(default_factory=list)
+    texts: tuple[bytes, ...] = ()
+    left_out: list[str] = field(default_factory=list)
 
 
 def load(source: Source | Picture, *, limit_pixels: int | None = DEFAULT_LIMIT_PIXELS) -> Picture:
@@ -159,7 +165,22 @@ def _from_image(image: Image.Image, limit_pixels: int | None) -> Picture:
         metadata["icc"] = found.icc
     turn = _orientation(image, notes)
     alpha = None if found.alpha is None else _upright(found.alpha, turn)
-    return Picture(_upright(found.rgb, turn), alpha, metadata, notes)
+    picture = Picture(_upright(found.rgb, turn), alpha, metadata, notes)
+    _add_extras(picture, image, turned=turn >= SIDEWAYS)
+    return picture
+
+
+def _add_extras(picture: Picture, image: Image.Image, turned: bool) -> None:
+    """Captions, texts and resolution; turned: width and height have changed places."""
+    try:
+        if records := extras.captions(image):
+            picture.metadata["iptc"] = records
+        if density := extras.resolution(image):
+            picture.metadata["dpi"] = density[4:8] + density[:4] + density[8:] if turned else density
+        picture.left_out += extras.unknown(image)
+        picture.texts = extras.texts(image, picture.left_out)
+    except Exception:  # noqa: BLE001 (as many kinds as there are damaged directories)
+        picture.left_out.append("captions, texts or resolution that are unreadable")
 
 
 def _frames(image: Image.Image) -> int:
@@ -182,7 +203,7 @@ def _orientation(image: Image.Image, notes: list[str]) -> int:
 
 def _upright(plane: np.ndarray, orientation: int) -> np.ndarray:
     """Applies an EXIF orientation 1..8 to (H, W) or (H, W, 3); contiguous."""
-    if orientation >= 5:  # 5..8 are 1, 4, 2, 3 after a transposition
+    if orientation >= SIDEWAYS:  # 5..8 are 1, 4, 2, 3 after a transposition
         plane, orientation = plane.swapaxes(0, 1), {5: 1, 6: 2, 7: 3, 8: 4}[orientation]
     rows = slice(None, None, -1 if orientation in (3, 4) else 1)
     columns = slice(None, None, -1 if orientation in (2, 3) else 1)
@@ -193,6 +214,7 @@ def _metadata(image: Image.Image, notes: list[str]) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     try:
         exif = image.info.get("exif") or (_tiff_exif(image) if image.format == "TIFF" else None)
+        exif = exif or extras.raw_profile(image, "exif") or extras.raw_profile(image, "APP1")
     except Exception:  # noqa: BLE001 (as many kinds as there are damaged directories)
         notes.append("EXIF unreadable, not kept")
         exif = None
@@ -201,7 +223,7 @@ def _metadata(image: Image.Image, notes: list[str]) -> dict[str, bytes]:
             found["exif"] = upright_exif(exif)
         except (ValueError, TypeError, AttributeError):
             notes.append("EXIF unreadable, not kept")
-    if isinstance(xmp := image.info.get("xmp"), (bytes, str)) and xmp:
+    if isinstance(xmp := image.info.get("xmp") or extras.raw_profile(image, "xmp"), (bytes, str)) and xmp:
         found["xmp"] = upright_xmp(xmp)
     return found
 
