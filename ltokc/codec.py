@@ -34,8 +34,8 @@ def encode(
 
     image: a path, file object, PIL image, uint8 array (H, W, 3) or what else `ltokc.pictures.load.load` takes.
     One rate control at a time: quality 0..1 (default 0.6), tokens, target_size in bytes, target_bpp in bits per pixel
-    of the whole file.  A target is met from below; where even the smallest file is larger, that file is returned, or
-    with `strict` UsageError raised.
+    of the whole file.  A target is met from below: alpha gets coarser and metadata is left out where they leave no
+    room.  Where even the smallest file is larger, that file is returned, or with `strict` UsageError raised.
     metadata: "all", "none" or which of `ltokc.pictures.options.METADATA_KINDS` to keep; alpha: "keep", "drop" or
     "blend" (with white).  say: called with each thing that is not kept as it was; by default these are LossWarnings.
     effort: 0 to 4, see `ltokc.rate.effort`; above 1 torch is needed.  progress: called with (steps done, steps in all)
@@ -44,6 +44,7 @@ def encode(
     from ltokc.pictures.chunks import chunks_of, is_gray, pixels_of
     from ltokc.pictures.load import Picture, load
     from ltokc.rate.control import choose_plan, predict_curves
+    from ltokc.rate.room import filled, with_room
     from ltokc.rate.size import counts_of, sized, writer_of
     from ltokc.rate.tokenized import tokenized
     from ltokc.zoo.model import open_model
@@ -63,9 +64,11 @@ def encode(
     cells = opened.tiling.segment_cells(size)
     header = Header(opened.entry.id, opened.entry.bitstream_hash, *size, cells, is_gray(rgb))
     ltk = Ltk(header, ()).with_chunks(chunks)
+    if target.size is not None:
+        ltk = with_room(ltk, picture.alpha, target.size, say)
     found = tokenized(opened, opened.networks(backend, device), rgb, effort_, progress)
     if target.size is not None:
-        return sized(ltk, found, target, effort_, device)
+        return filled(sized(ltk, found, target, effort_, device, say), picture.alpha, target.size)
     curves = predict_curves(found, target, effort_)
     plan = choose_plan(found, target, effort_, curves)
     file = writer_of(found.refined(plan, curves, effort_, device), plan, ltk)
