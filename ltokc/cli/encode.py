@@ -39,7 +39,7 @@ def encode_one(job: Job, load: dict[str, Any], how: dict[str, Any], bars: bool =
 
     start = time.perf_counter()
     source = io.BytesIO(streams.read(STDIO)) if job.source == STDIO else job.source
-    picture = load_picture(source, **load)
+    picture = load_picture(source, frame=how.get("frame"), **load)
     losses: list[str] = []
     with step_bar(job.source, bars) as progress:
         data = codec.encode(picture, progress=progress, say=losses.append, **how, **load)
@@ -66,6 +66,8 @@ def encode_one(job: Job, load: dict[str, Any], how: dict[str, Any], bars: bool =
 @options.metadata("keep", "none")
 @click.option("--alpha", type=click.Choice(ALPHA_MODES), default=ALPHA_MODES[0], show_default=True,
               help="Transparency: keep it, forget it, or blend it with white.")  # fmt: skip
+@click.option("--frame", type=click.IntRange(min=1), metavar="N",
+              help="Frame of an animation or page of a file to encode.  [default: the first]")  # fmt: skip
 @options.limit_pixels
 @options.backend
 @options.device

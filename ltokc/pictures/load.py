@@ -17,9 +17,10 @@ from typing import BinaryIO
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from ltokc.arguments import whole
 from ltokc.container import DEFAULT_LIMIT_PIXELS, MAX_SIDE
-from ltokc.errors import FormatError, LimitError, LtokcError
-from ltokc.pictures import extras, srgb
+from ltokc.errors import FormatError, LimitError, LtokcError, UsageError
+from ltokc.pictures import extras, frames, srgb
 from ltokc.pictures.metadata import ORIENTATION, upright_exif, upright_xmp
 
 Source = str | os.PathLike[str] | BinaryIO | Image.Image | np.ndarray
@@ -58,27 +59,39 @@ class Picture:
     left_out: list[str] = field(default_factory=list)
 
 
-def load(source: Source | Picture, *, limit_pixels: int | None = DEFAULT_LIMIT_PIXELS) -> Picture:
+def load(
+    source: Source | Picture, *, limit_pixels: int | None = DEFAULT_LIMIT_PIXELS, frame: int | None = None
+) -> Picture:
     """Reads a path, a binary file, a Pillow picture or an array (see `srgb.from_array`); a Picture is handed back.
 
-    `limit_pixels`: width * height allowed, checked before any pixel is decoded; None: no limit.
-    Raises FormatError (no readable picture) and LimitError (too large).
+    `limit_pixels`: width * height allowed, checked before any pixel is decoded; None: no limit.  `frame`: which of an
+    animation's frames or a file's pages, from 1; None: the first, and of a Pillow picture the one it shows.
+    Raises FormatError (no readable picture), LimitError (too large) and UsageError (no such frame).
     """
     if isinstance(source, Picture):
         _check_size(source.rgb.shape[1], source.rgb.shape[0], limit_pixels)
         return source
+    if frame is not None:
+        whole("frame", frame, 1)
     if isinstance(source, np.ndarray):
+        if (frame or 1) > 1:
+            raise UsageError(f"there is no frame {frame} in an array")
         if source.ndim >= 2:
             _check_size(source.shape[1], source.shape[0], limit_pixels)
         found = srgb.from_array(source)
         return Picture(found.rgb, found.alpha, {}, found.notes)
     with _input_errors():
         if isinstance(source, Image.Image):
-            return _from_image(source, limit_pixels)
+            with frames.shown(source, frame):
+                return _from_image(source, limit_pixels)
         with _opened(source) as file, _identify(file) as image:
             if image.format == "EPS":  # Pillow would start Ghostscript
                 raise FormatError("PostScript is not read, since it would have to be run")
-            return _from_image(image, limit_pixels)
+            _check_size(*image.size, limit_pixels)
+            losses = frames.choose(image, frame)
+            picture = _from_image(image, limit_pixels)
+            picture.losses += losses
+            return picture
 
 
 @contextlib.contextmanager
@@ -157,9 +170,6 @@ def _from_image(image: Image.Image, limit_pixels: int | None) -> Picture:
     _check_size(*image.size, limit_pixels)
     found = srgb.from_image(image)  # loads the first frame
     notes = found.notes
-    frames = _frames(image)
-    if frames > 1:
-        notes.append(f"first of {frames} frames taken")
     metadata = _metadata(image, notes)
     if found.icc is not None:
         metadata["icc"] = found.icc
@@ -181,15 +191,6 @@ def _add_extras(picture: Picture, image: Image.Image, turned: bool) -> None:
         picture.texts = extras.texts(image, picture.left_out)
     except Exception:  # noqa: BLE001 (as many kinds as there are damaged directories)
         picture.left_out.append("captions, texts or resolution that are unreadable")
-
-
-def _frames(image: Image.Image) -> int:
-    if image.format == "MPO":  # a photograph with a preview or a gain map, no animation
-        return 1
-    try:
-        return int(getattr(image, "n_frames", 1))
-    except Exception:  # noqa: BLE001 (counting walks the file: the first frame is whole, a later one may be damaged)
-        return 1
 
 
 def _orientation(image: Image.Image, notes: list[str]) -> int:
