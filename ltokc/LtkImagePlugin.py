@@ -18,6 +18,7 @@ from typing import IO, Any
 from PIL import Image, ImageFile
 
 from ltokc import codec, container
+from ltokc.arguments import number
 from ltokc.errors import LimitError, LtokcError, UsageError
 from ltokc.pictures.chunks import metadata_of
 from ltokc.pictures.extras import as_info
@@ -111,9 +112,7 @@ def _save(image: Image.Image, fp: IO[bytes], filename: str | bytes) -> None:
     if quality is None and not rates:
         quality = DEFAULT_QUALITY
     if quality is not None:
-        if isinstance(quality, bool) or not isinstance(quality, (int, float)) or not 0 <= quality <= 100:
-            raise ValueError(f"quality is 0 to 100, not {quality!r}")
-        rates["quality"] = quality / 100
+        rates["quality"] = _share(quality)
     try:
         image, kinds = _with_metadata(image, options)
         data = codec.encode(image, metadata=kinds, limit_pixels=None, **rates, **how)
@@ -122,6 +121,17 @@ def _save(image: Image.Image, fp: IO[bytes], filename: str | bytes) -> None:
     except LtokcError as error:
         raise OSError(str(error)) from error
     fp.write(data)
+
+
+def _share(quality: Any) -> float:
+    """Pillow's 0 to 100 as 0 to 1.  Raises ValueError, also for what looks like our own scale."""
+    try:
+        found = number("quality", quality, 0, 100)
+    except UsageError as error:
+        raise ValueError(str(error)) from error
+    if 0 < found < 1:
+        raise ValueError(f"quality is 0 to 100 in Pillow, not {found:g}; did you mean {100 * found:g}?")
+    return found / 100
 
 
 def _with_metadata(image: Image.Image, options: dict[str, Any]) -> tuple[Image.Image, list[str]]:

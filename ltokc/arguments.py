@@ -19,7 +19,7 @@ def whole(name: str, value: Any, least: int, most: int = HIGHEST) -> int:
         number = None
     if number is None or not least <= number <= most:
         bounds = f"from {least}" if most == HIGHEST else f"from {least} to {most}"
-        raise UsageError(f"{name} is a whole number {bounds}, not {_shown(value)}")
+        raise UsageError(f"{name} is a whole number {bounds}, not {shown(value)}")
     return number
 
 
@@ -28,7 +28,7 @@ def number(name: str, value: Any, least: float, most: float = math.inf) -> float
     found = _real(value)
     if found is None or not least <= found <= most:
         bounds = f"{least:g} to {most:g}" if most < math.inf else f"finite and not below {least:g}"
-        raise UsageError(f"{name} is {bounds}, not {_shown(value)}")
+        raise UsageError(f"{name} is {bounds}, not {shown(value)}")
     return found
 
 
@@ -36,7 +36,7 @@ def above_zero(name: str, value: Any) -> float:
     """A finite number above 0.  Raises UsageError."""
     found = _real(value)
     if found is None or found <= 0:
-        raise UsageError(f"{name} is a number above 0, not {_shown(value)}")
+        raise UsageError(f"{name} is a number above 0, not {shown(value)}")
     return found
 
 
@@ -50,7 +50,8 @@ def _real(value: Any) -> float | None:
     return found if math.isfinite(found) else None
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A value for a message: one that is long, or has no text, is cut short."""
     try:
         text = repr(value)
     except ValueError:  # a whole number of very many digits

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ltokc import container
+from ltokc.arguments import whole
 from ltokc.container import DEFAULT_LIMIT_PIXELS, Header, Ltk
 from ltokc.errors import FormatError, ModelError, Say, UsageError, warn_of_loss
 from ltokc.geometry import Size, checked_crop
@@ -50,6 +51,8 @@ def encode(
     from ltokc.rate.tokenized import tokenized
     from ltokc.zoo.model import open_model
 
+    if limit_pixels is not None:
+        whole("limit_pixels", limit_pixels, 0)
     rates = {"quality": quality, "tokens": tokens, "target_size": target_size, "target_bpp": target_bpp}
     RateTarget.check(**rates)
     effort_ = effort_of(effort)
@@ -95,6 +98,8 @@ def decode(
     from ltokc.tokenizer.regions import levels_for_reduced, needed
     from ltokc.zoo.model import model_of
 
+    if tokens is not None:
+        whole("tokens", tokens, 0)
     if decoder != "faithful":
         raise ModelError(f"decoder {decoder!r} is not in this model")
     header = container.read_header(data)
@@ -141,6 +146,7 @@ def trim(
 
     if (tokens is None) == (target_size is None):
         raise UsageError("trim needs either tokens or a target size")
+    RateTarget.check(tokens=tokens, target_size=target_size)
     ltk = container.read(data, limit_pixels=limit_pixels)
     held = sum(segment.tokens for segment in ltk.segments)
     if len(data) <= target_size if target_size is not None else held <= (tokens or 0):
@@ -148,7 +154,7 @@ def trim(
     file = FileWriter.reopen(model_of(ltk).prior, ltk)
     if target_size is not None:
         return fitted(ltk, file, target_size, strict=True)
-    return file.write(ltk, file.share(max(0, tokens or 0)))
+    return file.write(ltk, file.share(tokens or 0))
 
 
 def tokens(data: bytes, *, allow_truncated: bool = False, limit_pixels: int | None = DEFAULT_LIMIT_PIXELS) -> Tokens:

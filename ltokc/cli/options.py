@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from ltokc.arguments import HIGHEST
 from ltokc.errors import UsageError
 from ltokc.pictures.options import METADATA_KINDS, kinds_of
 from ltokc.rate.effort import DEFAULT_EFFORT, HIGHEST_EFFORT
@@ -27,7 +28,7 @@ class Size(click.ParamType):
         match = re.fullmatch(r"(\d+\.?\d*|\.\d+) ?([kmg]?i?)b?", str(value).strip().lower())
         if match is None or match[2] not in UNITS:
             self.fail(f"{value!r} is no size; write 800, 2k, 2kB or 1.5M", param, ctx)
-        size = math.floor(float(match[1]) * UNITS[match[2]])
+        size = math.floor(min(float(match[1]) * UNITS[match[2]], HIGHEST))
         if size < 1:
             self.fail(f"{value!r} is less than a byte", param, ctx)
         return size

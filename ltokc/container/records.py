@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from ltokc.arguments import whole
 from ltokc.errors import LimitError
 from ltokc.geometry import CellBox, Grid, Size, cells_of
 
@@ -134,8 +135,8 @@ def segment_sides() -> list[int]:
 
 
 def check_pixels(width: int, height: int, limit_pixels: int | None) -> None:
-    """Raises LimitError where there are more pixels than the limit, None for no limit."""
-    if limit_pixels is not None and width * height > limit_pixels:
+    """Raises LimitError where there are more pixels than the limit, None for no limit; UsageError for no number."""
+    if limit_pixels is not None and width * height > whole("limit_pixels", limit_pixels, 0):
         raise LimitError(f"{width}x{height} pixels are above the limit of {limit_pixels} (--limit-pixels)")
 
 

@@ -73,6 +73,8 @@ def load(
         return source
     if frame is not None:
         whole("frame", frame, 1)
+    if limit_pixels is not None:
+        whole("limit_pixels", limit_pixels, 0)
     if isinstance(source, np.ndarray):
         if (frame or 1) > 1:
             raise UsageError(f"there is no frame {frame} in an array")
@@ -163,7 +165,8 @@ def _check_size(width: int, height: int, limit_pixels: int | None) -> None:
     if max(width, height) > MAX_SIDE:
         raise LimitError(f"{width} x {height}: a side may have at most {MAX_SIDE:,} pixels")
     if limit_pixels is not None and width * height > limit_pixels:
-        raise LimitError(f"{width} x {height} = {width * height:,} pixels, over the limit of {limit_pixels:,}")
+        pixels = f"{width} x {height} = {width * height:,} pixels"
+        raise LimitError(f"{pixels}, over the limit of {limit_pixels:,} (--limit-pixels)")
 
 
 def _from_image(image: Image.Image, limit_pixels: int | None) -> Picture:

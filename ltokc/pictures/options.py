@@ -20,7 +20,10 @@ def kinds_of(metadata: str | Iterable[str]) -> tuple[str, ...]:
     if isinstance(metadata, str):
         asked = metadata.strip().lower()
         metadata = METADATA_KINDS if asked == "all" else () if asked == "none" else asked.split(",")
-    kinds = tuple(dict.fromkeys(str(kind).strip() for kind in metadata))
+    try:
+        kinds = tuple(dict.fromkeys(str(kind).strip() for kind in metadata))
+    except TypeError:
+        kinds = (str(metadata)[:40],)
     if unknown := [kind for kind in kinds if kind not in METADATA_KINDS]:
         raise UsageError(f"metadata is none, all, or some of {', '.join(METADATA_KINDS)}, not {unknown[0]!r}")
     return kinds

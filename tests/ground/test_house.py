@@ -18,7 +18,8 @@ PACKAGE = ROOT / "ltokc"
 # A room imports only from what stands before its row; rooms of one row do not know each other.
 ORDER = (
     ("errors",),
-    ("threads", "token_order", "geometry", "atomic", "arguments"),
+    ("arguments",),
+    ("threads", "token_order", "geometry", "atomic"),
     ("token_grid", "container", "metrics", "jobs"),
     ("entropy", "losses", "pictures"),
     ("tokenizer",),
