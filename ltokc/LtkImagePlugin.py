@@ -1,6 +1,7 @@
 """Pillow's plug-in: after `ltokc.register_pillow()`, or the import of this module, Pillow reads and writes .ltk files.
 
     Image.open("x.ltk")                       reads the header; pixels are decoded when they are needed
+    image.decoder = "generative"              before that: with drawn detail (also image.seed, image.detail)
     image.save("x.ltk", quality=60)           quality 0 to 100, default 60; or tokens=, target_size=, target_bpp=
     image.save("x.ltk", metadata="all")       keeps the picture's own metadata, as `ltokc encode --metadata all` does
     image.save("x.ltk", exif=..., xmp=..., icc_profile=..., dpi=...)   keeps these
@@ -19,6 +20,7 @@ from PIL import Image, ImageFile
 
 from ltokc import codec, container
 from ltokc.arguments import number
+from ltokc.container.extent import read_file
 from ltokc.errors import LimitError, LtokcError, UsageError
 from ltokc.pictures.chunks import metadata_of
 from ltokc.pictures.extras import as_info
@@ -34,11 +36,12 @@ class LtkImageFile(ImageFile.ImageFile):
 
     format = FORMAT
     format_description = "LTK learned token image"
+    decoder, seed, detail = "auto", 0, 1.0  # as of `ltokc.decode`; to be set before the pixels are needed
     _data: bytes | None = None  # the file, until it is decoded
 
     def _open(self) -> None:
-        data = self.fp.read() if self.fp else b""
         try:
+            data = read_file(self.fp) if self.fp else b""  # type: ignore[arg-type]
             header = container.read_header(data)
         except LtokcError as error:
             raise SyntaxError(str(error)) from error
@@ -58,7 +61,8 @@ class LtkImageFile(ImageFile.ImageFile):
             return super().load()  # nothing more to do, or the complaint that verify() used the file up
         allow = bool(ImageFile.LOAD_TRUNCATED_IMAGES)
         try:
-            image = codec.decode(self._data, allow_truncated=allow, limit_pixels=None, reduce=self._reduce)
+            image = codec.decode(self._data, allow_truncated=allow, limit_pixels=None, reduce=self._reduce,
+                                 decoder=self.decoder, seed=self.seed, detail=self.detail)  # fmt: skip
         except LtokcError as error:
             raise OSError(str(error)) from error
         self._data = None
@@ -66,6 +70,7 @@ class LtkImageFile(ImageFile.ImageFile):
             image = image.convert(self.mode)
         self.im = image.im
         self._size = image.size
+        self.info.update(image.info)
         self._release()
         return Image.Image.load(self)
 

@@ -3,12 +3,15 @@
 The verbs are those of the command line.  They are loaded at first use (PEP 562), so that `import ltokc` is light.
 """
 
-from __future__ import annotations
+# Up to `leave_current_folder` nothing is imported that Python has not loaded itself, not even `__future__`.
+import importlib
+import os
+import sys
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from ltokc.codec import decode, encode, info, tokens, trim, verify
     from ltokc.errors import FormatError, LimitError, LtokcError, ModelError, UsageError
 
@@ -22,15 +25,33 @@ __all__ = [
 ]  # fmt: skip
 
 
+def _leave_current_folder() -> None:
+    """Under `python -m ltokc` takes the current folder off `sys.path`: what lies beside pictures is no code.
+
+    It stays where this package itself comes from there, as in a checkout.
+    """
+    if sys.argv[:1] != ["-m"] or sys.flags.safe_path:
+        return
+    try:
+        here = os.getcwd()
+    except OSError:  # it is gone, and Python has not put it there
+        return
+    if sys.path[:1] == [here] and os.path.dirname(os.path.dirname(os.path.abspath(__file__))) != here:
+        del sys.path[0]
+
+
+_leave_current_folder()
+
+
 def register_pillow() -> None:
     """Teaches Pillow to open and save .ltk files; see `ltokc.LtkImagePlugin`."""
-    import_module("ltokc.LtkImagePlugin")
+    importlib.import_module("ltokc.LtkImagePlugin")
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     for module, names in (("ltokc.codec", _VERBS), ("ltokc.errors", _ERRORS)):
         if name in names:
-            loaded = import_module(module)
+            loaded = importlib.import_module(module)
             globals().update({n: getattr(loaded, n) for n in names})
             return globals()[name]
     raise AttributeError(f"module 'ltokc' has no attribute {name!r}")

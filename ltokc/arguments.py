@@ -8,17 +8,17 @@ from typing import Any
 
 from ltokc.errors import UsageError
 
-HIGHEST = (1 << 63) - 1
+HIGHEST = 1 << 53  # what a float still holds: numbers beyond that mean no more
 
 
-def whole(name: str, value: Any, least: int, most: int = HIGHEST) -> int:
+def whole(name: str, value: Any, least: int, most: int | None = None) -> int:
     """A whole number of a range.  Raises UsageError, also for True, for 2.0 and for what is no number."""
     try:
         number = None if isinstance(value, bool) else operator.index(value)
     except TypeError:
         number = None
-    if number is None or not least <= number <= most:
-        bounds = f"from {least}" if most == HIGHEST else f"from {least} to {most}"
+    if number is None or number < least or (most is not None and number > most):
+        bounds = f"from {least}" if most is None else f"from {least} to {most}"
         raise UsageError(f"{name} is a whole number {bounds}, not {shown(value)}")
     return number
 

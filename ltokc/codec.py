@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ltokc import container
 from ltokc.arguments import whole
 from ltokc.container import DEFAULT_LIMIT_PIXELS, Header, Ltk
-from ltokc.errors import FormatError, ModelError, Say, UsageError, warn_of_loss
+from ltokc.errors import FormatError, Say, UsageError, warn_of_loss
 from ltokc.geometry import Size, checked_crop
 from ltokc.rate.effort import DEFAULT_EFFORT, effort_of
 from ltokc.rate.target import RateTarget
@@ -28,8 +28,9 @@ def encode(
     image: Any, quality: float | None = None, *, tokens: int | None = None, target_size: int | None = None,
     target_bpp: float | None = None, strict: bool = False, model: str | int | None = None,
     metadata: str | Iterable[str] = (), alpha: str = "keep", backend: str = "auto", device: str = "auto",
-    effort: int = DEFAULT_EFFORT, limit_pixels: int | None = DEFAULT_LIMIT_PIXELS, progress: Progress | None = None,
-    frame: int | None = None, say: Say = warn_of_loss,
+    effort: int = DEFAULT_EFFORT, limit_pixels: int | None = DEFAULT_LIMIT_PIXELS,
+    value_range: tuple[float, float] | None = None, frame: int | None = None, progress: Progress | None = None,
+    say: Say = warn_of_loss,
 ) -> bytes:  # fmt: skip
     """Encodes a picture as the bytes of an .ltk file.
 
@@ -40,8 +41,8 @@ def encode(
     room.  Where even the smallest file is larger, that file is returned, or with `strict` UsageError raised.
     metadata: "all", "none" or which of `ltokc.pictures.options.METADATA_KINDS` to keep; alpha: "keep", "drop" or
     "blend" (with white).  say: called with each thing that is not kept as it was; by default these are LossWarnings.
-    effort: 0 to 4, see `ltokc.rate.effort`; above 1 torch is needed.  progress: called with (steps done, steps in all)
-    on the way; what it raises ends the work.  Raises FormatError, LimitError, ModelError, UsageError.
+    effort: 0 to 4, see `ltokc.rate.effort`; above 1 torch is needed.  value_range: of floats, see `load`.  progress:
+    gets (steps done, in all); what it raises ends the work.  Raises FormatError, LimitError, ModelError, UsageError.
     """
     from ltokc.pictures.chunks import chunks_of, is_gray, pixels_of
     from ltokc.pictures.load import Picture, load
@@ -57,7 +58,9 @@ def encode(
     RateTarget.check(**rates)
     effort_ = effort_of(effort)
     effort_.require()
-    picture = image if isinstance(image, Picture) else load(image, limit_pixels=limit_pixels, frame=frame)
+    picture = image
+    if not isinstance(image, Picture):
+        picture = load(image, limit_pixels=limit_pixels, value_range=value_range, frame=frame)
     opened = open_model(model)
     for loss in picture.losses:
         say(loss)
@@ -82,38 +85,44 @@ def encode(
 def decode(
     data: bytes, *, tokens: int | None = None, crop: Sequence[int] | None = None, allow_truncated: bool = False,
     limit_pixels: int | None = DEFAULT_LIMIT_PIXELS, backend: str = "auto", device: str = "auto",
-    decoder: str = "faithful", reduce: int = 1, metadata: str | Iterable[str] = "all", progress: Progress | None = None,
+    decoder: str = "faithful", seed: int = 0, detail: float = 1.0, reduce: int = 1,
+    metadata: str | Iterable[str] = "all", progress: Progress | None = None,
 ) -> Image:  # fmt: skip
     """Decodes an .ltk file to a PIL image, RGB or gray, with or without alpha, with the metadata it carries in `info`.
 
     tokens: use no more than so many; crop: (left, top, width, height) of the region wanted in pixels, of which only the
     segments are read and the limit counts the pixels; allow_truncated: take what is there of a file that was cut;
     reduce: 1, 2, 4 or 8, for a picture of 1/reduce of the size (rounded up) without the finest levels; metadata,
-    progress: as of `encode`.  Raises FormatError, LimitError, ModelError, UsageError.
+    progress: as of `encode`.  decoder: "faithful" (the expected picture, which "auto" is too) or "generative" (a sample
+    of the pictures that the tokens allow: seed, 0 to 2**32 - 1, says which; detail, 0 to 1: how much it adds to the
+    faithful one).  Raises FormatError, LimitError, ModelError, UsageError.
     """
     from PIL import Image
 
     from ltokc.entropy.file import read_tokens
     from ltokc.pictures.chunks import compose, metadata_of
+    from ltokc.pictures.metadata import generated_xmp
+    from ltokc.tokenizer.generative import sampling_of
     from ltokc.tokenizer.regions import levels_for_reduced, needed
     from ltokc.zoo.model import model_of
 
     if tokens is not None:
         whole("tokens", tokens, 0)
-    if decoder != "faithful":
-        raise ModelError(f"decoder {decoder!r} is not in this model")
+    sampling = sampling_of(decoder, seed, detail)
     header = container.read_header(data)
     size = Size(header.width, header.height)
     box = checked_crop(crop, size)
+    limit = limit_pixels
     if crop is not None and not header.alpha:
         container.check_pixels(box.width, box.height, limit_pixels)
         limit_pixels = None
     container.check_pixels(*size, limit_pixels)
     model = model_of(header, data, allow_truncated)
-    part = needed(header, model.field, box)
+    part = needed(header, model.field_of(sampling), box)
     ltk = container.read(data, allow_truncated=allow_truncated, limit_pixels=None, only=part.levels)
+    container.check_density(ltk, limit, part.levels)
     part = part.up_to(levels_for_reduced(reduce, len(model.levels)))
-    networks = model.networks(backend, device)
+    networks = model.networks(backend, device, sampling)
     steps = Steps(progress, len(part.levels) + len(networks.decoder_windows(size, box)))
     found = read_tokens(model.prior, ltk, part, limit=tokens, steps=steps)
     image = Image.new("RGB", (box.width, box.height))
@@ -124,6 +133,8 @@ def decode(
     if reduce > 1:
         image = image.reduce(reduce)
     image.info.update(metadata_of(ltk, metadata))
+    if sampling and sampling.detail > 0:
+        image.info["xmp"] = generated_xmp(image.info.get("xmp", b""))
     return image
 
 
@@ -148,6 +159,7 @@ def trim(
         raise UsageError("trim needs either tokens or a target size")
     RateTarget.check(tokens=tokens, target_size=target_size)
     ltk = container.read(data, limit_pixels=limit_pixels)
+    container.check_density(ltk, limit_pixels)
     held = sum(segment.tokens for segment in ltk.segments)
     if len(data) <= target_size if target_size is not None else held <= (tokens or 0):
         return data
@@ -163,6 +175,7 @@ def tokens(data: bytes, *, allow_truncated: bool = False, limit_pixels: int | No
     from ltokc.zoo.model import model_of
 
     ltk = container.read(data, allow_truncated=allow_truncated, limit_pixels=limit_pixels)
+    container.check_density(ltk, limit_pixels)
     return read_tokens(model_of(ltk).prior, ltk)
 
 
@@ -173,6 +186,7 @@ def verify(data: bytes, *, limit_pixels: int | None = DEFAULT_LIMIT_PIXELS) -> N
     from ltokc.zoo.model import model_of
 
     ltk = container.read(data, limit_pixels=limit_pixels)
+    container.check_density(ltk, limit_pixels)
     file = FileWriter.reopen(model_of(ltk).prior, ltk)
     if file.write(ltk, [s.tokens for s in ltk.segments]) != data:
         raise FormatError("the stream is not the one its tokens have")

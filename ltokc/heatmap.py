@@ -19,6 +19,7 @@ from ltokc.geometry import CELL, Size, segment_boxes
 if TYPE_CHECKING:
     from ltokc.entropy.segment import SegmentWriter
 
+STRIP = 64  # rows that are painted at a time, so that memory follows what is drawn
 DEFAULT_CELL = 16  # px; finer, a level of stride 8 that the file cuts short shows the grain of its coding order
 # The colour map "inferno" in nine stops (Nathaniel Smith and Stefan van der Walt, CC0): dark is cheap, pale is dear.
 STOPS = ((0, 0, 4), (31, 12, 72), (85, 15, 109), (136, 34, 106), (186, 54, 85), (227, 89, 51), (249, 140, 10),
@@ -41,6 +42,7 @@ def bit_map(
     if cell not in (1, 2, 4, 8, 16, 32, 64):
         raise UsageError(f"a map has squares of 1, 2, 4, 8, 16, 32 or 64 pixels, not {cell}")
     ltk = container.read(data, allow_truncated=allow_truncated, limit_pixels=limit_pixels)
+    container.check_density(ltk, limit_pixels)
     model = model_of(ltk)
     finest = min(cell, *(level.stride for level in model.levels))
     scale = CELL // finest
@@ -92,12 +94,15 @@ def overlay(bits: np.ndarray, cell: int, width: int, height: int, under: np.ndar
 
     cell: the squares' side; under: a picture (height, width, 3) uint8 that shines through in gray, None for none.
     """
-    painted = colours(bits).repeat(cell, 0).repeat(cell, 1)[:height, :width]
-    if under is None:
-        return painted
-    gray = under @ np.array([0.299, 0.587, 0.114])
-    mixed = 0.62 * painted + 0.38 * gray[..., None]
-    return mixed.round().clip(0, 255).astype(np.uint8)
+    squares, out = colours(bits), np.empty((height, width, 3), np.uint8)
+    for top in range(0, height, STRIP):
+        rows = slice(top, min(height, top + STRIP))
+        painted = squares[np.arange(rows.start, rows.stop) // cell].repeat(cell, 1)[:, :width]
+        if under is not None:
+            gray = under[rows] @ np.array([0.299, 0.587, 0.114])
+            painted = (0.62 * painted + 0.38 * gray[..., None]).round().clip(0, 255)
+        out[rows] = painted
+    return out
 
 
 def transparent(bits: np.ndarray) -> np.ndarray:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from ltokc import cgroup
+
 Progress = Callable[[int, int], None]  # (steps done, steps in all)
 Result = TypeVar("Result")
+VARIABLES = ("LTOKC_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # read by libraries
+FEW_THREADS = 8
+WORKER_MEMORY = 10**9  # bytes that a process takes for a large picture, up to effort 2
 CELLS_IN_FLIGHT = 2048  # cells of the segments that are coded at a time: about 0.3 MB of memory each
 
 
@@ -24,16 +30,77 @@ class Steps:
 
 
 def cores() -> int:
-    """Cores that this process may use."""
+    """Cores that this process may use, by its affinity and by the CPU quota of its container (rounded up)."""
+    return max(1, math.ceil(min(_affinity(), cgroup.cpus())))
+
+
+def _affinity() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def most_workers() -> int:
+    """Processes that may work at a time: one per core, as far as the memory of machine and container goes."""
+    memory = cgroup.memory()
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        memory = min(memory, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    return int(max(1, min(cores(), memory // WORKER_MEMORY)))
+
+
+def wanted_threads() -> int | None:
+    """LTOKC_THREADS where it is a whole number from 1 up, but no more than `most_threads`; None where it is none."""
+    text = os.environ.get("LTOKC_THREADS", "")
+    if not (text.isascii() and text.isdigit()):
+        return None
+    digits = text.lstrip("0")
+    return (min(int(digits), most_threads()) if len(digits) < 10 else most_threads()) if digits else None
+
+
+def most_threads() -> int:
+    """More threads than this only wait for each other: as many as the machine has cores, and a few for a small one."""
+    return max(os.cpu_count() or 1, FEW_THREADS)
 
 
 def threads() -> int:
     """LTOKC_THREADS, else `cores()`."""
-    wanted = os.environ.get("LTOKC_THREADS", "")
-    if wanted.isdigit() and int(wanted):
-        return int(wanted)
-    return cores()
+    return wanted_threads() or cores()
+
+
+def runtime_threads() -> int | None:
+    """Threads for a runtime of networks: LTOKC_THREADS, else under a CPU quota `cores()`, else None (its own choice).
+
+    1 where the system does not let this process start that many.
+    """
+    wanted = wanted_threads() or (cores() if cores() < _affinity() else None)
+    return wanted if can_start(wanted or cores()) else 1
+
+
+def limit_libraries() -> None:
+    """Keeps the numerical libraries of a program, which are not loaded yet, to one thread where it cannot start more.
+
+    They start one for every core; where that fails, OpenBLAS ends the process.
+    """
+    if not can_start(cores()):
+        os.environ.update(dict.fromkeys(VARIABLES, "1"))
+
+
+def can_start(count: int) -> bool:
+    """Whether this process may start so many threads now; tried, since limits are of several kinds."""
+    import threading
+
+    end = threading.Event()
+    started: list[threading.Thread] = []
+    try:
+        for _ in range(count - 1):
+            thread = threading.Thread(target=end.wait, daemon=True)
+            thread.start()
+            started.append(thread)
+    except RuntimeError:
+        return False
+    finally:
+        end.set()
+        for thread in started:
+            thread.join()
+    return True
 
 
 def in_parallel(
@@ -45,7 +112,7 @@ def in_parallel(
     """
     workers = min(threads(), max(1, CELLS_IN_FLIGHT // cells), len(items))
     out: list[Result] = []
-    if workers < 2:
+    if workers < 2 or not can_start(workers + 1):
         for item in items:
             out.append(work(item))
             if steps:

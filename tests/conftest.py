@@ -11,6 +11,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores: one threa
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "LTOKC_THREADS"):  # read when numpy is imported, hence here
         os.environ.setdefault(name, "1")
 
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # some tests import the runtime themselves
+
 import numpy as np
 import pytest
 from click.testing import CliRunner

@@ -63,7 +63,7 @@ def measured(words: list[str]) -> dict[str, float]:
 def command_line(verb: str, work: Path, quality: float | None) -> dict[str, Any]:
     """`encode` of picture.ppm or `decode` of picture.ltk in the folder `work`, with no limit of pixels."""
     source, file, back = (str(work / n) for n in ("picture.ppm", "picture.ltk", "back.ppm"))
-    cli, free = list(LTOKC), ["--limit-pixels", "0"]
+    cli, free = list(LTOKC), ["--overwrite", "--limit-pixels", "0"]
     if verb == "decode":
         return measured([*cli, "decode", file, "-o", back, *free])
     found: dict[str, Any] = measured(
@@ -90,7 +90,7 @@ def regions(work: Path, count: int = 9) -> dict[str, Any]:
             seconds.append(time.perf_counter() - start)
             cut = np.asarray(whole.crop((left, top, left + w, top + h)), np.int16)
             differences.append(int(np.abs(cut - np.asarray(region, np.int16)).max()))
-    words = [*LTOKC, "decode", str(work / "picture.ltk"), "-o", str(work / "part.png")]
+    words = [*LTOKC, "decode", str(work / "picture.ltk"), "-o", str(work / "part.png"), "--overwrite"]
     return {
         "size": [w, h],
         "first_seconds": round(seconds[0], 3),

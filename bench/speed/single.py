@@ -76,11 +76,11 @@ def commands(image: Image.Image, qualities: dict[str, float], repeats: int) -> d
         for name, quality in qualities.items():
             file, back = str(Path(folder, f"picture.{name}")), str(Path(folder, "back.png"))
             if name == "ltokc":
-                cli = list(LTOKC)
+                cli, again = list(LTOKC), "--overwrite"
                 words = {
-                    "encode_effort_0": [*cli, "encode", source, "-q", str(quality), "-e", "0", "-o", file],
-                    "encode": [*cli, "encode", source, "-q", str(quality), "-o", file],
-                    "decode": [*cli, "decode", file, "-o", back],
+                    "encode_effort_0": [*cli, "encode", source, "-q", str(quality), "-e", "0", "-o", file, again],
+                    "encode": [*cli, "encode", source, "-q", str(quality), "-o", file, again],
+                    "decode": [*cli, "decode", file, "-o", back, again],
                     "info": [*cli, "info", file],
                 }
             else:

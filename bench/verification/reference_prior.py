@@ -160,11 +160,11 @@ class OnnxNetwork(Int64Network):
 
     def __init__(self, tensors: dict[str, np.ndarray], threads: int = 1):
         super().__init__(tensors)
-        import onnxruntime
+        from ltokc.tokenizer.runtime.silent_ort import ort
 
         self.sessions: dict[str, Any] = {}
-        self.ort = onnxruntime
-        self.options = onnxruntime.SessionOptions()
+        self.ort = ort
+        self.options = ort.SessionOptions()
         self.options.intra_op_num_threads = threads
         self.options.add_session_config_entry("session.intra_op.allow_spinning", "0")
 

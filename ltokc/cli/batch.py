@@ -11,18 +11,19 @@ from typing import Any
 import click
 
 from ltokc.cli import batch_direction, batch_run, options
-from ltokc.cli.batch_tables import Tables, write_rows
+from ltokc.cli.batch_tables import Reports, Tables, write_rows
 from ltokc.cli.batch_versus import Versus, check_table, write_comparison
 from ltokc.cli.compare import Rivals
 from ltokc.cli.console import Console, with_console
 from ltokc.cli.encode import RATES
 from ltokc.jobs import journal, paths, rows, task
-from ltokc.jobs.paths import OutputRule
+from ltokc.jobs.paths import Existing, OutputRule
 from ltokc.jobs.rows import WRITERS
 from ltokc.jobs.task import BatchPlan, Task
 from ltokc.rate.target import DEFAULT_QUALITY
 
 Shard = tuple[int, int]
+ADVICE = "--resume goes on with an earlier batch"
 
 
 class ShardOf(click.ParamType):
@@ -44,6 +45,9 @@ class ShardOf(click.ParamType):
 @click.option("--decode", "decode_", is_flag=True, help="Decode .ltk files to pictures.")
 @click.option("--resume", is_flag=True, help="Leave out what an earlier run finished with the same options.")
 @options.no_clobber
+@options.overwrite
+@options.keep_suffix
+@options.keep_times
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and write nothing.")
 @click.option("--shard", type=ShardOf(), metavar="I/N", help="Do part I of N, chosen by path, for several machines.")
 @click.option("--keep-smaller", is_flag=True,
@@ -59,7 +63,8 @@ class ShardOf(click.ParamType):
 @options.backend
 @options.device
 @click.option("-j", "--jobs", "workers", type=options.Workers(), metavar="N|all", default="all", show_default=True,
-              help="Pictures that are worked on at a time.")  # fmt: skip
+              help="Pictures that are worked on at a time; all: one per core, fewer where quota or memory end "
+              "before.")  # fmt: skip
 @with_console
 def batch(
     console: Console,
@@ -69,6 +74,9 @@ def batch(
     decode_: bool,
     resume: bool,
     no_clobber: bool,
+    overwrite: bool,
+    keep_suffix: bool,
+    keep_times: bool,
     dry_run: bool,
     shard: Shard | None,
     keep_smaller: bool,
@@ -85,16 +93,17 @@ def batch(
 
     A run that was interrupted or killed goes on with --resume: pictures are done again whose source, output or
     options are not those of the journal that every run keeps in DIR (.ltokc-batch*.journal). --resume is also the
-    way to add new pictures to a folder that was done before.
+    way to add new pictures to a folder that was done before, or to do it with other options: it replaces what a batch
+    wrote there, and no other file. --overwrite replaces any.
 
     \b
     Examples:
       ltokc batch -r pictures -d small
       ltokc batch -r pictures -d small --resume --report small.csv
-      ltokc batch -r pictures -d small -q 0.8 --keep-smaller
-      ltokc batch 'holiday/**/*.jpg' -d small --target-bpp 0.1 --shard 1/4
-      ltokc batch --decode -r small -d pictures -f webp
-      ltokc batch -r pictures -d small --versus jpeg,webp,avif --report small.html
+      ltokc batch -r pictures -d better -q 0.8 --keep-smaller
+      ltokc batch 'holiday/**/*.jpg' -d holiday-small --target-bpp 0.1 --shard 1/4
+      ltokc batch --decode -r small -d back -f webp
+      ltokc batch -r pictures -d compared --versus jpeg,webp,avif --report compared.html
     """
     if versus and (decode_ or not tables):
         raise click.UsageError("--versus is for encoding and goes with --report")
@@ -102,15 +111,21 @@ def batch(
         raise click.UsageError("--versus compares with the first frame; --frame excludes it")
     for table in tables:
         check_table(table) if versus else rows.check(table)
-    write: Tables = partial(write_rows, tables)
+    reports = Reports(tables, os.path.join(directory, journal.name_of(shard)), overwrite, resume)
+    write: Tables = partial(write_rows, reports)
     if versus:
         against = Versus(versus, _quality(chosen), directory, limit_pixels or None, workers)
-        write = partial(write_comparison, against, tables, console)
-    if decode_ and keep_smaller:
-        raise click.UsageError("--keep-smaller is for encoding, not for --decode")
+        write = partial(write_comparison, against, reports, console)
+    if decode_ and (keep_smaller or keep_suffix):
+        raise click.UsageError(f"--keep-{'smaller' if keep_smaller else 'suffix'} is for encoding, not for --decode")
     direction = (batch_direction.decoder if decode_ else batch_direction.encoder)(chosen, BORROWED, limit_pixels)
-    rule = OutputRule(direction.suffix, direction.takes, directory=directory, recursive=recursive, patterns=True,
-                      no_clobber=no_clobber)  # fmt: skip
+    existing = options.existing(overwrite, no_clobber, Existing.RESUME if resume else Existing.REFUSE)
+    rule = OutputRule(
+        direction.suffix, direction.takes, directory=directory, recursive=recursive, patterns=True,
+        keep_suffix=keep_suffix, undone=direction.undone, existing=existing, advice=ADVICE, keep_times=keep_times,
+    )  # fmt: skip
+    if not dry_run:
+        reports.check()
     found = paths.plan(inputs, rule)
     if keep_smaller and no_clobber:
         found = task.copies_exist(found)

@@ -23,12 +23,14 @@ WHERE = ("backend", "device")  # options about where and how fast, which shape n
 class Direction:
     """A conversion, the suffixes of its inputs and outputs, and what shapes the outputs (JSON, or known by its repr).
 
+    `undone`: see `ltokc.jobs.paths.OutputRule`.
     `shaping` goes into the journal as a fingerprint: what changes it makes --resume do everything again.
     """
 
     convert: Convert
     takes: tuple[str, ...]
     suffix: str
+    undone: tuple[str, ...]
     shaping: dict[str, Any]
 
 
@@ -42,7 +44,7 @@ class Borrowed:
 
 def borrow(batch: click.Command) -> Borrowed:
     """Gives `batch` the options of encode and decode that shape an output, so that they stay the same."""
-    own = {p.name for p in batch.params} | {"output", "crop", "decoder"}
+    own = {p.name for p in batch.params} | {"output", "crop", "samples"}
     taken: list[click.Parameter] = []
     found = []
     for command in (encoding.encode, decoding.decode):
@@ -68,7 +70,7 @@ def encoder(chosen: dict[str, Any], borrowed: Borrowed, limit_pixels: int | None
     convert = partial(encoding.encode_one, load=options.pixel_limit(limit_pixels), how=how)
     model = registry.find(how["model"])
     shaping = {"encode": _shape(how), "model": [model.id, model.files, model.quality]}
-    return Direction(convert, paths.PICTURES, ".ltk", shaping)
+    return Direction(convert, paths.PICTURES, ".ltk", (), shaping)
 
 
 def decoder(chosen: dict[str, Any], borrowed: Borrowed, limit_pixels: int | None) -> Direction:
@@ -78,10 +80,12 @@ def decoder(chosen: dict[str, Any], borrowed: Borrowed, limit_pixels: int | None
     _refuse([name for name in borrowed.encode if name not in borrowed.decode], "encoding, not for --decode")
     how = {k: v for k, v in chosen.items() if k in (*borrowed.decode, *WHERE)}
     kind = how.pop("format") or "png"
+    how |= options.sampling(how.pop("decoder"), how.pop("seed"), how.pop("detail"))
     how = {name: value for name, value in how.items() if value is not None}
     convert = partial(decoding.decode_one, format=kind, how=how | options.pixel_limit(limit_pixels))
     models = [[model.id, model.files] for model in registry.registry()]
-    return Direction(convert, paths.LTK, f".{kind}", {"decode": _shape(how), "format": kind, "models": models})
+    shaping = {"decode": _shape(how), "format": kind, "models": models}
+    return Direction(convert, paths.LTK, f".{kind}", decoding.suffixes_of(kind), shaping)
 
 
 def _refuse(names: Sequence[str], verb: str) -> None:

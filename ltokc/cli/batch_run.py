@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import asdict
 from functools import partial
 
+from ltokc.cli import interruption
 from ltokc.cli.batch_tables import Tables, in_order
 from ltokc.cli.console import Console, complain, reason, show_warnings
 from ltokc.cli.progress import BatchProgress, human
@@ -16,7 +17,7 @@ from ltokc.jobs import processes
 from ltokc.jobs.paths import Job
 from ltokc.jobs.processes import Outcome
 from ltokc.jobs.rows import FAILED, FRESH, SKIPPED, Row
-from ltokc.jobs.task import BatchPlan, Task, done_before, perform
+from ltokc.jobs.task import BatchPlan, Task, done_before, perform, why_not
 
 NAMED_AT_THE_END = 20
 
@@ -29,6 +30,9 @@ def rehearse(console: Console, plan: BatchPlan, tasks: Sequence[Task]) -> None:
         if done_before(plan, task) is not None:
             console.skipped += 1
             console.detail(f"{task.job.source}: done before")
+            continue
+        if text := why_not(plan, task, task.job.target):
+            _failed(console, task.job, text)
             continue
         console.done += 1
         size += os.path.getsize(task.job.source) if os.path.exists(task.job.source) else 0
@@ -73,8 +77,7 @@ def _settled(console: Console, tasks: Sequence[Task]) -> tuple[list[tuple[int, T
             rows[place] = _failed(console, job, job.error)
         elif job.skip:
             rows[place] = Row(job.source, job.target, SKIPPED)
-            console.skipped += 1
-            console.detail(f"{job.source}: {job.target} exists, skipped")
+            console.leave_out(job.source, job.skip)
             console.record(asdict(rows[place]))
         else:
             todo.append((place, task))
@@ -83,6 +86,7 @@ def _settled(console: Console, tasks: Sequence[Task]) -> tuple[list[tuple[int, T
 
 def _told(console: Console, outcome: Outcome[Task, Row]) -> Row:
     """The row of an outcome, counted and told."""
+    interruption.check()
     try:
         row = outcome.get()
     except Exception as error:  # noqa: BLE001 (whatever it is, the user gets one line)

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ltokc.cli.batch_tables import in_order
+from ltokc.cli.batch_tables import Reports, in_order
 from ltokc.cli.console import Console, complain, reason, show_warnings
-from ltokc.jobs import processes, streams
+from ltokc.cli.reading import read_ltk
+from ltokc.jobs import processes
 from ltokc.jobs.rows import FAILED, Row
 
 if TYPE_CHECKING:
@@ -44,16 +45,16 @@ def check_table(table: str) -> None:
 
 
 def write_comparison(
-    versus: Versus, tables: Sequence[str], console: Console, rows: dict[int, Row], interrupted: bool = False
+    versus: Versus, reports: Reports, console: Console, rows: dict[int, Row], interrupted: bool = False
 ) -> None:
-    """`Tables` of comparisons; tables: names of the files.  An interrupted batch is not compared."""
-    from ltokc.compare import write
+    """`Tables` of comparisons.  An interrupted batch is not compared."""
+    from ltokc.compare.report import rendered
 
     if interrupted:
         return
     records = compared(versus, console, in_order(rows))
-    for table in tables if records else ():
-        write(table, records)
+    for table in reports.tables if records else ():
+        reports.write(table, rendered(table, records))
 
 
 def compared(versus: Versus, console: Console, rows: Sequence[Row]) -> list[PictureComparison]:
@@ -79,6 +80,6 @@ def compare_one(versus: Versus, curve: bool, views: bool, row: Row) -> PictureCo
 
     assert row.output is not None
     name = os.path.relpath(row.output, versus.root)
-    data = streams.read(row.output)
+    data = read_ltk(row.output)
     return batch_rows(row.input, data, name=name, quality=versus.quality, versus=versus.rivals, curve=curve,
                       views=views, limit_pixels=versus.limit_pixels)  # fmt: skip

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ltokc.atomic import ANYWHERE
 from ltokc.cli import options
-from ltokc.cli.console import Console, one_line, with_console
+from ltokc.cli.console import Console, one_line, with_console, write_out
+from ltokc.cli.reading import read_any
 from ltokc.compare.options import RIVALS
 from ltokc.errors import UsageError
 from ltokc.jobs import streams
-from ltokc.jobs.paths import same_file
+from ltokc.jobs.names import same_file
+from ltokc.jobs.paths import named_placement
 from ltokc.jobs.streams import STDIO
 
 if TYPE_CHECKING:
@@ -46,14 +49,17 @@ class Rivals(click.ParamType):
 @click.option("--metric", type=click.Choice(list(METRICS)),
               help="What rivals are made equal by.  [default: ssimulacra2]")  # fmt: skip
 @click.option("--lpips", metavar="WEIGHTS", help="Also LPIPS, with these weights of SqueezeNet (needs torch).")
+@click.option("--generated", is_flag=True, help="Also each .ltk FILE as the generative decoder draws it, with seed 0.")
 @click.option("--html", metavar="OUT", help="Also write a page to look at them; with --versus it takes longer.")
+@options.overwrite
 @options.limit_pixels
 @options.backend
 @options.device
 @with_console
 def compare(
     console: Console, original: str, inputs: tuple[str, ...], versus: tuple[str, ...], metric: str | None,
-    lpips: str | None, html: str | None, limit_pixels: int | None, backend: str, device: str,
+    lpips: str | None, generated: bool, html: str | None, overwrite: bool, limit_pixels: int | None, backend: str,
+    device: str,
 ) -> None:  # fmt: skip
     """Compare files of a picture with the original.
 
@@ -66,27 +72,30 @@ def compare(
       ltokc compare photo.png photo.ltk photo.webp
       ltokc compare photo.png photo.ltk --versus jpeg,webp,avif
       ltokc compare photo.png photo.ltk --versus webp,avif --html photo.html
+      ltokc compare photo.png photo.ltk --generated --html photo.html
     """
     if STDIO in (html, original) or inputs.count(STDIO) > 1:
         raise click.UsageError("- (standard input) may be one of the FILEs, and nothing else")
     for name in (original, *inputs):
         if html is not None and same_file(name, html):
             raise UsageError(f"{name}: input and output are the same file")
-    from ltokc.compare import compare_picture, write_report
+    placement = ANYWHERE if html is None else named_placement(html, overwrite, original)
+    from ltokc.compare import compare_picture
+    from ltokc.compare.report import report_html
 
     with console.each(original):
         labels = _labels(inputs)
         limits: dict[str, Any] = {**options.pixel_limit(limit_pixels)}
-        given = [(label, streams.read(name), None) for label, name in zip(labels, inputs, strict=True)]
+        given = [(label, read_any(name), None) for label, name in zip(labels, inputs, strict=True)]
         found = compare_picture(
             original, given, versus=versus, metric=METRICS[metric] if metric else None, lpips=lpips,
             curve=html is not None and bool(versus), views=html is not None, how={"backend": backend, "device": device},
-            **limits,
+            generated=generated, **limits,
         )  # fmt: skip
         if html is not None:
-            write_report(html, [found], budget=None)
+            streams.write(html, report_html([found], budget=None).encode(), placement)
             console.say(f"{original} -> {html}  {os.path.getsize(html):,} bytes")
-        click.echo(_json(found) if console.as_json else _table(found))
+        write_out(_json(found) if console.as_json else _table(found))
         for note in found.notes:
             console.detail(f"{original}: {note}")
     console.finish()

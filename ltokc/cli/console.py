@@ -4,25 +4,42 @@ from __future__ import annotations
 
 import functools
 import json
-import sys
+import re
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import click
 
-from ltokc.cli import exit_status
+from ltokc.cli import exit_status, interruption
 from ltokc.errors import LtokcError
 
+_DIGITS = 20
+_LONG_NUMBER = re.compile(rf"\d{{{2 * _DIGITS},}}")
 LOUD = "ltokc.loud"  # key of the context: tracebacks are wanted
 
 
 def one_line(text: str) -> str:
-    """Text without line breaks and other control characters, which a file's name may well hold."""
-    return "".join(c if c.isprintable() else " " if c.isspace() else "?" for c in text).strip()
+    """Text without line breaks, control characters and escape sequences, which a file's name may well hold.
+
+    Of a number with more digits than anybody reads only the first are repeated.
+    """
+    return _LONG_NUMBER.sub(lambda found: f"{found[0][:_DIGITS]}... ({len(found[0])} digits)", _shown(text).strip())
+
+
+def lines(text: str) -> str:
+    """Text of several lines without other control characters and escape sequences."""
+    return "\n".join(map(_shown, text.split("\n")))
+
+
+def _shown(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else " " if c.isspace() else "?" for c in text)
 
 
 class OutputError(LtokcError):
@@ -36,9 +53,9 @@ def tell(text: str) -> None:
 
 
 def write_out(text: str, nl: bool = True) -> None:
-    """Text on stdout.  Raises OutputError, BrokenPipeError."""
+    """Lines for people, or JSON, on stdout.  Raises OutputError, BrokenPipeError."""
     try:
-        click.echo(text, nl=nl)
+        click.echo(lines(text), nl=nl)
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -48,6 +65,18 @@ def write_out(text: str, nl: bool = True) -> None:
 def complain(text: str) -> None:
     """A line on stderr after the name of the program."""
     tell(f"ltokc: {text}")
+
+
+def show_trace(error: BaseException) -> None:
+    """The traceback of an exception on stderr."""
+    with suppress(OSError, ValueError):
+        click.echo(lines("".join(traceback.format_exception(error))), err=True, nl=False)
+
+
+def plainly(error: click.ClickException) -> click.ClickException:
+    """The error with a message of one line: click repeats what it was given as it is."""
+    setattr(error, "format_message", partial(str, one_line(error.format_message())))  # noqa: B010 (mypy: a method)
+    return error
 
 
 def show_warnings() -> None:
@@ -112,10 +141,15 @@ class Console:
         complain(f"{name}: {text}")
         self.record({"input": name, "error": text})
 
+    def leave_out(self, name: str, why: str) -> None:
+        """Counts a file that is not to be done, and says why with -v."""
+        self.skipped += 1
+        self.detail(f"{name}: {why}, skipped")
+
     def trace(self, error: BaseException | str) -> None:
         """The traceback of an exception, with -vv."""
         if self.verbose > 1 and isinstance(error, BaseException):
-            traceback.print_exception(error, file=sys.stderr)
+            show_trace(error)
 
     @contextmanager
     def each(self, name: str) -> Iterator[None]:
@@ -125,8 +159,10 @@ class Console:
         except (BrokenPipeError, OutputError, click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:  # noqa: BLE001 (whatever it is, the user gets one line)
+            interruption.check()
             self.fail(name, error)
         else:
+            interruption.check()
             self.done += 1
 
     def finish(self) -> None:

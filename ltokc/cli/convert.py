@@ -22,8 +22,7 @@ def convert_all(console: Console, jobs: Sequence[Job], convert: Convert, workers
         if job.error:
             console.fail(job.source, job.error)
         elif job.skip:
-            console.skipped += 1
-            console.detail(f"{job.source}: {job.target} exists, skipped")
+            console.leave_out(job.source, job.skip)
         else:
             todo.append(job)
     work, workers = partial(convert_one, convert), min(workers, len(todo))
@@ -43,5 +42,5 @@ def convert_all(console: Console, jobs: Sequence[Job], convert: Convert, workers
 def convert_one(convert: Convert, job: Job) -> Result:
     """Converts one file and writes it; the result comes back without its bytes."""
     result = convert(job)
-    streams.write(job.target, result.data)
+    streams.write(job.target, result.data, job.placement)
     return replace(result, data=b"")

@@ -13,13 +13,16 @@ from ltokc.cli import options
 from ltokc.cli.console import Console, with_console
 from ltokc.cli.convert import convert_all
 from ltokc.cli.progress import bars_wanted, step_bar
-from ltokc.errors import ModelError, UsageError
-from ltokc.jobs import paths, streams
+from ltokc.cli.reading import read_ltk
+from ltokc.errors import UsageError
+from ltokc.jobs import paths
 from ltokc.jobs.conversion import Result
 from ltokc.jobs.paths import Job, OutputRule
 from ltokc.jobs.streams import STDIO
 from ltokc.pictures.options import FORMAT_ALIASES, SAVE_FORMATS
+from ltokc.tokenizer.generative import MAX_SEED
 
+MOST_SAMPLES = 64
 Box = tuple[int, int, int, int]
 
 
@@ -49,15 +52,24 @@ def format_of(output: str | None, wanted: str | None) -> str:
     return suffix
 
 
-def decode_one(job: Job, format: str, how: dict[str, Any], bars: bool = False) -> Result:
-    """`how`: keyword arguments of `ltokc.codec.decode`."""
+def suffixes_of(kind: str) -> tuple[str, ...]:
+    """The suffixes of a format: .jpg, .jpeg."""
+    return (f".{kind}", *(f".{alias}" for alias, name in FORMAT_ALIASES.items() if name == kind))
+
+
+def decode_one(job: Job, format: str, how: dict[str, Any], bars: bool = False, samples: int = 1) -> Result:
+    """`how`: keyword arguments of `ltokc.codec.decode`; samples: drawings of a generative one on one sheet."""
     from ltokc import codec
     from ltokc.pictures.save import render
+    from ltokc.pictures.sheet import sheet
 
     start = time.perf_counter()
-    data = streams.read(job.source)
+    data = read_ltk(job.source)
     with step_bar(job.source, bars) as progress:
         image = codec.decode(data, progress=progress, **how)
+    if samples > 1:
+        seeds = range(how["seed"] + 1, how["seed"] + samples)
+        image = sheet([image, *(codec.decode(data, **how | {"seed": seed}) for seed in seeds)])
     losses: list[str] = []
     picture = render(image, format, losses.append)
     seconds = time.perf_counter() - start
@@ -66,7 +78,15 @@ def decode_one(job: Job, format: str, how: dict[str, Any], bars: bool = False) -
         "bytes": len(data), "seconds": round(seconds, 3),
     }  # fmt: skip
     line = f"{job.source} -> {job.target}  {image.width}x{image.height}  {seconds:.2f} s"
-    return Result(picture, line, fields, losses=losses)
+    return Result(picture, line, fields, _notes(how, samples), losses)
+
+
+def _notes(how: dict[str, Any], samples: int) -> list[str]:
+    """What -v says of a picture that is partly drawn."""
+    if not how.get("decoder") or not how["detail"]:
+        return []
+    seeds = f"seed {how['seed']}" if samples == 1 else f"seeds {how['seed']} to {how['seed'] + samples - 1}"
+    return [f"generated detail ({seeds}, detail {how['detail']:g}); the picture's XMP says so"]
 
 
 @click.command()
@@ -75,8 +95,9 @@ def decode_one(job: Job, format: str, how: dict[str, Any], bars: bool = False) -
 @click.option(
     "-f", "--format", type=click.Choice(SAVE_FORMATS), help="Format of the picture.  [default: as -o, else png]"
 )
-@click.option("--decoder", type=click.Choice(["faithful", "generative"]), default="faithful", show_default=True,
-              help="Which decoder.")  # fmt: skip
+@options.decoder
+@click.option("--samples", type=click.IntRange(1, MOST_SAMPLES), metavar="K", default=1,
+              help="K drawings on one sheet, of the seeds N, N + 1, and so on, with --decoder generative.")  # fmt: skip
 @options.at_most_tokens
 @click.option("--crop", type=Region(), metavar="X,Y,W,H", help="Decode this region only, in pixels.")
 @options.metadata("hand on", "all")
@@ -93,8 +114,13 @@ def decode(
     directory: str | None,
     recursive: bool,
     no_clobber: bool,
+    overwrite: bool,
+    keep_times: bool,
     format: str | None,
     decoder: str,
+    seed: int | None,
+    detail: float | None,
+    samples: int,
     metadata: tuple[str, ...] | None,
     limit_pixels: int | None,
     workers: int,
@@ -102,8 +128,9 @@ def decode(
 ) -> None:
     """Decode .ltk files to pictures.
 
-    photo.ltk becomes photo.png beside it, unless there is a photo.png already: that may be the original, and is only
-    replaced when -o or -d names it. - is standard input, and then standard output unless -o is given.
+    photo.ltk becomes photo.png beside it, and photo.png.ltk as well. A photo.png that is there already may be the
+    original: like any output that exists it is only replaced with --overwrite. - is standard input, and then standard
+    output unless -o is given.
 
     \b
     Examples:
@@ -112,16 +139,24 @@ def decode(
       ltokc decode photo.ltk --tokens 200 -o coarse.png
       ltokc decode map.ltk --crop 4000,2500,512,512 -o part.png
       ltokc decode half.ltk --allow-truncated -o half.png
-      ltokc decode -r small -d pictures
-      ltokc decode - < photo.ltk > photo.png
+      ltokc decode photo.ltk --decoder generative --seed 3 -o drawn.png
+      ltokc decode photo.ltk --decoder generative --samples 4 -o sheet.png
+      ltokc decode -r small -d back
+      ltokc decode - < photo.ltk > piped.png
     """
-    if decoder != "faithful":
-        raise ModelError(f"the {decoder} decoder is not in this model")
+    drawing = options.sampling(decoder, seed, detail)
+    if samples > 1 and not drawing:
+        raise click.UsageError("--samples goes with --decoder generative")
+    if drawing and drawing["seed"] + samples - 1 > MAX_SEED:
+        raise click.UsageError(f"--seed {drawing['seed']} --samples {samples}: seeds end at {MAX_SEED}")
     kind = format_of(output, format)
-    rule = OutputRule(f".{kind}", paths.LTK, output, directory, recursive, no_clobber=no_clobber, keep_beside=True)
+    rule = OutputRule(
+        f".{kind}", paths.LTK, output, directory, recursive, undone=suffixes_of(kind), keep_times=keep_times,
+        existing=options.existing(overwrite, no_clobber), advice=options.elsewhere(output, directory),
+    )  # fmt: skip
     plan = paths.plan(inputs, rule)
     if console.as_json and any(job.target == STDIO for job in plan):
         raise click.UsageError("--json and the picture itself cannot both go to stdout; use -o FILE")
-    how |= options.pixel_limit(limit_pixels) | options.given(metadata=metadata)
-    convert = partial(decode_one, format=kind, how=how, bars=bars_wanted(console, workers))
+    how |= options.pixel_limit(limit_pixels) | options.given(metadata=metadata) | drawing
+    convert = partial(decode_one, format=kind, how=how, bars=bars_wanted(console, workers), samples=samples)
     convert_all(console, plan, convert, workers)

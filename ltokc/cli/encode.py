@@ -56,6 +56,7 @@ def encode_one(job: Job, load: dict[str, Any], how: dict[str, Any], bars: bool =
 @click.command()
 @click.argument("inputs", nargs=-1, required=True, type=click.Path(readable=False), metavar="INPUT...")
 @options.outputs
+@options.keep_suffix
 @options.quality
 @click.option("--tokens", type=click.IntRange(min=1), metavar="N", help="Keep this many tokens.")
 @click.option("--target-size", type=options.Size(), help="File size to aim for: 800, 2k, 2kB, 1.5M.")
@@ -80,6 +81,9 @@ def encode(
     directory: str | None,
     recursive: bool,
     no_clobber: bool,
+    overwrite: bool,
+    keep_times: bool,
+    keep_suffix: bool,
     limit_pixels: int | None,
     workers: int,
     strict: bool,
@@ -87,20 +91,24 @@ def encode(
 ) -> None:
     """Encode pictures as .ltk files.
 
-    photo.png becomes photo.ltk beside it. Any format that Pillow reads is taken; - is standard input, and then
-    standard output unless -o is given. One of -q, --tokens, --target-size and --target-bpp sets the rate.
+    photo.png becomes photo.ltk beside it, and so does photo.jpg: --keep-suffix names them apart. A photo.ltk that is
+    there already is only replaced with --overwrite. Any format that Pillow reads is taken; - is standard input, and
+    then standard output unless -o is given. One of -q, --tokens, --target-size and --target-bpp sets the rate.
 
     \b
     Examples:
       ltokc encode photo.png
       ltokc encode photo.png -q 0.8 -o better.ltk
-      ltokc encode photo.png --target-size 2k --strict
+      ltokc encode photo.png --target-size 2k --strict -o smaller.ltk
       ltokc encode *.jpg -d small -j all
       ltokc encode -r pictures -d small -n
-      cat photo.png | ltokc encode - > photo.ltk
+      cat photo.png | ltokc encode - > piped.ltk
     """
     how = keywords(strict, **how)
-    rule = OutputRule(".ltk", paths.PICTURES, output, directory, recursive, no_clobber=no_clobber)
+    rule = OutputRule(
+        ".ltk", paths.PICTURES, output, directory, recursive, keep_suffix=keep_suffix, keep_times=keep_times,
+        existing=options.existing(overwrite, no_clobber), advice=options.elsewhere(output, directory),
+    )  # fmt: skip
     plan = paths.plan(inputs, rule)
     if console.as_json and any(job.target == STDIO for job in plan):
         raise click.UsageError("--json and the file itself cannot both go to stdout; use -o FILE")

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ltokc.atomic import ANYWHERE
 from ltokc.cli import options
 from ltokc.cli.console import Console, with_console, write_out
+from ltokc.cli.reading import read_ltk
 from ltokc.errors import ModelError, UsageError
-from ltokc.jobs import paths, streams
+from ltokc.jobs import names, paths, streams
 from ltokc.jobs.streams import STDIO
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ def _describe(name: str, about: Info) -> str:
         ("tokens", f"{about.tokens:,}{possible}{halting}"),
         ("segments", f"{about.segments}"),
     ]
+    rows += [("decoders", ", ".join(about.decoders))] if about.decoders else []
     rows += [("chunk", f"{code} {size:,} bytes") for code, size in about.chunks]
     return "\n".join([name, *(f"  {label:9} {text}" for label, text in rows)])
 
@@ -44,6 +47,7 @@ def _fields(name: str, about: Info) -> dict[str, Any]:
 @options.recursive
 @click.option("--heatmap", metavar="PNG", help="Write a picture of where the bits of the one FILE went; - for stdout.")
 @click.option("--plain", is_flag=True, help="The heat map alone, not over the picture in gray.")
+@options.overwrite
 @options.limit_pixels
 @with_console
 def info(
@@ -52,6 +56,7 @@ def info(
     recursive: bool,
     heatmap: str | None,
     plain: bool,
+    overwrite: bool,
     limit_pixels: int | None,
 ) -> None:
     """Show what .ltk files hold.
@@ -70,17 +75,23 @@ def info(
 
     if plain and heatmap is None:
         raise click.UsageError("--plain goes with --heatmap")
+    placement = ANYWHERE
     if heatmap is not None:
         _check_heatmap(console, inputs, heatmap)
+        placement = paths.named_placement(heatmap, overwrite, inputs[0])
     for source in paths.collect(inputs, paths.LTK, recursive):
         if source.error:
             console.fail(source.path, source.error)
             continue
+        if source.skip:
+            console.leave_out(source.path, source.skip)
+            continue
         with console.each(source.path):
-            data = streams.read(source.path)
+            data = read_ltk(source.path)
             about = codec.info(data)
             if heatmap is not None:
-                streams.write(heatmap, _heatmap(console, source.path, data, plain, options.pixel_limit(limit_pixels)))
+                painted = _heatmap(console, source.path, data, plain, options.pixel_limit(limit_pixels))
+                streams.write(heatmap, painted, placement)
                 if heatmap == STDIO:
                     continue
             if console.as_json:
@@ -93,7 +104,7 @@ def info(
 def _check_heatmap(console: Console, inputs: tuple[str, ...], target: str) -> None:
     if len(inputs) > 1 or os.path.isdir(inputs[0]):
         raise click.UsageError("--heatmap takes one FILE")
-    if paths.same_file(inputs[0], target):
+    if names.same_file(inputs[0], target):
         raise UsageError(f"{inputs[0]}: input and output are the same file")
     if target == STDIO:
         if console.as_json:
@@ -103,11 +114,11 @@ def _check_heatmap(console: Console, inputs: tuple[str, ...], target: str) -> No
 
 def _heatmap(console: Console, name: str, data: bytes, plain: bool, limit: dict[str, Any]) -> bytes:
     """A PNG of the picture's size; without the picture under it where there is no runtime to decode it."""
-    import numpy as np
     from PIL import Image
 
     from ltokc import codec, heatmap
     from ltokc.pictures.save import on_white, render
+    from ltokc.pictures.srgb import samples_of
 
     bits = heatmap.bit_map(data, allow_truncated=True, **limit)
     about = codec.info(data)
@@ -115,7 +126,8 @@ def _heatmap(console: Console, name: str, data: bytes, plain: bool, limit: dict[
     if not plain:
         try:
             image = codec.decode(data, allow_truncated=True, **limit)
-            under = np.asarray(on_white(image))
+            under = samples_of(on_white(image))
+            del image
         except ModelError as error:
             console.say(f"{name}: heat map without the picture: {error}")
     painted = heatmap.overlay(bits, heatmap.DEFAULT_CELL, about.width, about.height, under)

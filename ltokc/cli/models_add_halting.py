@@ -7,7 +7,9 @@ from typing import Any
 
 import click
 
+from ltokc.cli import options
 from ltokc.cli.extras import need
+from ltokc.jobs.paths import refuse_existing
 
 
 class LooksTable(click.ParamType):
@@ -33,7 +35,8 @@ class LooksTable(click.ParamType):
 @click.option("--name", required=True, help="Name of the model.")
 @click.option("--looks", type=LooksTable(), default="0.1:80,0.9:8", show_default=True, metavar="Q:ERROR,...",
               help="Error of SSIMULACRA2 that a -q stands for; 80 is -61 points, 8 is 42.")  # fmt: skip
-def add_halting(head: Path, folder: Path, name: str, looks: list[list[float]]) -> None:
+@options.overwrite
+def add_halting(head: Path, folder: Path, name: str, looks: list[list[float]], overwrite: bool) -> None:
     """Give a model its halting HEAD (halting.safetensors of ltokc models fit-halting).
 
     Copies it into the model's folder and enters it in MODELS/registry.json. From then on -q means a quality that
@@ -46,5 +49,6 @@ def add_halting(head: Path, folder: Path, name: str, looks: list[list[float]]) -
     need("packing", "onnx", "torch")
     from ltokc.train.export import package
 
+    refuse_existing(str(folder / name / "halting.safetensors"), overwrite)
     package.add_halting(head, folder, name, looks)
     click.echo(f"{folder / name}: has its halting head", err=True)

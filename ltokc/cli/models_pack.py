@@ -7,7 +7,10 @@ from typing import Any
 
 import click
 
+from ltokc.atomic import Exists
+from ltokc.cli import options
 from ltokc.cli.extras import need
+from ltokc.jobs.paths import refusal, refuse_existing
 
 
 class QualityTable(click.ParamType):
@@ -41,15 +44,16 @@ class QualityTable(click.ParamType):
 )
 @click.option("--description", default="", help="One line.")
 @click.option("--default", is_flag=True, help="Make it the registry's default; the first model of one always is.")
+@options.overwrite
 def pack(
     weights: Path, folder: Path, name: str, model_id: int, quality: list[list[float]], license_: str,
-    description: str, default: bool,
+    description: str, default: bool, overwrite: bool,
 ) -> None:  # fmt: skip
     """Make a model folder of a training run's WEIGHTS (ema.safetensors).
 
     Writes model.safetensors, tokenizer.onnx and detokenizer.onnx into MODELS/NAME, and the entry in
-    MODELS/registry.json; prior-float.safetensors beside them is for training on. An entry of the same id is
-    replaced: do that only before the model is released. The halting head comes next: ltokc models fit-halting.
+    MODELS/registry.json; prior-float.safetensors beside them is for training on. With --overwrite a model of the same
+    id is replaced: do that only before it is released. The halting head comes next: ltokc models fit-halting.
 
     \b
     Examples:
@@ -57,7 +61,14 @@ def pack(
             --quality 0:1,0.6:6.5,1:11
     """
     need("packing", "onnx", "torch")
-    from ltokc.train.export.package import Listing, package
+    from ltokc.train.export.package import FILES, FLOAT_PRIOR, Listing, package
+    from ltokc.zoo.registry import REGISTRY, read_registry
+
+    for file in (*FILES, FLOAT_PRIOR):
+        refuse_existing(str(folder / name / file), overwrite)
+    listed = {entry.id for entry in read_registry(folder / REGISTRY)} if (folder / REGISTRY).exists() else set()
+    if model_id in listed and not overwrite:
+        raise Exists(refusal(f"model {model_id} in {folder / REGISTRY}"))
 
     entry = package(weights, folder, Listing(name, model_id, quality, license_, description, default))
     click.echo(f"{folder / name}: {sum(f['bytes'] for f in entry['files'].values()):,} bytes", err=True)

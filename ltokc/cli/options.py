@@ -9,14 +9,17 @@ from typing import Any
 
 import click
 
-from ltokc.arguments import HIGHEST
 from ltokc.errors import UsageError
+from ltokc.jobs.paths import Existing
 from ltokc.pictures.options import METADATA_KINDS, kinds_of
 from ltokc.rate.effort import DEFAULT_EFFORT, HIGHEST_EFFORT
 from ltokc.rate.target import DEFAULT_QUALITY
+from ltokc.tokenizer.generative import DECODERS, GENERATIVE, MAX_SEED
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
+
+MOST_DIGITS = 18  # of a size
 
 
 class Size(click.ParamType):
@@ -28,7 +31,9 @@ class Size(click.ParamType):
         match = re.fullmatch(r"(\d+\.?\d*|\.\d+) ?([kmg]?i?)b?", str(value).strip().lower())
         if match is None or match[2] not in UNITS:
             self.fail(f"{value!r} is no size; write 800, 2k, 2kB or 1.5M", param, ctx)
-        size = math.floor(min(float(match[1]) * UNITS[match[2]], HIGHEST))
+        if len(match[1]) > MOST_DIGITS:
+            self.fail(f"{value!r} is too large", param, ctx)
+        size = math.floor(float(match[1]) * UNITS[match[2]])
         if size < 1:
             self.fail(f"{value!r} is less than a byte", param, ctx)
         return size
@@ -122,6 +127,22 @@ def together(*options: Decorator) -> Decorator:
 files = click.argument("inputs", nargs=-1, required=True, type=click.Path(readable=False), metavar="FILE...")
 recursive = click.option("-r", "--recursive", is_flag=True, help="Take the files in folders, and in their folders.")
 no_clobber = click.option("-n", "--no-clobber", is_flag=True, help="Leave outputs that exist as they are.")
+overwrite = click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")
+keep_times = click.option("--keep-times", is_flag=True, help="Give outputs the times of their inputs.")
+keep_suffix = click.option("--keep-suffix", is_flag=True,
+                           help="Name outputs photo.jpg.ltk, so that photo.jpg and photo.png stay apart.")  # fmt: skip
+
+
+def existing(overwrite: bool, no_clobber: bool, otherwise: Existing = Existing.REFUSE) -> Existing:
+    """What becomes of outputs that exist.  UsageError: both options."""
+    if overwrite and no_clobber:
+        raise click.UsageError("--overwrite and --no-clobber exclude each other")
+    return Existing.REPLACE if overwrite else Existing.SKIP if no_clobber else otherwise
+
+
+def elsewhere(output: str | None, directory: str | None) -> str:
+    """What else than --overwrite helps where the output beside an input exists."""
+    return "-o or -d names another place" if output is None and directory is None else ""
 
 
 def directory(required: bool = False) -> Decorator:
@@ -136,6 +157,8 @@ outputs = together(
     directory(),
     recursive,
     no_clobber,
+    overwrite,
+    keep_times,
 )
 allow_truncated = click.option("--allow-truncated", is_flag=True, help="Show what there is of a file that was cut.")
 limit_pixels = click.option("--limit-pixels", type=click.IntRange(min=0), metavar="N",
@@ -155,19 +178,42 @@ effort = click.option(
 )  # fmt: skip
 at_most_tokens = click.option("--tokens", type=click.IntRange(min=1), metavar="N", help="Use the first N tokens only.")
 
+decoder = together(
+    click.option(
+        "--decoder", type=click.Choice(["auto", *DECODERS]), default="auto", show_default=True,
+        help="faithful: the expected picture, which auto is too. generative: draws the detail that the tokens leave "
+             "open.",
+    ),
+    click.option("--seed", type=click.IntRange(0, MAX_SEED), metavar="N",
+                 help="Which drawing, with --decoder generative.  [default: 0]"),
+    click.option("--detail", type=click.FloatRange(0, 1), metavar="0..1",
+                 help="Share of the drawn detail that is added, with --decoder generative.  [default: 1]"),
+)  # fmt: skip
+
+
+def sampling(decoder: str, seed: int | None, detail: float | None) -> dict[str, Any]:
+    """Keyword arguments of `ltokc.codec.decode`: none for the faithful picture."""
+    if decoder == GENERATIVE:
+        return {"decoder": decoder, "seed": seed or 0, "detail": 1.0 if detail is None else detail}
+    for name, value in (("--seed", seed), ("--detail", detail)):
+        if value is not None:
+            raise click.UsageError(f"{name} goes with --decoder generative")
+    return {}
+
 
 class Workers(click.ParamType):
-    """A number of processes, or `all` for one per core."""
+    """A number of processes, or `all` for one per core, as far as quota and memory go."""
 
     name = "workers"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         if value == "all":
-            from ltokc.threads import cores
+            from ltokc.threads import most_workers
 
-            return cores()
+            return most_workers()
         return click.IntRange(min=1).convert(value, param, ctx)
 
 
 jobs = click.option("-j", "--jobs", "workers", type=Workers(), metavar="N|all", default="1", show_default=True,
-                    help="Files that are worked on at a time.")  # fmt: skip
+                    help="Files that are worked on at a time; all: one per core, fewer where quota or memory "
+                         "end before.")  # fmt: skip

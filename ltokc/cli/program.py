@@ -8,42 +8,22 @@ from __future__ import annotations
 
 import importlib
 import os
-import signal
 import sys
-import traceback
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any
 
 import click
 
-from ltokc.cli import exit_status
-from ltokc.cli.console import complain, is_loud, reason, show_warnings
+from ltokc.cli import exit_status, interruption
+from ltokc.cli.console import complain, is_loud, plainly, reason, show_trace, show_warnings
 from ltokc.errors import UsageError
+from ltokc.threads import limit_libraries
 
 COMMANDS = (  # each a module of ltokc.cli; the order of the help
     "encode", "decode", "info", "verify", "trim", "tokens", "batch", "compare", "thumbnail", "models", "train",
-    "train-halting",
+    "train-halting", "train-generative",
 )  # fmt: skip
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """SIGTERM ends the work like Ctrl-C: nothing half written, exit 130."""
-
-    def interrupt(number: int, frame: Any) -> None:
-        raise KeyboardInterrupt
-
-    try:
-        before = signal.signal(signal.SIGTERM, interrupt)
-    except ValueError:  # not the main thread
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 class Program(click.Group):
@@ -57,29 +37,47 @@ class Program(click.Group):
             return None
         name = cmd_name.replace("-", "_")
         command: click.Command = getattr(importlib.import_module(f"ltokc.cli.{name}"), name)
-        return command
+        return command if command.help is not None else _restored(command)
+
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        try:
+            return super().make_context(*args, **extra)
+        except click.ClickException as error:
+            raise plainly(error) from error.__cause__
 
     def invoke(self, ctx: click.Context) -> Any:
+        with interruption.heard():
+            try:
+                return self._told(ctx)
+            except BaseException as error:
+                if not (interruption.came() or isinstance(error, KeyboardInterrupt)):
+                    raise
+                with suppress(KeyboardInterrupt):
+                    complain("interrupted")
+                raise click.exceptions.Exit(exit_status.INTERRUPTED) from None
+
+    def _told(self, ctx: click.Context) -> Any:
+        """Runs the command; an error that is not the command line's own becomes a line.  Raises click's exceptions."""
         try:
-            with _interruptible(), warnings.catch_warnings():
+            with warnings.catch_warnings():
                 show_warnings()
                 result = super().invoke(ctx)
                 sys.stdout.flush()
+                interruption.check()
                 return result
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
+        except (click.exceptions.Exit, click.Abort):
             raise
-        except KeyboardInterrupt:
-            with suppress(KeyboardInterrupt):
-                complain("interrupted")
-            raise click.exceptions.Exit(exit_status.INTERRUPTED) from None
+        except click.ClickException as error:
+            raise plainly(error) from error.__cause__
         except BrokenPipeError:  # the reader of our output has enough
             _silence_stdout()
             raise click.exceptions.Exit(exit_status.FAILED) from None
         except UsageError as error:
-            raise click.UsageError(str(error), ctx) from error
+            raise plainly(click.UsageError(str(error), ctx)) from error
         except Exception as error:  # noqa: BLE001 (whatever it is, the user gets one line)
+            interruption.check()
             if is_loud(ctx):
-                traceback.print_exception(error, file=sys.stderr)
+                show_trace(error)
             complain(reason(error))
             raise click.exceptions.Exit(exit_status.FAILED) from None
         finally:
@@ -117,16 +115,43 @@ def cli() -> None:
     \b
     Examples:
       ltokc encode photo.png                     photo.ltk, beside it
-      ltokc encode photo.png --target-size 4k    at most about 4,000 bytes
       ltokc decode photo.ltk -o back.png
+      ltokc trim photo.ltk --target-size 1k -o preview.ltk
       ltokc batch -r pictures -d small           a whole tree
       ltokc info photo.ltk
+
+    No file that exists is replaced without --overwrite.
     """
 
 
-def main() -> None:
-    """The `ltokc` program."""
+def _restored(command: click.Command) -> click.Command:
+    from ltokc.cli.help_texts import restored
+
+    return restored(command)
+
+
+def start() -> int:
+    """Runs the command line of this process; its exit status."""
+    if cli.help is None:
+        _restored(cli)
+    limit_libraries()
     try:
-        cli(prog_name="ltokc")
-    except KeyboardInterrupt:
-        sys.exit(exit_status.INTERRUPTED)
+        status = cli.main(prog_name="ltokc", standalone_mode=False) or exit_status.DONE
+    except click.ClickException as error:
+        error.show()
+        status = error.exit_code
+    except OSError as error:  # of the help and the versions, which click writes by itself
+        complain(f"standard output: {error.strerror or error}")
+        _silence_stdout()
+        status = exit_status.FAILED
+    except (KeyboardInterrupt, click.Abort):  # between two steps of click
+        complain("interrupted")
+        status = exit_status.INTERRUPTED
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        _silence_stdout()
+        if not isinstance(error, BrokenPipeError):
+            complain(f"standard output: {error.strerror or error}")
+        status = status or exit_status.FAILED
+    return int(status)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from ltokc.cli import interruption
 from ltokc.cli.console import Console, one_line
 from ltokc.jobs.rows import FRESH, Row
 from ltokc.threads import Progress
@@ -22,12 +23,18 @@ def bars_wanted(console: Console, workers: int) -> bool:
 
 
 @contextmanager
-def step_bar(name: str, wanted: bool) -> Iterator[Progress | None]:
-    """A callback for `ltokc.codec` that draws a bar, None where none is wanted; the bar is gone at the end."""
+def step_bar(name: str, wanted: bool) -> Iterator[Progress]:
+    """A callback for `ltokc.codec` that draws a bar where one is wanted; the bar is gone at the end.
+
+    It raises KeyboardInterrupt for a signal that nobody else has told of.
+    """
     drawn: Any = None
 
     def advance(done: int, total: int) -> None:
         nonlocal drawn
+        interruption.check()
+        if not wanted:
+            return
         if drawn is None:
             if total < FEW:
                 return
@@ -37,7 +44,7 @@ def step_bar(name: str, wanted: bool) -> Iterator[Progress | None]:
         drawn.update(done - drawn.n)
 
     try:
-        yield advance if wanted else None
+        yield advance
     finally:
         if drawn is not None:
             drawn.close()

@@ -6,8 +6,10 @@ import os
 
 import click
 
+from ltokc.atomic import Exists
 from ltokc.cli import options
 from ltokc.cli.console import Console, with_console
+from ltokc.cli.reading import read_ltk
 from ltokc.jobs import paths, streams
 from ltokc.jobs.paths import OutputRule
 from ltokc.jobs.streams import STDIO
@@ -20,9 +22,10 @@ KINDS = {".jpg": "jpg", ".jpeg": "jpg", ".webp": "webp", ".avif": "avif"}
 @click.argument("output", type=click.Path(), metavar="OUT")
 @click.option("-s", "--size", type=click.IntRange(1, 4096), default=256, show_default=True, metavar="N",
               help="Pixels of the longer side, at most.")  # fmt: skip
+@options.overwrite
 @options.limit_pixels
 @with_console
-def thumbnail(console: Console, source: str, output: str, size: int, limit_pixels: int | None) -> None:
+def thumbnail(console: Console, source: str, output: str, size: int, overwrite: bool, limit_pixels: int | None) -> None:
     """Make a thumbnail of a .ltk file.
 
     Only the levels that a small picture shows are decoded, and a file that was cut is shown as far as it goes. OUT
@@ -30,16 +33,19 @@ def thumbnail(console: Console, source: str, output: str, size: int, limit_pixel
 
     \b
     Examples:
-      ltokc thumbnail photo.ltk photo.png -s 128
-      ltokc thumbnail photo.ltk - > photo.png
+      ltokc thumbnail photo.ltk photo-small.png -s 128
+      ltokc thumbnail photo.ltk - > thumbnail.png
     """
     if output == STDIO:
         streams.refuse_terminal()
-    (job,) = paths.plan([source], OutputRule(".png", paths.LTK, output=output))
+    existing = options.existing(overwrite, no_clobber=False)
+    (job,) = paths.plan([source], OutputRule(".png", paths.LTK, output=output, existing=existing))
     with console.each(source):
-        data = render(streams.read(source), size, KINDS.get(os.path.splitext(output)[1].lower(), "png"),
+        if job.error:
+            raise Exists(job.error)
+        data = render(read_ltk(source), size, KINDS.get(os.path.splitext(output)[1].lower(), "png"),
                       **options.pixel_limit(limit_pixels))  # fmt: skip
-        streams.write(output, data)
+        streams.write(output, data, job.placement)
         console.say(f"{source} -> {job.target}  {len(data):,} bytes")
         console.record({"input": source, "output": output, "bytes": len(data)})
     console.finish()

@@ -10,9 +10,11 @@ import click
 
 from ltokc.cli import options
 from ltokc.cli.console import Console, with_console, write_out
+from ltokc.cli.reading import read_ltk
 from ltokc.errors import UsageError
 from ltokc.jobs import streams
-from ltokc.jobs.paths import same_file
+from ltokc.jobs.names import same_file
+from ltokc.jobs.paths import named_placement
 from ltokc.jobs.streams import STDIO
 
 if TYPE_CHECKING:
@@ -23,12 +25,14 @@ if TYPE_CHECKING:
 @click.argument("source", type=click.Path(readable=False), metavar="FILE")
 @click.option("--npz", "as_npz", is_flag=True, help="The token arrays as a NumPy .npz file.")
 @click.option("-o", "--output", type=click.Path(), metavar="OUT", default=STDIO, help="Output file instead of stdout.")
+@options.overwrite
 @options.allow_truncated
 @options.limit_pixels
 @with_console
 def tokens(
-    console: Console, source: str, as_npz: bool, output: str, allow_truncated: bool, limit_pixels: int | None
-) -> None:
+    console: Console, source: str, as_npz: bool, output: str, overwrite: bool, allow_truncated: bool,
+    limit_pixels: int | None,
+) -> None:  # fmt: skip
     """Show the tokens of a .ltk file.
 
     Level by level, from coarse to fine. With --json and --npz all digits are written; a token that the file leaves
@@ -37,7 +41,7 @@ def tokens(
     \b
     Examples:
       ltokc tokens photo.ltk
-      ltokc tokens photo.ltk --json > photo.json
+      ltokc tokens photo.ltk --json > tokens.json
       ltokc tokens photo.ltk --npz -o photo.npz
     """
     if console.as_json and as_npz:
@@ -46,13 +50,14 @@ def tokens(
         raise UsageError(f"{source}: input and output are the same file")
     if as_npz and output == STDIO:
         streams.refuse_terminal()
+    placement = named_placement(output, overwrite, source)
     from ltokc import codec
 
     with console.each(source):
         limit = options.pixel_limit(limit_pixels)
-        arrays = codec.tokens(streams.read(source), allow_truncated=allow_truncated, **limit)
-        data = _npz(arrays) if as_npz else (_json(source, arrays) if console.as_json else _table(arrays)).encode()
-        streams.write(output, data) if as_npz or output != STDIO else write_out(data.decode(), nl=False)
+        arrays = codec.tokens(read_ltk(source), allow_truncated=allow_truncated, **limit)
+        data = _npz(arrays) if as_npz else _json(source, arrays) if console.as_json else _table(arrays).encode()
+        streams.write(output, data, placement) if as_npz or output != STDIO else write_out(data.decode(), nl=False)
     console.finish()
 
 
@@ -66,15 +71,19 @@ def _npz(arrays: Tokens) -> bytes:
     return buffer.getvalue()
 
 
-def _json(source: str, arrays: Tokens) -> str:
-    levels = []
-    for level, mask, stride, size in zip(arrays.digits, arrays.masks, arrays.strides, arrays.sizes, strict=True):
-        rows = [
-            [digits if kept else None for digits, kept in zip(row, flags, strict=True)]
-            for row, flags in zip(level.tolist(), mask.tolist(), strict=True)
-        ]
-        levels.append({"stride": int(stride), "size": int(size), "tokens": rows})
-    return json.dumps({"input": source, "levels": levels}) + "\n"
+def _json(source: str, arrays: Tokens) -> bytes:
+    """Row by row, so that the numbers of a large picture are never all Python objects at once."""
+    out = io.BytesIO()
+    out.write(f'{{"input": {json.dumps(source)}, "levels": ['.encode())
+    for k, (level, mask) in enumerate(zip(arrays.digits, arrays.masks, strict=True)):
+        head = f'"stride": {int(arrays.strides[k])}, "size": {int(arrays.sizes[k])}, "tokens": ['
+        out.write(f"{', ' if k else ''}{{{head}".encode())
+        for i, (row, flags) in enumerate(zip(level, mask, strict=True)):
+            kept = [digits if flag else None for digits, flag in zip(row.tolist(), flags.tolist(), strict=True)]
+            out.write(f"{', ' if i else ''}{json.dumps(kept)}".encode())
+        out.write(b"]}")
+    out.write(b"]}\n")
+    return out.getvalue()
 
 
 def _table(arrays: Tokens) -> str:

@@ -6,6 +6,7 @@ import click
 
 from ltokc.cli import options
 from ltokc.cli.console import Console, with_console
+from ltokc.cli.reading import read_ltk
 from ltokc.jobs import paths, streams
 from ltokc.jobs.paths import OutputRule
 from ltokc.jobs.streams import STDIO
@@ -17,11 +18,13 @@ from ltokc.jobs.streams import STDIO
 @click.option("--target-size", type=options.Size(), help="Cut to at most this size: 800, 2k, 2kB, 1.5M.")
 @click.option("-o", "--output", type=click.Path(), metavar="OUT", required=True, help="Output file; - for stdout.")
 @click.option("-n", "--no-clobber", is_flag=True, help="Leave an output that exists as it is.")
+@options.overwrite
+@options.keep_times
 @options.limit_pixels
 @with_console
 def trim(
     console: Console, source: str, tokens: int | None, target_size: int | None, output: str, no_clobber: bool,
-    limit_pixels: int | None,
+    overwrite: bool, keep_times: bool, limit_pixels: int | None,
 ) -> None:  # fmt: skip
     """Cut a .ltk file to fewer tokens or bytes.
 
@@ -30,24 +33,28 @@ def trim(
     \b
     Examples:
       ltokc trim photo.ltk --target-size 1k -o preview.ltk
-      ltokc trim photo.ltk --tokens 300 -o preview.ltk
+      ltokc trim photo.ltk --tokens 300 -o coarse.ltk
     """
     options.one_of(required=True, tokens=tokens, target_size=target_size)
     if output == STDIO and console.as_json:
         raise click.UsageError("--json and the file itself cannot both go to stdout; use -o FILE")
     if output == STDIO:
         streams.refuse_terminal()
-    (job,) = paths.plan([source], OutputRule(".ltk", paths.LTK, output=output, no_clobber=no_clobber))
+    existing = options.existing(overwrite, no_clobber)
+    rule = OutputRule(".ltk", paths.LTK, output=output, existing=existing, keep_times=keep_times)
+    (job,) = paths.plan([source], rule)
     from ltokc import codec
 
     if job.skip:
         console.skipped += 1
+    elif job.error:
+        console.fail(source, job.error)
     else:
         with console.each(source):
-            before = streams.read(source)
+            before = read_ltk(source)
             after = codec.trim(before, tokens=tokens, target_size=target_size, **options.pixel_limit(limit_pixels))
             about = codec.info(after)
-            streams.write(output, after)
+            streams.write(output, after, job.placement)
             console.say(f"{source} -> {output}  {len(before):,} -> {len(after):,} bytes  {about.bpp:.3f} bpp")
             console.record({"input": source, "output": output, "bytes_before": len(before), "bytes": len(after),
                            "bpp": round(about.bpp, 5), "tokens": about.tokens})  # fmt: skip

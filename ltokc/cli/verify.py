@@ -6,7 +6,8 @@ import click
 
 from ltokc.cli import options
 from ltokc.cli.console import Console, with_console
-from ltokc.jobs import paths, streams
+from ltokc.cli.reading import read_ltk
+from ltokc.jobs import paths
 
 
 @click.command()
@@ -31,8 +32,11 @@ def verify(console: Console, inputs: tuple[str, ...], recursive: bool, limit_pix
         if source.error:
             console.fail(source.path, source.error)
             continue
+        if source.skip:
+            console.leave_out(source.path, source.skip)
+            continue
         with console.each(source.path):
-            codec.verify(streams.read(source.path), **options.pixel_limit(limit_pixels))
+            codec.verify(read_ltk(source.path), **options.pixel_limit(limit_pixels))
             console.say(f"{source.path}: ok")
             console.record({"input": source.path, "ok": True})
     console.finish()

@@ -5,7 +5,6 @@ The settings of the rivals are those that people get from Pillow when they ask f
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import tempfile
 from abc import ABC, abstractmethod
@@ -15,9 +14,12 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
+from PIL import Image, ImageFile
 
 from ltokc.errors import UsageError
+from ltokc.spawn import find_program
+
+JPEG_BYTES = 8  # that a pixel of noise may take: Pillow's buffer must hold a whole file that is optimised
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,12 @@ class PillowCodec(Codec):
     def encode(self, image: Image.Image, quality: float) -> bytes:
         out = BytesIO()
         value = int(quality) if self.whole_qualities else float(quality)
-        image.save(out, format=self.name.upper(), quality=value, **self.options)
+        ImageFile.MAXBLOCK = max(ImageFile.MAXBLOCK, JPEG_BYTES * image.width * image.height)
+        try:
+            image.save(out, format=self.name.upper(), quality=value, **self.options)
+        except (OSError, ValueError) as error:
+            text = " ".join(str(error).split())
+            raise UsageError(f"{self.label} cannot hold this picture ({text}); leave it out of the rivals") from error
         return out.getvalue()
 
     def decode(self, data: bytes) -> Image.Image:
@@ -120,7 +127,7 @@ class JpegXl(Codec):
 
     @staticmethod
     def available() -> bool:
-        return shutil.which("cjxl") is not None and shutil.which("djxl") is not None
+        return find_program("cjxl") is not None and find_program("djxl") is not None
 
     def __init__(self) -> None:
         if not self.available():
@@ -141,10 +148,10 @@ class JpegXl(Codec):
             return Image.open(target).convert("RGB")
 
 
-def _execute(*command: str | Path) -> None:
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
+def _execute(program: str, *arguments: str | Path) -> None:
+    done = subprocess.run([find_program(program) or program, *map(str, arguments)], capture_output=True, text=True)
     if done.returncode:
-        raise UsageError(f"{command[0]}: {done.stderr.strip().splitlines()[-1:] or 'failed'}")
+        raise UsageError(f"{program}: {done.stderr.strip().splitlines()[-1:] or 'failed'}")
 
 
 class Ltokc(Codec):

@@ -27,6 +27,7 @@ class CompareOptions(TypedDict, total=False):
     views: keep pictures for the report.
     limit_pixels: the largest picture that is decoded, in pixels.  None: no limit.
     how: backend and device of our networks, as `ltokc.decode` takes them.
+    generated: also each .ltk file as the generative decoder draws it, seed 0, behind the faithful picture.
     """
 
     versus: Sequence[str]
@@ -36,6 +37,7 @@ class CompareOptions(TypedDict, total=False):
     views: bool
     limit_pixels: int | None
     how: Mapping[str, Any] | None
+    generated: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ class Settings:
     views: bool = True
     limit_pixels: int | None = DEFAULT_LIMIT_PIXELS
     how: Mapping[str, Any] | None = field(default_factory=dict)
+    generated: bool = False
 
     @property
     def networks(self) -> dict[str, Any]:

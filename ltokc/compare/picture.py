@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from io import BytesIO
@@ -23,6 +23,7 @@ from ltokc.errors import FormatError, LtokcError, UsageError
 from ltokc.metrics.fidelity import bits_per_pixel
 from ltokc.pictures import load as imageio
 from ltokc.pictures.save import on_white
+from ltokc.tokenizer.generative import FAITHFUL, GENERATIVE
 
 OURS = "ltokc"
 CURVES: Mapping[str, Sequence[float]] = {  # few qualities, about the rates of ours: each costs a second a picture
@@ -56,8 +57,9 @@ def compare_picture(
 
     source: the original, as `ltokc.pictures.load.load` takes it; files: (label, bytes, quality or None) each, .ltk or
     what Pillow reads, of the original's size; name: how the report calls it (default: the base name of the source).
-    options: `versus=()`, `metric=None`, `lpips=None`, `curve=False`, `views=True`, `limit_pixels` and `how`, each
-    explained in `ltokc.compare.options.CompareOptions`.  Transparent pictures are compared on white.
+    options: `versus=()`, `metric=None`, `lpips=None`, `curve=False`, `views=True`, `limit_pixels`, `how` and
+    `generated=False`, each explained in `ltokc.compare.options.CompareOptions`.  Transparent pictures are compared on
+    white.
 
     Raises FormatError, LimitError, ModelError, UsageError; TypeError for an unknown option.  Memory: about 350 bytes a
     pixel while SSIMULACRA2 runs.
@@ -74,9 +76,10 @@ def compare_picture(
         notes.append("transparent: compared on white; the rivals carry no alpha, ours may")
     scorer = Scorer(original, _lpips(os.fspath(settings.lpips)) if settings.lpips is not None else None)
     metric = metric or scorer.best_metric()
-    decoded = [_decoded(label, data, original.size, settings) for label, data, _ in files]
-    records = []
-    for (label, data, quality), image in zip(files, decoded, strict=True):
+    records, decoded = [], []
+    for label, data, quality, decoder in _shown(files, settings.generated):
+        image = _decoded(label, data, original.size, settings, decoder)
+        decoded.append(image)
         bpp = bits_per_pixel(len(data), *original.size)
         records.append(FileRecord(_codec_of(data), label, len(data), bpp, scorer.scores(image), quality, data=data))
     ours = records[0]
@@ -92,6 +95,16 @@ def compare_picture(
         printable(name), *original.size, tuple(map(_without_data, records)), tuple(map(_rival_without_data, rivals)),
         tuple(points), shown, tuple(notes),
     )  # fmt: skip
+
+
+def _shown(
+    files: Sequence[tuple[str, bytes, float | None]], generated: bool
+) -> Iterator[tuple[str, bytes, float | None, str]]:
+    """(label, bytes, quality, decoder) of what is measured: a .ltk file a second time, where it is to be generated."""
+    for label, data, quality in files:
+        yield label, data, quality, FAITHFUL
+        if generated and data.startswith(MAGIC):
+            yield f"{label}, generated", data, quality, GENERATIVE
 
 
 def printable(name: str) -> str:
@@ -116,11 +129,13 @@ def _codec_of(data: bytes) -> str:
     return OURS if data.startswith(MAGIC) else ""
 
 
-def _decoded(label: str, data: bytes, size: tuple[int, int], settings: Settings) -> Image.Image:
+def _decoded(
+    label: str, data: bytes, size: tuple[int, int], settings: Settings, decoder: str = FAITHFUL
+) -> Image.Image:
     """The RGB picture in a file.  Errors name the file."""
     try:
         if data.startswith(MAGIC):
-            image = codec.decode(data, limit_pixels=settings.limit_pixels, **settings.networks)
+            image = codec.decode(data, limit_pixels=settings.limit_pixels, decoder=decoder, **settings.networks)
             image = on_white(image)
         else:
             image = _on_white(imageio.load(BytesIO(data), limit_pixels=settings.limit_pixels))

@@ -24,7 +24,7 @@ from ltokc.compare.codecs import CODECS
 from ltokc.compare.records import FileRecord, PictureComparison, View
 from ltokc.compare.scores import DIGITS, IN_THE_LOSS, LABELS, LOWER_IS_BETTER, METRICS, SHORT
 from ltokc.compare.summary import mean_curves, mean_scores, metric_of
-from ltokc.compare.tables import finite, write_csv, write_json
+from ltokc.compare.tables import csv_text, finite, json_text
 from ltokc.errors import UsageError
 from ltokc.jobs import streams
 
@@ -50,11 +50,15 @@ def write(path: str | os.PathLike[str], pictures: Sequence[PictureComparison], *
 
     Raises UsageError for another suffix (see `suffix_of`) and without pictures, LtokcError, OSError.
     """
+    streams.write(os.fspath(path), rendered(path, pictures, title=title))
+
+
+def rendered(path: str | os.PathLike[str], pictures: Sequence[PictureComparison], *, title: str | None = None) -> bytes:
+    """What `write` writes.  Raises UsageError."""
     suffix = suffix_of(path)
     if suffix == ".html":
-        write_report(path, pictures, title=title)
-    else:
-        {".csv": write_csv, ".json": write_json}[suffix](path, pictures)
+        return report_html(pictures, title=title).encode()
+    return {".csv": csv_text, ".json": json_text}[suffix](pictures).encode()
 
 
 def suffix_of(path: str | os.PathLike[str]) -> str:

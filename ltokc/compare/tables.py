@@ -16,6 +16,7 @@ from ltokc.compare.records import FileRecord, PictureComparison
 from ltokc.compare.scores import METRICS
 from ltokc.compare.summary import summarize
 from ltokc.jobs import streams
+from ltokc.jobs.rows import cell
 
 COLUMNS = ("picture", "width", "height", "role", "label", "codec", "quality", "scale", "bytes", "bpp", *METRICS,
            "below_percent", "equal_metric", "bytes_at_equal_quality")  # fmt: skip
@@ -49,7 +50,7 @@ def csv_text(pictures: Sequence[PictureComparison]) -> str:
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, COLUMNS, restval="", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(csv_rows(pictures))
+    writer.writerows({key: cell(value) for key, value in row.items()} for row in csv_rows(pictures))
     return buffer.getvalue()
 
 

@@ -14,6 +14,8 @@ from ltokc.container.records import (
     Header,
     Ltk,
     Segment,
+    check_density,
+    check_limit,
     check_pixels,
 )
 from ltokc.container.writer import write
@@ -22,5 +24,5 @@ from ltokc.geometry import CELL, segment_boxes
 __all__ = [
     "ALPHA", "CELL", "COLOUR", "DEFAULT_LIMIT_PIXELS", "EXIF", "ICC", "IPTC", "MAGIC", "MAX_CELL_TOKENS", "MAX_CHUNKS",
     "MAX_CHUNK_SIZE", "MAX_SIDE", "NOTE", "PATCHES", "RESOLUTION", "TEXT", "XMP", "Chunk", "Header", "Ltk", "Segment",
-    "check_pixels", "most_chunks", "read", "read_header", "segment_boxes", "write",
+    "check_density", "check_limit", "check_pixels", "most_chunks", "read", "read_header", "segment_boxes", "write",
 ]  # fmt: skip

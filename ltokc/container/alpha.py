@@ -7,7 +7,7 @@
     3    lossy WebP: a VP8 key frame (RFC 6386) of neutral chroma, whose red is the alpha value
 
 The writer takes the smallest of the lossless ones, or the lossy one where a quality is given.  The reader never makes
-more than width * height samples (WebP: four times that while it runs), whatever the bytes ask for.
+more than width * height samples (WebP: twelve bytes each while it runs), whatever the bytes ask for.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from ltokc.container.colour import inflated
 from ltokc.errors import FormatError
 
 CONSTANT, DEFLATE = 0, 1
+STRIP = 256  # rows that are compared at a time
 _SLOW_ABOVE = 1 << 20  # samples; above this the WebP writer's quick settings
 
 
@@ -61,8 +62,12 @@ def decode_alpha(data: bytes, width: int, height: int) -> np.ndarray:
     if coding not in (VP8L, VP8):
         raise FormatError(f"unknown alpha coding {coding}")
     rgb = bitstreams.decode(coding, body, width, height, "alpha")
-    red, green, blue = rgb[..., 0], rgb[..., 1], rgb[..., 2]
     rounded = 1 if coding == VP8 else 0  # by how much libwebp's green of neutral chroma may be below red and blue
-    if (red != blue).any() or (green > red).any() or (red - green > rounded).any():
-        raise FormatError("alpha has colour")
-    return np.ascontiguousarray(red)
+    out = np.empty((height, width), np.uint8)
+    for top in range(0, height, STRIP):
+        rows = slice(top, top + STRIP)
+        red, green, blue = rgb[rows, :, 0], rgb[rows, :, 1], rgb[rows, :, 2]
+        if (red != blue).any() or (green > red).any() or (red - green > rounded).any():
+            raise FormatError("alpha has colour")
+        out[rows] = red
+    return out

@@ -16,7 +16,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from ltokc.container import av1
-from ltokc.errors import FormatError
+from ltokc.errors import FormatError, LimitError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,12 +57,30 @@ def decode(coding: int, body: bytes, width: int, height: int, what: str) -> np.n
         raise FormatError(f"this Pillow has no {kind}, which {what} is stored in")
     framed = av1.framed(body, width, height) if coding == AV1 else _riff(coding, body)
     try:
+        if coding != AV1 and (pixels := _webp_pixels(framed, width, height)) is not None:
+            return pixels
         with Image.open(io.BytesIO(framed), formats=[kind]) as image:
             if image.size != (width, height) or image.mode not in ("RGB", "L"):
                 raise FormatError(f"{what} is damaged")
             return np.array(image.convert("RGB"))
+    except (MemoryError, Image.DecompressionBombError):
+        raise LimitError(f"{what} is too large for this machine, or for Pillow's limit of pixels") from None
     except Exception as error:  # Pillow's readers raise many kinds
         raise FormatError(f"{what} is damaged") from error
+
+
+def _webp_pixels(framed: bytes, width: int, height: int) -> np.ndarray | None:
+    """The pixels of a WebP file by the decoder inside Pillow, where it is: `Image.open` would hold them once more."""
+    import numpy as np
+    from PIL import _webp
+
+    if not hasattr(_webp, "WebPAnimDecoder"):
+        return None
+    decoder = _webp.WebPAnimDecoder(framed)
+    size, _, _, _, mode = decoder.get_info()
+    if size != (width, height) or mode != "RGBX":
+        raise FormatError("not the picture that the bitstream promises")
+    return np.frombuffer(decoder.get_next()[0], np.uint8).reshape(height, width, 4)[..., :3]
 
 
 def encode(coding: int, image: Image, quality: int = 100, effort: int = 5) -> bytes:

@@ -48,7 +48,8 @@ def read(
     only: numbers of the segments that the caller will use: damage in others goes unnoticed; None: all.
     allow_truncated: a file cut behind its header is read as far as it goes (`truncated`); damage remains an error,
     except in the simplest layout (one segment, no chunks): there the two look alike, all that is left counts as stream.
-    limit_pixels: the most width * height may be; None for no limit.  Raises FormatError or LimitError, nothing else.
+    limit_pixels: the most width * height may be; None for no limit.
+    Raises FormatError or LimitError, nothing else; UsageError for a limit that is no number.
     """
     cursor = Cursor(bytes(data))
     header, chunk_count = _read_header(cursor)

@@ -6,6 +6,7 @@ back.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from ltokc.arguments import whole
@@ -23,6 +24,7 @@ DEFAULT_LIMIT_PIXELS = 89_478_485  # Pillow's
 MAX_CHUNKS = 64  # beside one of patches a segment
 MAX_CHUNK_SIZE = 64 << 20
 MAX_MODEL_ID = (1 << 28) - 1
+FREE_TOKENS, TOKENS_PER_BYTE = 512, 256  # of a segment's stream, by default: six times what was measured at most
 MAX_CELL_TOKENS = 64 * 64  # one a pixel; the model's own, smaller number is the codec's to check
 
 ALPHA = b"ALPH"  # the other names are in `ltokc.container.chunks`
@@ -134,9 +136,16 @@ def segment_sides() -> list[int]:
     return [1 << log2 for log2 in range(MIN_SEGMENT_LOG2, MAX_SEGMENT_LOG2 + 1)]
 
 
+def check_limit(limit_pixels: int | None) -> None:
+    """Raises UsageError for a limit that is not a whole number from 0, or None: nothing would be over NaN."""
+    if limit_pixels is not None:
+        whole("limit_pixels", limit_pixels, 0)
+
+
 def check_pixels(width: int, height: int, limit_pixels: int | None) -> None:
-    """Raises LimitError where there are more pixels than the limit, None for no limit; UsageError for no number."""
-    if limit_pixels is not None and width * height > whole("limit_pixels", limit_pixels, 0):
+    """Raises LimitError where there are more pixels than the limit, None for no limit; as `check_limit`."""
+    check_limit(limit_pixels)
+    if limit_pixels is not None and width * height > limit_pixels:
         raise LimitError(f"{width}x{height} pixels are above the limit of {limit_pixels} (--limit-pixels)")
 
 
@@ -156,3 +165,20 @@ def check_tokens(tokens: int, cells: int) -> None:
     """Raises LimitError for more tokens than `cells` cells can hold in any model."""
     if tokens > cells * MAX_CELL_TOKENS:
         raise LimitError(f"{tokens} tokens are more than a segment of {cells} cells can hold")
+
+
+def check_density(ltk: Ltk, limit_pixels: int | None, only: Iterable[int] | None = None) -> None:
+    """Raises LimitError where a stream claims more tokens than its bytes are likely to hold, so that work has a bound.
+
+    Flat pictures have up to 42 tokens a byte, photographs up to 14 (formats/LTK.md, section 8).  A file that was cut is
+    read only as far as its bytes go.  limit_pixels: None lifts this limit as well; only: numbers of the segments that
+    are used, None for all.
+    """
+    if limit_pixels is None or ltk.truncated:
+        return
+    for segment in ltk.segments if only is None else [ltk.segments[i] for i in only]:
+        if segment.tokens > FREE_TOKENS + TOKENS_PER_BYTE * len(segment.stream):
+            raise LimitError(
+                f"{segment.tokens:,} tokens in a stream of {len(segment.stream):,} bytes, which keep a reader busy for "
+                "nothing; --limit-pixels 0 reads it all the same"
+            )

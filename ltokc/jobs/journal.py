@@ -5,8 +5,9 @@ hexadecimal digits, a space, the JSON; a line that was torn by a kill or damaged
 written.  A line alone is not believed either: what it says of the source and of the output is compared with the files
 (`unchanged`), so neither an output that changed nor one that is not all there passes for done.
 
-A line is written after its output has its name, each by one write of a process that has the file open for appending:
-a kill between the two costs that picture's work once more, nothing else.
+A line is written before its output takes its name, each by one write of a process that has the file open for appending.
+So every output that a batch made is known (`made`), also after a kill, and nothing else is ever replaced by --resume.
+A kill between the two costs that picture's work once more.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import hashlib
 import json
 import os
 import re
+import stat
+import time
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -25,6 +28,7 @@ from ltokc.errors import LtokcError
 
 NAME = re.compile(r"\.ltokc-batch(-\d+-of-\d+)?\.journal")
 MARK_BYTES = 6
+GRAIN = 2_500_000_000  # ns that the times of a file may be coarse; FAT's are 2 s
 _BLOCK = 1 << 20
 _DIGEST_BYTES = 16
 
@@ -35,8 +39,9 @@ class Entry:
 
     `target`: what the batch meant to write, `written`: what it did write (another name for a copied source, "" for
     nothing), both below DIR with "/".  `options`: fingerprint of all that shapes the output.  `source`: file name;
-    `size` (bytes), `changed` (ns), `digest` of the source as it was read; `written_size`, `written_digest` of the
-    output; `row`: the fields of the report.
+    `size` (bytes), `changed` (ns), `digest` of the source as it was read ("" where it changed meanwhile);
+    `written_size`, `written_digest` of the output; `row`: the fields of the report.  `inode`, `status_changed` (ns): of
+    the source, see `stamp_of`.
     """
 
     target: str
@@ -49,6 +54,8 @@ class Entry:
     written_size: int
     written_digest: str
     row: dict[str, Any] = field(default_factory=dict)
+    inode: int = 0
+    status_changed: int = 0
 
 
 class Busy(LtokcError):
@@ -79,6 +86,17 @@ def digest(path: str) -> str:
     return state.hexdigest()
 
 
+def stamp_of(about: os.stat_result, now: int) -> tuple[int, int]:
+    """(inode, time of its last change of status in ns) of a file, (0, 0) where they tell nothing.
+
+    Programs can set the time of the last change, but not this one: a file whose stamp stays has its bytes still.  It
+    tells nothing of a file changed a moment before `now` (ns), since a further change may have the same time; nor on
+    Windows, which gives the time of creation; nor where the inode is 0, as on some network file systems.
+    """
+    told = os.name == "posix" and about.st_ino > 0 and now - max(about.st_ctime_ns, about.st_mtime_ns) > GRAIN
+    return (about.st_ino, about.st_ctime_ns) if told else (0, 0)
+
+
 def line_of(fields: dict[str, Any]) -> bytes:
     body = json.dumps(fields, separators=(",", ":"), ensure_ascii=True).encode()
     return b"%08x %b\n" % (zlib.crc32(body), body)
@@ -105,51 +123,99 @@ def entry_of(fields: dict[str, Any]) -> Entry | None:
     except TypeError:
         return None
     texts = (entry.target, entry.options, entry.source, entry.digest, entry.written, entry.written_digest)
-    numbers = (entry.size, entry.changed, entry.written_size)
+    numbers = (entry.size, entry.changed, entry.written_size, entry.inode, entry.status_changed)
     sound = all(isinstance(t, str) for t in texts) and all(type(n) is int for n in numbers)
-    return entry if sound and isinstance(entry.row, dict) else None
+    return entry if sound and isinstance(entry.row, dict) and is_below(entry.written) else None
+
+
+def is_below(name: str) -> bool:
+    """Whether a name with "/" stays below its folder on every system: no root, no drive, no "..", no odd characters."""
+    return not name.startswith("/") and ".." not in name.split("/") and not set(name) & set("\\:\0")
 
 
 def read_all(folder: str) -> dict[str, list[Entry]]:
-    """The entries of every journal in a folder by target; none if there is no folder.  OSError."""
+    """The entries of every journal in a folder by target; none if there is no folder.  OSError, LtokcError."""
     found: dict[str, list[Entry]] = {}
+    for fields in _lines(folder):
+        if (entry := entry_of(fields)) is not None:
+            found.setdefault(entry.target, []).append(entry)
+    return found
+
+
+def _lines(folder: str) -> Iterator[dict[str, Any]]:
+    """The lines of every journal in a folder; none if there is no folder.  OSError, LtokcError."""
     try:
-        names = sorted(os.listdir(folder))
+        names = sorted(os.listdir(folder or os.curdir))
     except FileNotFoundError:
-        return found
+        return
     for name in names:
         if NAME.fullmatch(name):
-            with open(os.path.join(folder, name), "rb") as file:
-                for fields in parse(file.read()):
-                    if (entry := entry_of(fields)) is not None:
-                        found.setdefault(entry.target, []).append(entry)
-    return found
+            path = os.path.join(folder, name)
+            _check(path)
+            with open(path, "rb") as file:
+                yield from parse(file.read())
 
 
 def unchanged(entries: Iterable[Entry], options: str, source: str, folder: str) -> Entry | None:
     """The entry that shows that `source` needs no work: same options, same source, the output there and the same.
 
-    A source of the same size and time of change is taken as the same, one with another time is compared by its
-    digest; the output always is.
+    A source of the same size, time of change, inode and time of change of status is taken as the same; where one of
+    them differs or is not known it is compared by its digest.  The output always is.
     """
     try:
         about = os.stat(source)
+        stamp = about.st_mtime_ns, *stamp_of(about, time.time_ns())
         for entry in reversed(list(entries)):
             if (entry.options, entry.source, entry.size) != (options, os.path.basename(source), about.st_size):
                 continue
-            if entry.changed != about.st_mtime_ns and entry.digest != digest(source):
+            known = entry.inode and (entry.changed, entry.inode, entry.status_changed) == stamp
+            if not entry.digest or (not known and entry.digest != digest(source)):
                 continue
             if not entry.written or _is_there(os.path.join(folder, entry.written), entry):
                 return entry
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a name that no file system can have
         pass
     return None
+
+
+def made(entries: Iterable[Entry], output: str, folder: str) -> bool:
+    """Whether a file is, byte for byte, one that a batch of these entries wrote there.  output: its path."""
+    about = [entry for entry in entries if entry.written and os.path.join(folder, *entry.written.split("/")) == output]
+    return not os.path.islink(output) and any(_is_there(output, entry) for entry in about)
+
+
+def note_report(path: str, report: str, data: bytes) -> None:
+    """Notes in the journal of this path, if there is one, a report that is going to be written.  OSError."""
+    if os.path.exists(path):
+        _check(path)
+        _append(path, line_of({"report": _report_name(path, report), "digest": digest_of(data)}))
+
+
+def made_report(folder: str, report: str) -> bool:
+    """Whether a file is, byte for byte, a report that a journal in this folder knows.  OSError, LtokcError."""
+    name = _report_name(os.path.join(folder, "journal"), report)
+    known = {fields.get("digest") for fields in _lines(folder) if fields.get("report") == name}
+    return bool(known) and digest(report) in known
+
+
+def _report_name(path: str, report: str) -> str:
+    """A report as seen from the folder of a journal, whichever folder the program was started in."""
+    try:
+        return os.path.relpath(report, os.path.dirname(path) or os.curdir)
+    except ValueError:  # on another drive
+        return os.path.abspath(report)
+
+
+def _check(path: str) -> None:
+    """LtokcError where a journal is a link, which would be followed, or a pipe, which might never end."""
+    if os.path.lexists(path) and not stat.S_ISREG(os.lstat(path).st_mode):
+        raise LtokcError(f"{path}: is a link or no regular file, which is taken for no journal")
 
 
 def _is_there(path: str, entry: Entry) -> bool:
     try:
         return os.path.getsize(path) == entry.written_size and digest(path) == entry.written_digest
-    except OSError:
+    except (OSError, ValueError):
         return False
 
 
@@ -157,7 +223,7 @@ class Journal:
     """The journal of this run: open as a context it is locked, so that two runs never share one.
 
     `mark`: of this run, in the names of its temporary files; `stale`: the marks of earlier runs, none of which can be
-    alive while the lock is ours (empty where there are no locks).  Raises Busy and OSError on entering.
+    alive while the lock is ours (empty where there are no locks).  Raises Busy, LtokcError and OSError on entering.
     """
 
     def __init__(self, folder: str, shard: tuple[int, int] | None = None):
@@ -168,6 +234,7 @@ class Journal:
 
     def __enter__(self) -> Journal:
         os.makedirs(os.path.dirname(self.path) or ".", exist_ok=True)
+        _check(self.path)
         self._file = open(self.path, "a+b", buffering=0)
         try:
             locked = _lock(self._file, self.path)
@@ -204,7 +271,10 @@ class Journal:
 
 def append(path: str, entry: Entry) -> None:
     """Adds a line by one write, which no other appending process comes between.  OSError."""
-    line = line_of(asdict(entry))
+    _append(path, line_of(asdict(entry)))
+
+
+def _append(path: str, line: bytes) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0))
     try:
         if os.write(descriptor, line) != len(line):  # the disk is full: the stump fails its CRC

@@ -1,17 +1,22 @@
 """Which output belongs to which input: the path rules of the command line.
 
 `photo.png` becomes `photo.ltk` beside it; with a folder (`-d`) the outputs keep their paths below the deepest folder
-that holds all inputs, so that a tree is mirrored and never flattened.  No input is ever its own output.
+that holds all inputs, so that a tree is mirrored and never flattened.  No input is ever an output, no two outputs are
+one file, and no file that exists is replaced unless that is asked for.
 """
 
 from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+import stat
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum
 
+from ltokc.atomic import ANYWHERE, Exists, Placement, link_below
 from ltokc.errors import UsageError
+from ltokc.jobs.names import Taken, same_file, same_name
 from ltokc.jobs.streams import STDIO
 
 LTK = (".ltk",)
@@ -23,10 +28,25 @@ PICTURES = (
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """An input as it was named, or found below a named folder.  `error`: why it cannot be taken ("" when it can)."""
+    """An input as it was named, or found below a named folder.
+
+    `error`: why it cannot be taken ("" when it can); `skip`: why it is left out; `root`: the named folder that it was
+    found in, or the folder of a named file.
+    """
 
     path: str
     error: str = ""
+    skip: str = ""
+    root: str = ""
+
+
+class Existing(Enum):
+    """What becomes of an output that exists already."""
+
+    REFUSE = "its job fails"
+    SKIP = "it stays, its job is skipped"
+    REPLACE = "it is replaced"
+    RESUME = "whoever does the job replaces what a journal knows, and refuses the rest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +55,10 @@ class OutputRule:
 
     suffix: of the outputs; takes: suffixes of the inputs (lower case, with the dot).  output, directory: -o and -d.
     recursive: take what lies in folders; patterns: inputs may be globs, mirrored from their fixed part.
-    no_clobber: outputs that exist are skipped.  keep_beside: without -o and -d an output that exists is an error of its
-    job, so that decoding photo.ltk does not replace the original photo.png.
+    keep_suffix: the input's suffix stays before the output's (photo.jpg.ltk); undone: suffixes to which `suffix` is not
+    added (with .jpg and .jpeg photo.jpeg.ltk is decoded to photo.jpeg).
+    existing, advice: what becomes of an output that exists, and what else than --overwrite may help.  keep_times:
+    outputs get the times of their inputs.
     """
 
     suffix: str
@@ -45,18 +67,25 @@ class OutputRule:
     directory: str | None = None
     recursive: bool = False
     patterns: bool = False
-    no_clobber: bool = False
-    keep_beside: bool = False
+    keep_suffix: bool = False
+    undone: Collection[str] = ()
+    existing: Existing = Existing.REFUSE
+    advice: str = ""
+    keep_times: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One input and its output (`-` for the standard streams).  `skip`: the output is there and shall stay."""
+    """One input and its output (`-` for the standard streams), and how the output takes its place.
+
+    `error`: why it cannot be done; `skip`: why it is left out ("" for both when it is to be done).
+    """
 
     source: str
     target: str
     error: str = ""
-    skip: bool = False
+    skip: str = ""
+    placement: Placement = field(default=ANYWHERE, compare=False)
 
 
 def expand(name: str) -> list[str]:
@@ -80,7 +109,8 @@ def collect(
     """The files to read, every file once, in the order of the arguments and sorted inside a folder.
 
     Named files are taken whatever their suffix; below folders (only with `recursive`) those with one of `suffixes`
-    (lower case, with the dot), hidden ones left out, and the folder `leave_out`, unless it is named itself.
+    (lower case, with the dot), hidden ones left out, and the folder `leave_out`, unless it is named itself.  Devices,
+    pipes and sockets are taken where they are named, and left out (`skip`) below folders.
     UsageError: `-` beside other inputs.
     """
     if STDIO in inputs and len(inputs) > 1:
@@ -88,7 +118,7 @@ def collect(
     sources: dict[str, Source] = {}
     for name in inputs:
         if name == STDIO or not os.path.isdir(name):
-            found: Iterator[Source] = iter([Source(name)])
+            found: Iterator[Source] = iter([Source(name, root=os.path.dirname(name))])
         elif recursive:
             found = _walk(name, suffixes, leave_out)
         else:
@@ -111,34 +141,51 @@ def _walk(folder: str, suffixes: Collection[str], leave_out: str) -> Iterator[So
             folders[:] = [f for f in folders if os.path.realpath(os.path.join(place, f)) != outside]
         for name in sorted(names):
             if not name.startswith(".") and os.path.splitext(name)[1].lower() in suffixes:
-                yield Source(os.path.join(place, name))
+                yield _regular(Source(os.path.join(place, name), root=folder))
     yield from refused
 
 
-def renamed(path: str, suffix: str, known: Collection[str]) -> str:
-    """`path` with `suffix`, in place of its own when that is one of `known`: a.png -> a.ltk, a.v2 -> a.v2.ltk."""
+def _regular(source: Source) -> Source:
+    """A source that was found, not named: left out where it is a device, a pipe or a socket, or a link to one."""
+    try:
+        mode = os.stat(source.path).st_mode
+    except OSError:  # whoever reads it will say why
+        return source
+    return source if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else replace(source, skip="is no regular file")
+
+
+def renamed(path: str, rule: OutputRule) -> str:
+    """`path` with the suffix of outputs in place of its own where that is an input's: a.png -> a.ltk, a.v2 -> a.v2.ltk.
+
+    keep_suffix: a.png -> a.png.ltk; and back, a.png.ltk -> a.png where .png is one of `undone`.
+    """
     stem, own = os.path.splitext(path)
-    return (stem if own.lower() in known else path) + suffix
+    if rule.keep_suffix or own.lower() not in rule.takes:
+        return path + rule.suffix
+    return stem if os.path.splitext(stem)[1].lower() in rule.undone else stem + rule.suffix
 
 
-def plan(inputs: Sequence[str], rule: OutputRule) -> list[Job]:
-    """Pairs inputs with outputs; touches nothing.
+def plan(inputs: Sequence[str], rule: OutputRule, asked: Callable[[str, str], bool] = same_name) -> list[Job]:
+    """Pairs inputs with outputs.  asked: whether two paths would be one file; but for that nothing is touched.
 
     Outputs of an earlier run, below a folder that is walked, are no inputs.
     UsageError: the arguments do not fit together.  What is wrong with one file alone is told in its job's `error`.
     """
     _check(inputs, rule)
     roots = [i if os.path.isdir(i) else os.path.dirname(i) for i in inputs]
+    matches: set[str] = set()
     if rule.patterns:
         found = [(name, expand(name)) for name in inputs]
         roots = [
             root if match == [name] else fixed_part(name) for root, (name, match) in zip(roots, found, strict=True)
         ]
         inputs = [name for _, match in found for name in match]
+        matches = {name for given, match in found for name in match if name != given}
     sources = collect(inputs, rule.takes, rule.recursive, rule.directory or "")
+    sources = [_regular(source) if source.path in matches else source for source in sources]
     root = _common_root(roots) if rule.directory is not None else ""
-    owners: dict[str, str] = {}
-    return [_job(source, _target(source.path, rule, root), rule, owners) for source in sources]
+    taken = Taken((source.path for source in sources), asked)
+    return [_job(source, _target(source.path, rule, root), rule, taken) for source in sources]
 
 
 def _check(inputs: Sequence[str], rule: OutputRule) -> None:
@@ -165,25 +212,62 @@ def _target(source: str, rule: OutputRule, root: str) -> str:
         return STDIO
     if rule.directory is not None:
         source = os.path.join(rule.directory, os.path.relpath(os.path.abspath(source), root))
-    return renamed(source, rule.suffix, rule.takes)
+    return renamed(source, rule)
 
 
-def _job(source: Source, target: str, rule: OutputRule, owners: dict[str, str]) -> Job:
-    """The job of one input; owners: which input has an output, to which this one is added."""
+def _job(source: Source, target: str, rule: OutputRule, taken: Taken) -> Job:
+    """The job of one input; taken: the inputs and outputs of the run, to which this one's is added."""
     path = source.path
-    if source.error or target == STDIO:
-        return Job(path, target, source.error)
+    job = Job(path, target, source.error, source.skip, _placement(source, rule))
+    if source.error or source.skip or target == STDIO:
+        return job
     if same_file(path, target):
         if rule.output is not None:
             raise UsageError(f"{path}: input and output are the same file")
-        return Job(path, target, "input and output are the same file")
-    if (owner := owners.setdefault(os.path.abspath(target), path)) != path:
-        return Job(path, target, f"{target} is already the output of {owner}")
-    if not os.path.lexists(target):
-        return Job(path, target)
-    if rule.keep_beside and rule.output is None and rule.directory is None and not rule.no_clobber:
-        return Job(path, target, f"{target} exists; name the output with -o or -d")
-    return Job(path, target, skip=rule.no_clobber)
+        return replace(job, error="input and output are the same file")
+    if taken.is_input(target):
+        return replace(job, error=f"{target} is an input, too")
+    if (owner := taken.owner(target, path)) != path:
+        keep = "; --keep-suffix keeps both" if rule.suffix in LTK and not rule.keep_suffix else ""
+        return replace(job, error=f"{target} is already the output of {owner}{keep}")
+    return _beside_others(job, rule)
+
+
+def _placement(source: Source, rule: OutputRule) -> Placement:
+    """Named outputs (-o) follow links; others follow none below the folder that was named."""
+    within = None if rule.output is not None else source.root if rule.directory is None else rule.directory
+    like = None if source.path == STDIO else source.path
+    return Placement(rule.existing is Existing.REPLACE, within, like, rule.keep_times)
+
+
+def _beside_others(job: Job, rule: OutputRule) -> Job:
+    """The job as what lies at its output's place allows it."""
+    within = job.placement.within
+    exists = os.path.isfile(job.target) if within is None else os.path.lexists(job.target)
+    if exists and rule.existing is Existing.SKIP:
+        return replace(job, skip=f"{job.target} exists")
+    if within is not None and (link := link_below(job.target, within)):
+        return replace(job, error=f"{link} is a link, and only -o follows links")
+    if exists and rule.existing is Existing.REFUSE:
+        return replace(job, error=refusal(job.target, rule.advice))
+    return job
+
+
+def refusal(target: str, advice: str = "") -> str:
+    """Why an output that exists is not replaced, and how it would be."""
+    return f"{target} exists; --overwrite replaces it" + (f", {advice}" if advice else "")
+
+
+def refuse_existing(target: str, overwrite: bool) -> None:
+    """Exists: an output of this name is there, and is not to be replaced."""
+    if target != STDIO and not overwrite and os.path.isfile(target):
+        raise Exists(refusal(target))
+
+
+def named_placement(target: str, overwrite: bool, like: str | None = None) -> Placement:
+    """How the one output that a command names takes its place.  Raises as `refuse_existing`."""
+    refuse_existing(target, overwrite)
+    return Placement(overwrite, like=None if like == STDIO else like)
 
 
 def _common_root(folders: Sequence[str]) -> str:
@@ -192,13 +276,3 @@ def _common_root(folders: Sequence[str]) -> str:
         return os.path.commonpath([os.path.abspath(folder) for folder in folders])
     except ValueError as error:  # several drives
         raise UsageError("-d needs inputs that lie below one folder") from error
-
-
-def same_file(a: str, b: str) -> bool:
-    """Whether both names lead to one file (links followed; files that do not exist are compared by name)."""
-    if STDIO in (a, b):
-        return False
-    try:
-        return os.path.samefile(a, b)
-    except OSError:
-        return os.path.abspath(a) == os.path.abspath(b)

@@ -17,14 +17,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ltokc.errors import LtokcError
-from ltokc.threads import cores
+from ltokc.spawn import safe_path
+from ltokc.threads import VARIABLES, cores
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
 Job = TypeVar("Job")
 Value = TypeVar("Value")
-THREADS = ("LTOKC_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 PATIENCE = 3.0  # seconds that a process has to leave by itself
 
 
@@ -48,7 +48,9 @@ class WorkerDied(LtokcError):
 
 
 class _Ended(BaseException):
-    """SIGTERM came: unwind, so that temporary files go."""
+    """SIGTERM came: unwind, so that temporary files go.  `noted`: it came, also where a library swallowed this."""
+
+    noted = False
 
 
 def run(
@@ -117,7 +119,7 @@ class _Pool:
 
         while True:
             while len(self.workers) < self.size and len(self.waiting) > 0:
-                with _signals_held():
+                with safe_path(), _signals_held():
                     self.workers.append(self._start())
             for worker in self.workers:
                 self._give(worker)
@@ -210,7 +212,7 @@ def _serve(pipe: Connection, work: Callable[[Any], Any], threads: int, started: 
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         if hasattr(signal, "pthread_sigmask"):
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-        for name in THREADS:
+        for name in VARIABLES:
             os.environ.setdefault(name, str(threads))  # numpy and the runtimes are not loaded yet
         if started is not None:
             started()
@@ -220,12 +222,15 @@ def _serve(pipe: Connection, work: Callable[[Any], Any], threads: int, started: 
                 answer = (True, work(job))
             except Exception as error:  # noqa: BLE001 (told by the parent)
                 answer = (False, _portable(error))
+            if _Ended.noted:
+                return
             pipe.send(answer)
     except (EOFError, OSError, _Ended):
         return
 
 
 def _leave(number: int, frame: object) -> None:
+    _Ended.noted = True
     raise _Ended
 
 

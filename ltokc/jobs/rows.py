@@ -18,6 +18,8 @@ from ltokc.errors import UsageError
 
 DONE, COPIED, KEPT = "done", "copied", "kept"
 UNCHANGED, SKIPPED, FAILED = "unchanged", "skipped", "failed"
+MOST = 1 << 63  # of any number in a row
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a cell that begins so is worked out by spreadsheet programs
 FRESH = (DONE, COPIED, KEPT)  # work of this run
 
 
@@ -52,6 +54,19 @@ class Row:
         return (self.width or 0) * (self.height or 0)
 
 
+def row_of(fields_: dict[str, Any]) -> Row | None:
+    """A row from the fields of a journal's line; None where these are others, or of other types."""
+    kinds: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (float, int), "None": (type(None),)}
+    for column in fields(Row):
+        allowed = tuple(kind for name in str(column.type).split(" | ") for kind in kinds[name])
+        value = fields_.get(column.name, column.default)
+        if isinstance(value, bool) or not isinstance(value, allowed):
+            return None
+        if isinstance(value, (int, float)) and not 0 <= value < MOST:
+            return None
+    return Row(**fields_) if set(fields_) <= set(COLUMNS) else None
+
+
 COLUMNS = tuple(field.name for field in fields(Row))
 
 
@@ -69,14 +84,22 @@ def totals(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def as_csv(rows: Sequence[Row]) -> bytes:
-    """A head and a line for each row, UTF-8; RFC 4180.  Unknown values are empty."""
+    """A head and a line for each row, UTF-8; RFC 4180.  Unknown values are empty.
+
+    Texts that a spreadsheet would work out as a formula have an apostrophe before them.
+    """
     import csv
 
     out = io.StringIO(newline="")
     writer = csv.writer(out)
     writer.writerow(COLUMNS)
-    writer.writerows(list(asdict(row).values()) for row in rows)
+    writer.writerows([cell(value) for value in asdict(row).values()] for row in rows)
     return out.getvalue().encode("utf-8", "surrogateescape")  # names as the file system has them
+
+
+def cell(value: Any) -> Any:
+    """A value for a cell of a table: a text that is no formula."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 def as_json(rows: Sequence[Row]) -> bytes:

@@ -3,29 +3,44 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
 
-from ltokc.atomic import write_atomic
+from ltokc.atomic import ANYWHERE, Exists, Placement, link_below, write_atomic
 from ltokc.errors import LtokcError, UsageError
 
 STDIO = "-"
 
 
-def read(source: str) -> bytes:
-    """All bytes of a file or of standard input.  OSError as of `open`; UsageError: standard input is a terminal."""
+@contextmanager
+def opened(source: str) -> Iterator[BinaryIO]:
+    """A file or standard input, to be read.
+
+    OSError as of `open`; LtokcError: a device, which may never end; UsageError: standard input is a terminal.
+    """
     if source != STDIO:
-        return Path(source).read_bytes()
+        with open(source, "rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+                raise LtokcError("is a device, not a file")
+            yield file
+        return
     if sys.stdin.isatty():
         raise UsageError("standard input is a terminal; a file or a pipe is needed")
-    return sys.stdin.buffer.read()
+    yield sys.stdin.buffer
 
 
-def write(target: str, data: bytes, mark: str = "") -> None:
-    """Writes a file as a whole or not at all, making its folder; or standard output.  OSError, LtokcError.
+def read(source: str) -> bytes:
+    """All bytes of a file or of standard input.  Raises as `opened`."""
+    with opened(source) as file:
+        return file.read()
 
-    `mark`: goes into the name of the temporary file, so that its maker can know it again after being killed.
-    """
+
+def write(target: str, data: bytes, placement: Placement = ANYWHERE) -> None:
+    """Writes a file as a whole or not at all, making its folder; or standard output.  OSError, LtokcError."""
     if target == STDIO:
         refuse_terminal()
         sys.stdout.flush()
@@ -35,9 +50,14 @@ def write(target: str, data: bytes, mark: str = "") -> None:
             rest = rest[stream.write(rest) or 0 :]
         stream.flush()
         return
-    os.makedirs(os.path.dirname(target) or ".", exist_ok=True)
+    folder = os.path.dirname(target)
+    if placement.within is not None and (link := link_below(folder or ".", placement.within)):
+        raise LtokcError(f"{target}: {link} is a link, and only -o follows links")
+    os.makedirs(folder or ".", exist_ok=True)
     try:
-        write_atomic(target, data, mark)
+        write_atomic(target, data, placement)
+    except Exists as error:
+        raise Exists(f"{target}: {error}") from error
     except LtokcError as error:
         raise LtokcError(f"{target}: {error}") from error
 

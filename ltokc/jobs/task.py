@@ -12,11 +12,13 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 
+from ltokc.atomic import Exists
 from ltokc.jobs import journal, streams
 from ltokc.jobs.conversion import Convert, Result
 from ltokc.jobs.journal import Entry
-from ltokc.jobs.paths import Job, same_file
-from ltokc.jobs.rows import COPIED, DONE, KEPT, UNCHANGED, Row
+from ltokc.jobs.names import same_file
+from ltokc.jobs.paths import Job, refusal
+from ltokc.jobs.rows import COPIED, DONE, KEPT, UNCHANGED, Row, row_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +67,8 @@ def copy_of(job: Job) -> str:
 def copies_exist(jobs: Iterable[Job]) -> list[Job]:
     """With --keep-smaller and --no-clobber a copied source, too, is an output that exists."""
     return [
-        replace(job, skip=True)
-        if not job.error and os.path.lexists(copy_of(job)) and not same_file(job.source, copy_of(job))
+        replace(job, skip=f"{copy_of(job)} exists")
+        if not (job.error or job.skip) and os.path.lexists(copy_of(job)) and not same_file(job.source, copy_of(job))
         else job
         for job in jobs
     ]
@@ -77,31 +79,41 @@ def done_before(plan: BatchPlan, task: Task) -> Row | None:
     entry = journal.unchanged(task.known, plan.options, task.job.source, plan.folder)
     if entry is None:
         return None
-    try:
-        row = Row(**entry.row)
-    except TypeError:  # a row of another version
+    if (row := row_of(entry.row)) is None:
         return None
     output = os.path.join(plan.folder, *entry.written.split("/")) if entry.written else None
     return replace(row, status=UNCHANGED, input=task.job.source, output=output)
 
 
+def why_not(plan: BatchPlan, task: Task, output: str) -> str:
+    """Why this output of a task may not be written ("" if it may): there is a file that no batch has made."""
+    if task.job.placement.overwrite or not os.path.lexists(output) or journal.made(task.known, output, plan.folder):
+        return ""
+    return refusal(output, "no batch before has written it")
+
+
 def perform(plan: BatchPlan, task: Task) -> Row:
-    """Does what is to do for one task: convert, write, note in the journal.  Raises what these raise."""
+    """Does what is to do for one task: convert, note in the journal, write.  Raises what these raise, and Exists."""
     if (row := done_before(plan, task)) is not None:
         return row
     job = task.job
+    if text := why_not(plan, task, job.target):
+        raise Exists(text)
     start = time.perf_counter()
-    before = os.stat(job.source)
+    before, now = os.stat(job.source), time.time_ns()
     result, status = plan.convert(job), DONE
     if plan.keep_smaller and len(result.data) >= before.st_size:
         result = replace(result, data=streams.read(job.source))
         status = KEPT if same_file(job.source, copy_of(job)) else COPIED
     row = _row(job, result, status)
-    assert row.output is not None
-    if status != KEPT:
-        streams.write(row.output, result.data, plan.mark)
+    output = row.output or job.target
+    if status == COPIED and (text := why_not(plan, task, output)):
+        raise Exists(text)
     row = replace(row, input_bytes=before.st_size, seconds=round(time.perf_counter() - start, 3))
-    _note(plan, job, before, row, result.data)
+    _note(plan, job, before, journal.stamp_of(before, now), row, result.data)
+    if status != KEPT:
+        overwrite = job.placement.overwrite or journal.made(task.known, output, plan.folder)
+        streams.write(output, result.data, replace(job.placement, overwrite=overwrite, mark=plan.mark))
     return row
 
 
@@ -120,15 +132,19 @@ def _row(job: Job, result: Result, status: str) -> Row:
     )  # fmt: skip
 
 
-def _note(plan: BatchPlan, job: Job, before: os.stat_result, row: Row, data: bytes) -> None:
-    """Notes a task in the journal, unless its source changed meanwhile: then the next run shall look again."""
+def _note(plan: BatchPlan, job: Job, before: os.stat_result, stamp: tuple[int, int], row: Row, data: bytes) -> None:
+    """Notes a task in the journal; one whose source changed meanwhile so that the next run does it again."""
     read = journal.digest(job.source)
     after = os.stat(job.source)
-    if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
-        return
+    if _times(after) != _times(before):
+        read = ""
     written = below(row.output, plan.folder) if row.output is not None and row.status != KEPT else ""
     entry = Entry(
         below(job.target, plan.folder), plan.options, os.path.basename(job.source), before.st_size, before.st_mtime_ns,
-        read, written, len(data), journal.digest_of(data), asdict(row),
+        read, written, len(data), journal.digest_of(data), asdict(row), *stamp,
     )  # fmt: skip
     journal.append(plan.journal, entry)
+
+
+def _times(about: os.stat_result) -> tuple[int, ...]:
+    return about.st_size, about.st_ino, about.st_mtime_ns, about.st_ctime_ns

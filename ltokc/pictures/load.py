@@ -8,20 +8,24 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image
 
 from ltokc.arguments import whole
-from ltokc.container import DEFAULT_LIMIT_PIXELS, MAX_SIDE
+from ltokc.container import DEFAULT_LIMIT_PIXELS, MAX_SIDE, check_limit
 from ltokc.errors import FormatError, LimitError, LtokcError, UsageError
 from ltokc.pictures import extras, frames, srgb
+from ltokc.pictures.formats import open_listed, pillow_limit
+from ltokc.pictures.headers import declared_sizes
 from ltokc.pictures.metadata import ORIENTATION, upright_exif, upright_xmp
+from ltokc.pictures.samples import ValueRange, check_range
+from ltokc.pictures.tiff import check_tiff
+from ltokc.pictures.unseen import unseen
 
 Source = str | os.PathLike[str] | BinaryIO | Image.Image | np.ndarray
 
@@ -37,7 +41,6 @@ _HINTS = (  # files that Pillow does not know and users do have: (offset, bytes,
     (0, b"\xff\x0a", "JPEG XL is not supported; export it as PNG"),
     (0, b"\x00\x00\x00\x0cJXL ", "JPEG XL is not supported; export it as PNG"),
 )
-_open_lock = threading.Lock()  # Image.MAX_IMAGE_PIXELS is one global of Pillow
 
 
 @dataclass
@@ -60,39 +63,42 @@ class Picture:
 
 
 def load(
-    source: Source | Picture, *, limit_pixels: int | None = DEFAULT_LIMIT_PIXELS, frame: int | None = None
-) -> Picture:
+    source: Source | Picture, *, limit_pixels: int | None = DEFAULT_LIMIT_PIXELS,
+    value_range: ValueRange | None = None, frame: int | None = None,
+) -> Picture:  # fmt: skip
     """Reads a path, a binary file, a Pillow picture or an array (see `srgb.from_array`); a Picture is handed back.
 
-    `limit_pixels`: width * height allowed, checked before any pixel is decoded; None: no limit.  `frame`: which of an
-    animation's frames or a file's pages, from 1; None: the first, and of a Pillow picture the one it shows.
-    Raises FormatError (no readable picture), LimitError (too large) and UsageError (no such frame).
+    `limit_pixels`: width * height allowed, checked before any pixel is decoded; None: no limit.  `value_range`: the
+    samples that become black and white, for floats that are not in 0 to 1 and integers of other types than uint8 and
+    uint16; samples outside are clipped.  `frame`: which of an animation's frames or a file's pages, from 1; None: the
+    first, and of a Pillow picture the one it shows.
+    Raises FormatError (no readable picture), LimitError (too large) and UsageError (no limit, no range, no such frame).
     """
+    check_limit(limit_pixels)
+    check_range(value_range)
     if isinstance(source, Picture):
         _check_size(source.rgb.shape[1], source.rgb.shape[0], limit_pixels)
         return source
     if frame is not None:
         whole("frame", frame, 1)
-    if limit_pixels is not None:
-        whole("limit_pixels", limit_pixels, 0)
     if isinstance(source, np.ndarray):
         if (frame or 1) > 1:
             raise UsageError(f"there is no frame {frame} in an array")
         if source.ndim >= 2:
             _check_size(source.shape[1], source.shape[0], limit_pixels)
-        found = srgb.from_array(source)
+        found = srgb.from_array(source, value_range)
         return Picture(found.rgb, found.alpha, {}, found.notes)
     with _input_errors():
         if isinstance(source, Image.Image):
             with frames.shown(source, frame):
-                return _from_image(source, limit_pixels)
-        with _opened(source) as file, _identify(file) as image:
-            if image.format == "EPS":  # Pillow would start Ghostscript
-                raise FormatError("PostScript is not read, since it would have to be run")
+                return _from_image(source, limit_pixels, value_range)
+        with _opened(source) as file, pillow_limit(limit_pixels), _identify(file, limit_pixels) as image:
+            notes = unseen(file, image)
             _check_size(*image.size, limit_pixels)
             losses = frames.choose(image, frame)
-            picture = _from_image(image, limit_pixels)
-            picture.losses += losses
+            picture = _from_image(image, limit_pixels, value_range)
+            picture.notes.extend(notes)
+            picture.losses.extend(losses)
             return picture
 
 
@@ -103,7 +109,7 @@ def _input_errors() -> Iterator[None]:
         yield
     except LtokcError:
         raise
-    except Image.DecompressionBombError as error:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:  # a warning made an error
         raise LimitError(one_line(error)) from error
     except MemoryError as error:
         raise LimitError("not enough memory for this picture") from error
@@ -139,8 +145,8 @@ def _opened(source: str | os.PathLike[str] | BinaryIO) -> Iterator[BinaryIO]:
             file.close()
 
 
-def _identify(file: BinaryIO) -> Image.Image:
-    """Opens the header.  Pillow's own size check is switched off here, since `_check_size` follows."""
+def _identify(file: BinaryIO, limit_pixels: int | None) -> Image.Image:
+    """Opens the header, after the sizes by which Pillow would allocate on the way."""
     start = file.tell()
     head = file.read(16)
     file.seek(start)
@@ -149,14 +155,12 @@ def _identify(file: BinaryIO) -> Image.Image:
     for offset, magic, reason in _HINTS:
         if head[offset:].startswith(magic):
             raise FormatError(reason)
-    with _open_lock:
-        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-        try:
-            return Image.open(file)
-        except UnidentifiedImageError:
-            raise FormatError("not a picture of a known format") from None
-        finally:
-            Image.MAX_IMAGE_PIXELS = before
+    for size in declared_sizes(file):
+        _check_size(*size, limit_pixels)
+    image = open_listed(file)
+    if image.format == "TIFF":
+        check_tiff(image)
+    return image
 
 
 def _check_size(width: int, height: int, limit_pixels: int | None) -> None:
@@ -169,9 +173,12 @@ def _check_size(width: int, height: int, limit_pixels: int | None) -> None:
         raise LimitError(f"{pixels}, over the limit of {limit_pixels:,} (--limit-pixels)")
 
 
-def _from_image(image: Image.Image, limit_pixels: int | None) -> Picture:
+def _from_image(image: Image.Image, limit_pixels: int | None, value_range: ValueRange | None) -> Picture:
     _check_size(*image.size, limit_pixels)
-    found = srgb.from_image(image)  # loads the first frame
+    deep = srgb.reads_16_bits(image)  # known only before it is loaded
+    image.load()  # the first frame
+    _check_size(*image.size, limit_pixels)  # a container may hold a larger picture than its header says
+    found = srgb.from_image(image, value_range, sixteen=deep)
     notes = found.notes
     metadata = _metadata(image, notes)
     if found.icc is not None:

@@ -11,6 +11,13 @@ import struct
 
 ORIENTATION = 0x0112
 _SHORT, _LONG = 3, 4
+GENERATED = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
+_IPTC = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
+_SOURCE_TYPE = re.compile(
+    rb"""\s*(?:<Iptc4xmpExt:DigitalSourceType\b[^>]*?(?:/>|>.*?</Iptc4xmpExt:DigitalSourceType\s*>)"""
+    rb"""|(?<=\s)Iptc4xmpExt:DigitalSourceType\s*=\s*(?:"[^"]*"|'[^']*'))""",
+    re.DOTALL,
+)
 _XMP_ORIENTATION = re.compile(rb"""(tiff:Orientation\s*(?:=\s*["']|>)\s*)[2-8]""")
 
 
@@ -36,3 +43,20 @@ def upright_xmp(xmp: bytes | str) -> bytes:
     """XMP with its tiff:Orientation, if it has one, set to 1."""
     packet = xmp.encode() if isinstance(xmp, str) else bytes(xmp)
     return _XMP_ORIENTATION.sub(rb"\g<1>1", packet)
+
+
+def generated_xmp(xmp: bytes | str = b"") -> bytes:
+    """XMP that says in IPTC's DigitalSourceType that a trained generator made part of the picture.
+
+    xmp: the picture's own packet, whose other statements are kept; without an rdf:RDF element it is replaced.
+    """
+    packet = xmp.encode() if isinstance(xmp, str) else bytes(xmp)
+    said = (
+        f'<rdf:Description rdf:about="" xmlns:Iptc4xmpExt="{_IPTC}" Iptc4xmpExt:DigitalSourceType="{GENERATED}"/>'
+    ).encode()
+    end = b"</rdf:RDF>"
+    if end in packet:
+        head, _, tail = _SOURCE_TYPE.sub(b"", packet).rpartition(end)
+        return head + said + end + tail
+    start = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    return start + said + end + b"</x:xmpmeta>"

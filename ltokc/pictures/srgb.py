@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from ltokc.errors import FormatError
+from ltokc.pictures.samples import ValueRange, to_8_bit
 
 SAME_AS_SRGB = 1  # largest difference (of 255) at which a profile counts as sRGB itself
 GRAY_MODES = ("1", "L", "LA", "La")
@@ -34,14 +35,19 @@ class Pixels:
     notes: list[str] = field(default_factory=list)
 
 
-def from_image(image: Image.Image) -> Pixels:
-    """Pixels of a Pillow picture of any mode.  Raises FormatError for values that are no picture (NaN)."""
+def from_image(image: Image.Image, value_range: ValueRange | None = None, *, sixteen: bool | None = None) -> Pixels:
+    """Pixels of a Pillow picture of any mode.
+
+    value_range: of floats and 32-bit integers, see `samples.to_8_bit`; sixteen: whether the file has 16 bits a sample
+    (None: see for yourself, before it is loaded).  Raises FormatError for values that are no picture (NaN).
+    """
+    sixteen = reads_16_bits(image) if sixteen is None else sixteen
     notes: list[str] = []
     profile: bytes | None = image.info.get("icc_profile") or None
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        base, alpha = _deep_gray(image, notes)
+        base, alpha = _deep_gray(image, value_range, notes, sixteen)
     else:
-        if reads_16_bits(image):
+        if sixteen:
             notes.append("16 bits per sample reduced to 8")
         base, alpha = _split(image)
     base, icc = _to_srgb(base, profile, notes)
@@ -65,22 +71,23 @@ def in_mode(image: Image.Image, mode: str) -> Image.Image:
     return image if image.mode == mode else image.convert(mode)
 
 
-def from_array(array: np.ndarray) -> Pixels:
+def from_array(array: np.ndarray, value_range: ValueRange | None = None) -> Pixels:
     """Pixels of an array (H, W) or (H, W, 1..4): gray, gray + alpha, RGB, RGBA; bool, 8 or 16 bit, or float in 0..1.
 
-    Floats beyond 1 and wide integers are scaled by their range, with a note.  Raises FormatError for other shapes and
-    types and for values that are not finite.
+    value_range: of other samples, see `samples.to_8_bit`.  Raises FormatError for other shapes and types and for values
+    that are not finite.
     """
     if array.ndim == 2:
         array = array[:, :, None]
     if array.ndim != 3 or array.shape[2] not in (1, 2, 3, 4):
         raise FormatError(f"an array of shape {array.shape} is no picture; expected (H, W) or (H, W, 1 to 4)")
     notes: list[str] = []
-    samples = to_8_bit(array, notes, sixteen=array.dtype == np.uint16)
+    samples = to_8_bit(array, notes, value_range)
     channels = samples.shape[2]
     alpha = np.ascontiguousarray(samples[:, :, -1]) if channels in (2, 4) else None
     colour = samples[:, :, :3] if channels >= 3 else np.repeat(samples[:, :, :1], 3, axis=2)
-    return Pixels(np.array(colour, order="C"), _drop_opaque(alpha), None, notes)
+    own = np.array(colour, order="C") if np.shares_memory(colour, array) else np.ascontiguousarray(colour)
+    return Pixels(own, _drop_opaque(alpha), None, notes)
 
 
 def reads_16_bits(image: Image.Image) -> bool:
@@ -94,45 +101,19 @@ def _raw_modes(tile: tuple) -> tuple:
     return arguments[:1] if isinstance(arguments, tuple) else (arguments,)
 
 
-def to_8_bit(samples: np.ndarray, notes: list[str], *, sixteen: bool = False) -> np.ndarray:
-    """Any numeric samples to uint8, rounded; `sixteen`: integers are 16 bit whatever their range."""
-    kind = samples.dtype.kind
-    if samples.size == 0:
-        raise FormatError("the picture has no pixels")
-    if samples.dtype == np.uint8:
-        return samples
-    if kind == "b":
-        return samples.astype(np.uint8) * np.uint8(255)
-    if kind not in "iuf":
-        raise FormatError(f"samples of type {samples.dtype} are no picture")
-    low, high = float(samples.min()), float(samples.max())
-    if not (np.isfinite(low) and np.isfinite(high)):
-        raise FormatError("the picture has samples that are not finite numbers")
-    name = "float" if kind == "f" else f"{samples.dtype.itemsize * 8}-bit"
-    if kind == "f" and 0 <= low and high <= 1:
-        scale, what = 255.0, f"{name} samples in 0 to 1 scaled to 8 bits"
-    elif 0 <= low and high <= 255 and not sixteen:
-        scale, what = 1.0, f"{name} samples in 0 to 255 taken as 8 bits"
-    elif 0 <= low and high <= 65535:
-        scale, what = 1 / 257, "16 bits per sample reduced to 8"
-    else:
-        scale = 255 / (high - low) if high > low else 0.0
-        samples, what = samples.astype(np.float64) - low, f"{name} samples from {low:g} to {high:g} stretched to 8 bits"
-    notes.append(what)
-    return np.clip(np.rint(samples * np.float64(scale)), 0, 255).astype(np.uint8)
-
-
 def _drop_opaque(alpha: np.ndarray | None) -> np.ndarray | None:
     return None if alpha is None or bool((alpha == 255).all()) else alpha
 
 
-def _deep_gray(image: Image.Image, notes: list[str]) -> tuple[Image.Image, np.ndarray | None]:
+def _deep_gray(
+    image: Image.Image, value_range: ValueRange | None, notes: list[str], sixteen: bool
+) -> tuple[Image.Image, np.ndarray | None]:
     """16-bit, 32-bit and float gray to mode L; a transparent gray value (PNG's tRNS) to alpha."""
-    sixteen = image.mode.startswith("I;16") or reads_16_bits(image)
+    sixteen = image.mode.startswith("I;16") or sixteen
     samples = np.asarray(image)
     clear = image.info.get("transparency")
-    alpha = np.where(samples == clear, 0, 255).astype(np.uint8) if isinstance(clear, int) else None
-    return Image.fromarray(to_8_bit(samples, notes, sixteen=sixteen)), alpha
+    alpha = (samples != clear) * np.uint8(255) if isinstance(clear, int) else None
+    return Image.fromarray(to_8_bit(samples, notes, value_range, sixteen=sixteen)), alpha
 
 
 def _split(image: Image.Image) -> tuple[Image.Image, np.ndarray | None]:

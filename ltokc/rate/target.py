@@ -47,12 +47,12 @@ class RateTarget:
         """From the keywords of `ltokc.encode` that `check` has passed; none is quality 0.6."""
         rates = {name: value for name, value in given.items() if value is not None}
         if "tokens" in rates:
-            return cls(tokens=int(rates["tokens"]))
+            return cls(tokens=min(int(rates["tokens"]), HIGHEST))
         if "target_bpp" in rates:
             size = min(float(rates["target_bpp"]) * picture.pixels / 8, HIGHEST)
             return cls(size=max(1, int(size)), strict=strict)
         if "target_size" in rates:
-            return cls(size=int(rates["target_size"]), strict=strict)
+            return cls(size=min(int(rates["target_size"]), HIGHEST), strict=strict)
         return cls(quality=float(rates.get("quality", DEFAULT_QUALITY)))
 
     def with_bits(self, bits: float) -> RateTarget:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ltokc.errors import ModelError
@@ -66,6 +66,27 @@ def receptive_field(tensors: Mapping[str, Any], strides: Sequence[int]) -> Recep
         else:
             raise ModelError(f"cannot tell how far the networks look: {name} is not known")
     return ReceptiveField(tuple(strides), tuple(encoder), tuple(before), tuple(query), tuple(absorb), after)
+
+
+def with_generator(field: ReceptiveField, tensors: Mapping[str, Any]) -> ReceptiveField:
+    """How far the generative decoder looks: the generator reads the finished state of stride 8 and what the head reads.
+
+    tensors: as for `receptive_field`, of the generator's weights.  What it sees at stride 2 counts at 4, rounded up.
+    Raises ModelError for a convolution whose place is not known, and for levels that do not end at stride 8.
+    """
+    seen = {"blocks8": 0, "blocks4": 0, "convolutions2": 0, "last": 0}
+    for name, entry in tensors.items():
+        shape = entry.get("shape", ()) if isinstance(entry, dict) else ()
+        if len(shape) != 4 or max(shape[2:]) == 1:
+            continue
+        part = name.split(".")[0]
+        if part not in seen:
+            raise ModelError(f"cannot tell how far the generator looks: {name} is not known")
+        seen[part] += max(shape[2:]) // 2
+    if field.strides[-1] != 8:
+        raise ModelError("a generator needs a ladder whose last level has stride 8")
+    at_4 = seen["blocks4"] + -(-(seen["convolutions2"] + seen["last"]) // 2)
+    return replace(field, before=(field.before[0] + at_4, *field.before[1:]), after=field.after + seen["blocks8"])
 
 
 def _place(name: str) -> tuple[str, int, str]:

@@ -16,6 +16,8 @@ import numpy as np
 from ltokc.geometry import CELL, STRIDES, Box, Level, Size, cells_of
 from ltokc.threads import Progress
 from ltokc.token_grid import Masks, Tokens, full_masks
+from ltokc.tokenizer.generative import Sampling
+from ltokc.tokenizer.noise import window_noise
 from ltokc.tokenizer.receptive_field import (
     ReceptiveField,
     Span,
@@ -78,12 +80,16 @@ class WindowSide:
 
 @dataclass(frozen=True, slots=True)
 class Networks:
-    """A model's networks on a runtime: pixels to tokens and back, for pictures of any size."""
+    """A model's networks on a runtime: pixels to tokens and back, for pictures of any size.
+
+    sampling: of the generative decoder, whose `field` it has to be then; None: pictures are faithful ones.
+    """
 
     runtime: Runtime
     levels: tuple[Level, ...]
     field: ReceptiveField
     tiling: Tiling = TILING
+    sampling: Sampling | None = None
 
     def decoder_windows(self, size: Size, box: Box) -> Windows:
         """The windows that make the region `box` of a picture of this size."""
@@ -157,8 +163,18 @@ class Networks:
                 place = y.spans[level.stride], x.spans[level.stride], *first
                 digits.append(np.ascontiguousarray(_part(tokens.digits[k], *place).transpose(2, 0, 1)[None]))
                 masks.append(_part(tokens.masks[k], *place)[None, None].astype(np.uint8))
-            picture = unpack(self.runtime.detokenize(digits, masks, None if whole else _state_cuts(y, x)))
+            picture = unpack(self._packed(digits, masks, (y, x), None if whole else _state_cuts(y, x)))
             yield x.core[0], y.core[0], _part(picture, y.core, x.core, y.spans[4][0] * 4, x.spans[4][0] * 4)
+
+    def _packed(
+        self, digits: list[np.ndarray], masks: list[np.ndarray], window: tuple[WindowSide, WindowSide],
+        cuts: Cuts | None,
+    ) -> np.ndarray:  # fmt: skip
+        """The window's picture by the decoder that is wanted, as `pack` has it."""
+        if not self.sampling:
+            return self.runtime.detokenize(digits, masks, cuts)
+        noise = window_noise(self.sampling.seed, window[0].spans, window[1].spans)
+        return self.runtime.generate(digits, masks, noise, self.sampling.detail, cuts)
 
 
 def _tokenizer_cuts(y: WindowSide, x: WindowSide) -> Cuts:

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from ltokc.losses.lpips import LPIPS
+from ltokc.pictures.formats import FORMATS
 from ltokc.tokenizer.nn.config import CELL
 from ltokc.tokenizer.nn.ladder import Ladder, sent_mask
 from ltokc.train.data.pictures import SUFFIXES
@@ -23,7 +24,7 @@ def evaluate_folder(net: Ladder, folder: Path, lpips: LPIPS) -> Iterator[dict[st
     rows = np.zeros((len(levels), 3))
     paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES)
     for path in paths:
-        picture = np.array(Image.open(path).convert("RGB"))
+        picture = np.array(Image.open(path, formats=FORMATS).convert("RGB"))
         height, width = (n // CELL * CELL for n in picture.shape[:2])
         x = torch.from_numpy(picture[:height, :width]).to(device).permute(2, 0, 1)[None].float() / 127.5 - 1
         keep = torch.ones(1, 1, height // CELL, width // CELL, device=device)

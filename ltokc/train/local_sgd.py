@@ -18,6 +18,8 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+from ltokc.spawn import safe_path
+
 PORT = "LTOKC_TRAIN_PORT"
 
 
@@ -30,8 +32,9 @@ def helpers(work: Callable[..., Any], workers: int, arguments: tuple) -> Iterato
             os.environ[PORT] = str(s.getsockname()[1])
     context = multiprocessing.get_context("spawn")
     processes = [context.Process(target=work, args=(rank, *arguments), daemon=True) for rank in range(1, workers)]
-    for process in processes:
-        process.start()
+    with safe_path():
+        for process in processes:
+            process.start()
     try:
         yield
         for process in processes:

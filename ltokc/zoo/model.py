@@ -13,8 +13,10 @@ from ltokc.entropy.prior import Prior
 from ltokc.errors import ModelError
 from ltokc.geometry import Level
 from ltokc.tokenizer import halting
+from ltokc.tokenizer.generative import GENERATIVE, Sampling
+from ltokc.tokenizer.generative import WEIGHTS as GENERATOR
 from ltokc.tokenizer.halting import Head
-from ltokc.tokenizer.receptive_field import ReceptiveField
+from ltokc.tokenizer.receptive_field import ReceptiveField, with_generator
 from ltokc.tokenizer.runtime import Runtime, open_runtime
 from ltokc.tokenizer.windows import TILING, Networks, Tiling
 from ltokc.zoo import registry
@@ -50,6 +52,17 @@ class Model:
         return self.weights.field
 
     @cached_property
+    def generative_field(self) -> ReceptiveField:
+        """How far the generative decoder looks.  Raises ModelError if the model has none."""
+        if GENERATIVE not in self.entry.decoders:
+            raise ModelError(f"model {self.entry.name} has no generative decoder, only the faithful one")
+        return with_generator(self.field, Weights(self.folder / GENERATOR).header)
+
+    def field_of(self, sampling: Sampling | None) -> ReceptiveField:
+        """How far the decoder looks that makes this picture; None: the faithful one.  Raises ModelError."""
+        return self.generative_field if sampling else self.field
+
+    @cached_property
     def prior(self) -> Prior:
         kind = self.weights.prior_kind
         if kind != PRIOR_KIND:
@@ -63,9 +76,13 @@ class Model:
             self.runtimes[key] = open_runtime(self.folder, backend, device)
         return self.runtimes[key]
 
-    def networks(self, backend: str = "auto", device: str = "auto") -> Networks:
-        """The networks for pictures of any size.  Raises ModelError, UsageError."""
-        return Networks(self.runtime(backend, device), self.levels, self.field, self.tiling)
+    def networks(self, backend: str = "auto", device: str = "auto", sampling: Sampling | None = None) -> Networks:
+        """The networks for pictures of any size, with the generative decoder where `sampling` is given.
+
+        Raises ModelError, UsageError.
+        """
+        field = self.field_of(sampling)
+        return Networks(self.runtime(backend, device), self.levels, field, self.tiling, sampling)
 
     @cached_property
     def halting(self) -> Head | None:

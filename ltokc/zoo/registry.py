@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ltokc.errors import ModelError
+from ltokc.tokenizer.generative import DECODERS, FAITHFUL, GRAPH, WEIGHTS
 
 ENVIRONMENT = "LTOKC_MODELS"
 REGISTRY = "registry.json"
@@ -61,6 +62,12 @@ class ModelEntry:
     license: str
     description: str
     looks: tuple[tuple[float, float], ...] = ()
+
+    @property
+    def decoders(self) -> tuple[str, ...]:
+        """Names of the decoders whose files the model has: the faithful one always."""
+        names = {file.name for file in self.files}
+        return DECODERS if {GRAPH, WEIGHTS} <= names else (FAITHFUL,)
 
 
 def search_path() -> list[Path]:

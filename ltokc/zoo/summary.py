@@ -15,7 +15,8 @@ from ltokc.zoo.weights import WEIGHTS, Weights
 class Info:
     """What a file says of itself, read without decoding it.
 
-    tokens: in the file, of `tokens_total` possible (None: the model is not here); chunks: (FourCC, bytes) each.
+    tokens: in the file, of `tokens_total` possible (None: the model is not here); chunks: (FourCC, bytes) each;
+    decoders: names of those that the model has here.
     """
 
     version: int
@@ -32,6 +33,7 @@ class Info:
     chunks: list[tuple[str, int]]
     truncated: bool
     gray: bool
+    decoders: tuple[str, ...] = ()
 
 
 def summarize(ltk: Ltk, length: int) -> Info:
@@ -42,10 +44,12 @@ def summarize(ltk: Ltk, length: int) -> Info:
         name: str | None = entry.name
         levels = Weights(registry.folder(entry) / WEIGHTS).levels
         total: int | None = size.grid.cells * sum(level.tokens for level in levels)
+        decoders = entry.decoders
     except ModelError:
         name = total = None
+        decoders = ()
     return Info(
         ltk.version, name, ltk.model_id, *size, len(ltk.segments), sum(s.tokens for s in ltk.segments), total,
         any(s.depth_map for s in ltk.segments), length, 8 * length / size.pixels,
-        [(c.fourcc.decode("latin-1"), len(c.data)) for c in ltk.chunks], ltk.truncated, ltk.header.gray,
+        [(c.fourcc.decode("latin-1"), len(c.data)) for c in ltk.chunks], ltk.truncated, ltk.header.gray, decoders,
     )  # fmt: skip

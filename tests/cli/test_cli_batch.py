@@ -153,7 +153,9 @@ def test_resume_does_what_changed_and_nothing_else(tree: Path) -> None:
     assert outputs() == first
     shutil.copy(a, bad)
     Path("out/sub/b.ltk").write_bytes(first["sub/b.ltk"][:-1])
-    assert again("-q", "0.3") == {a: "unchanged", b: "done", bad: "done"}
+    assert again("-q", "0.3") == {a: "unchanged", b: "failed", bad: "done"}, "no batch wrote that"
+    assert outputs()["sub/b.ltk"] == first["sub/b.ltk"][:-1]
+    assert again("-q", "0.3", "--overwrite") == {a: "unchanged", b: "done", bad: "unchanged"}
     assert outputs()["sub/b.ltk"] == first["sub/b.ltk"]
     Path("out/a.ltk").unlink()
     assert again("-q", "0.3") == {a: "done", b: "unchanged", bad: "unchanged"}
@@ -164,7 +166,42 @@ def test_resume_does_what_changed_and_nothing_else(tree: Path) -> None:
 def test_without_a_journal_nothing_is_believed(tree: Path) -> None:
     batch("in/a.png", "-d", "out")
     Path(JOURNAL).unlink()
+    refused = batch("in/a.png", "-d", "out", "--resume")
+    assert refused.exit_code == 1
+    assert "out/a.ltk exists; --overwrite replaces it, no batch before has written it" in refused.stderr
+    assert batch("in/a.png", "-d", "out", "--resume", "--overwrite").exit_code == 0
+
+
+def test_resume_replaces_what_a_batch_wrote_and_nothing_else(tree: Path) -> None:
+    os.unlink("in/sub/bad.png")
+    assert batch("-r", "in", "-d", "out", "-q", "0.3", "--report", "r.csv").exit_code == 0
+    first = outputs()
+    assert batch("-r", "in", "-d", "out", "-q", "0.4").exit_code == 1, "without --resume"
+    assert outputs() == first
+    Path("out/sub/b.ltk").write_bytes(b"mine")
+    resumed = batch("-r", "in", "-d", "out", "-q", "0.4", "--resume", "--report", "r.csv")
+    assert resumed.exit_code == 1 and "out/sub/b.ltk exists; --overwrite" in resumed.stderr
+    assert outputs()["a.ltk"] != first["a.ltk"] and outputs()["sub/b.ltk"] == b"mine"
+    Path("r.csv").write_bytes(b"mine")
+    before = outputs()
+    refused = batch("-r", "in", "-d", "out", "-q", "0.3", "--resume", "--report", "r.csv")
+    assert refused.exit_code == 1 and "r.csv exists; --overwrite replaces it" in refused.stderr
+    assert Path("r.csv").read_bytes() == b"mine" and outputs() == before, "told before any work"
+
+
+def test_resume_notices_other_bytes_of_equal_size_and_time(tree: Path) -> None:
+    assert batch("in/a.png", "-d", "out").exit_code == 0
+    first, size, times = outputs(), Path("in/a.png").stat().st_size, Path("in/a.png").stat()
+    Image.fromarray(grainy(40, 30, 7)).save("in/a.png", compress_level=9)
+    data = Path("in/a.png").read_bytes()
+    Path("in/a.png").write_bytes((data + b"\0" * max(0, size - len(data)))[: max(size, len(data))])
+    if Path("in/a.png").stat().st_size != size:  # bytes after the end of a PNG are nothing
+        Image.fromarray(grainy(40, 30, 7)[:, :20]).resize((40, 30)).save("in/a.png")
+        Path("in/a.png").write_bytes(Path("in/a.png").read_bytes().ljust(size, b"\0"))
+    os.utime("in/a.png", ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert (Path("in/a.png").stat().st_size, Path("in/a.png").stat().st_mtime_ns) == (size, times.st_mtime_ns)
     assert batch("in/a.png", "-d", "out", "--resume").exit_code == 0
+    assert outputs() != first
 
 
 def test_no_clobber(tree: Path) -> None:
@@ -188,7 +225,7 @@ def test_keep_smaller_copies_what_would_grow(tree: Path) -> None:
     assert batch(*arguments).exit_code == 0
     assert len(outputs()["sub/small.ltk"]) > Path("in/sub/small.png").stat().st_size
     shutil.rmtree("out")
-    assert batch(*arguments, "--keep-smaller").exit_code == 0
+    assert batch(*arguments, "--keep-smaller", "--overwrite").exit_code == 0
     assert set(outputs()) == {"a.ltk", "sub/b.ltk", "sub/small.png"}
     rows = json.loads(Path("r.json").read_text())["pictures"]
     assert [row["status"] for row in rows] == ["done", "done", "copied"]
@@ -204,7 +241,9 @@ def test_keep_smaller_copy_is_the_source_and_is_resumed(here: Path) -> None:
     assert batch(*arguments, "out", "--resume").exit_code == 3
     assert batch(*arguments, "out", "-n").exit_code == 3
     Path("out/small.png").write_bytes(b"hurt")
-    assert batch(*arguments, "out", "--resume").exit_code == 0
+    assert batch(*arguments, "out", "--resume").exit_code == 1
+    assert outputs() == {"small.png": b"hurt"}
+    assert batch(*arguments, "out", "--resume", "--overwrite").exit_code == 0
     assert outputs() == {"small.png": Path("in/small.png").read_bytes()}
     before = names() | {"in/.ltokc-batch.journal"}
     assert batch(*arguments, "in", "--json").exit_code == 0, "into the folder itself: the source is there already"

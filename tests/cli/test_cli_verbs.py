@@ -32,7 +32,7 @@ def test_encode_says_what_it_did_on_stderr(here: Path) -> None:
     assert result.stderr.endswith(" s\n")
     assert result.stdout == ""
     assert names() == {"photo.png", "text.png", "empty.png", "photo.ltk"}
-    assert run("encode", "photo.png", "--quiet").stderr == ""
+    assert run("encode", "photo.png", "--overwrite", "--quiet").stderr == ""
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_strict_targets_are_kept(here: Path, args: list[str], limit: float) -> N
 def test_quality_and_tokens_set_the_rate(here: Path) -> None:
     sizes = []
     for args in (["-q", "0.1"], ["-q", "0.9"], ["--tokens", "4"]):
-        assert run("encode", "photo.png", *args).exit_code == 0
+        assert run("encode", "photo.png", "--overwrite", *args).exit_code == 0
         sizes.append(Path("photo.ltk").stat().st_size)
     assert sizes[2] < sizes[1]
     assert sizes[0] < sizes[1]
@@ -140,10 +140,12 @@ def test_decode_keeps_the_original(here: Path, encoded: bytes, photo: Path) -> N
     Path("photo.ltk").write_bytes(encoded)
     result = run("decode", "photo.ltk")
     assert result.exit_code == 1
-    assert "photo.png exists; name the output with -o or -d" in result.stderr
+    assert "photo.png exists; --overwrite replaces it, -o or -d names another place" in result.stderr
     assert Path("photo.png").read_bytes() == photo.read_bytes()
     assert run("decode", "photo.ltk", "-n").exit_code == 3
-    assert run("decode", "photo.ltk", "-o", "photo.png").exit_code == 0
+    assert run("decode", "photo.ltk", "-o", "photo.png").exit_code == 1
+    assert Path("photo.png").read_bytes() == photo.read_bytes()
+    assert run("decode", "photo.ltk", "-o", "photo.png", "--overwrite").exit_code == 0
 
 
 def test_truncated_file_needs_permission(here: Path, encoded: bytes) -> None:

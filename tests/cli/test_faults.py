@@ -67,7 +67,7 @@ def one_line(stderr: bytes) -> str:
 def test_a_full_disk(place: Path) -> None:
     """A process that may write no more than 2,000 bytes to a file, with a picture that needs more."""
     before = files()
-    done = program("decode", "photo.ltk", "-o", "old.png", preexec_fn=small_files)
+    done = program("decode", "photo.ltk", "-o", "old.png", "--overwrite", preexec_fn=small_files)
     assert done.returncode == 1
     assert "old.png: cannot be written (file too large)" in one_line(done.stderr)
     assert files() == before
@@ -122,7 +122,7 @@ def test_a_read_only_folder(place: Path, output: str) -> None:
     Path("locked").chmod(0o555)
     before = files()
     try:
-        done = program("decode", "photo.ltk", "-o", output, preexec_fn=without_privileges)
+        done = program("decode", "photo.ltk", "-o", output, "--overwrite", preexec_fn=without_privileges)
     finally:
         Path("locked").chmod(0o755)
     assert done.returncode == 1
@@ -133,14 +133,14 @@ def test_a_read_only_folder(place: Path, output: str) -> None:
 def test_a_read_only_file_is_not_replaced(place: Path) -> None:
     Path("old.png").chmod(0o444)
     before = files()
-    done = program("decode", "photo.ltk", "-o", "old.png", preexec_fn=without_privileges)
+    done = program("decode", "photo.ltk", "-o", "old.png", "--overwrite", preexec_fn=without_privileges)
     assert done.returncode == 1 and "old.png: cannot be written (permission denied)" in one_line(done.stderr)
     assert files() == before
 
 
 def test_an_unreadable_input(place: Path) -> None:
     Path("photo.png").chmod(0)
-    done = program("encode", "photo.png", preexec_fn=without_privileges)
+    done = program("encode", "photo.png", "-o", "new.ltk", preexec_fn=without_privileges)
     assert done.returncode == 1 and "cannot be read (permission denied)" in one_line(done.stderr)
 
 
@@ -207,7 +207,7 @@ def test_a_signal_in_the_middle(place: Path, long_work: Path, number: signal.Sig
     """The first of two files is there; while the second is encoded the signal comes."""
     Path("long.ltk").write_bytes(b"an older file")
     Path("long.png").symlink_to(long_work)
-    process = start("encode", "photo.png", "long.png")
+    process = start("encode", "photo.png", "long.png", "--overwrite")
     assert process.stderr
     assert process.stderr.readline().startswith(b"photo.png -> photo.ltk")
     before = files()
@@ -268,7 +268,7 @@ def test_killed_while_writing(place: Path) -> None:
     new = codec.trim(data, tokens=20)
     for _ in range(4):
         Path("out.ltk").write_bytes(b"old")
-        process = start("trim", "photo.ltk", "--tokens", "20", "-o", "out.ltk")
+        process = start("trim", "photo.ltk", "--tokens", "20", "-o", "out.ltk", "--overwrite")
         try:
             process.wait(float(rng.uniform(0.2, 0.8)))
         except subprocess.TimeoutExpired:
@@ -280,7 +280,7 @@ def test_killed_while_writing(place: Path) -> None:
 def test_two_processes_write_one_output(place: Path) -> None:
     data = Path("photo.ltk").read_bytes()
     one, two = codec.trim(data, tokens=20), codec.trim(data, tokens=9)
-    processes = [start("trim", "photo.ltk", "--tokens", n, "-o", "out.ltk") for n in ("20", "9") * 2]
+    processes = [start("trim", "photo.ltk", "--tokens", n, "-o", "out.ltk", "--overwrite") for n in ("20", "9") * 2]
     for process in processes:
         _, stderr = process.communicate(timeout=60)
         assert process.returncode == 0, stderr

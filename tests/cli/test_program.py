@@ -123,7 +123,7 @@ def test_bug_is_one_line_too(here: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     def broken(source: str) -> bytes:
         raise ZeroDivisionError("a\nb")
 
-    monkeypatch.setattr(streams, "read", broken)
+    monkeypatch.setattr("ltokc.cli.info.read_ltk", broken)
     result = run("info", "photo.ltk")
     assert result.exit_code == 1
     assert result.stderr.startswith("ltokc: photo.ltk: internal error, please report it: ZeroDivisionError: a b")
@@ -144,7 +144,7 @@ def test_interruption(here: Path, monkeypatch: pytest.MonkeyPatch, number: signa
         return b""
 
     before, handler = names(), signal.getsignal(signal.SIGTERM)
-    monkeypatch.setattr(streams, "read", interrupted)
+    monkeypatch.setattr("ltokc.cli.decode.read_ltk", interrupted)
     result = run("decode", "x.ltk", "y.ltk")
     assert (result.exit_code, result.stderr) == (130, "ltokc: interrupted\n")
     assert names() == before
@@ -170,6 +170,16 @@ def test_training_without_torch_is_one_line(here: Path, monkeypatch: pytest.Monk
 
 
 # -- real processes ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("args", [[], ["encode"], ["models"], ["models", "show"]])
+def test_help_stays_where_docstrings_are_dropped(args: list[str]) -> None:
+    words = ["-m", "ltokc", *args, "--help"]
+    whole, without = (
+        subprocess.run([sys.executable, *flags, *words], env=ENVIRONMENT, capture_output=True, timeout=60, check=True)
+        for flags in ([], ["-OO"])
+    )
+    assert without.stdout == whole.stdout
 
 
 def test_module_runs_and_round_trips(here: Path) -> None:

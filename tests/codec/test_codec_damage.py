@@ -200,6 +200,8 @@ def test_more_tokens_than_the_cells_hold_are_refused_at_once(segment_cells: int)
     data = container.write(replace(ltk, segments=(too_many, *ltk.segments[1:])))
     for verb in (ltokc.tokens, ltokc.decode, ltokc.verify):
         with pytest.raises(FormatError, match="more tokens than its cells can hold"):
+            verb(data, limit_pixels=None)
+        with pytest.raises(LimitError, match="tokens in a stream of 0 bytes"):
             verb(data)
 
 

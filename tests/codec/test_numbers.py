@@ -28,14 +28,17 @@ NO_NUMBERS = {"image", "data", "model", "metadata", "alpha", "backend", "device"
               "strict", "allow_truncated"}  # fmt: skip
 RIGHT: dict[str, Callable[[Any], bool]] = {  # of a value that is a number and no truth value
     "quality": lambda v: 0 <= v <= 1,
-    "tokens": lambda v: is_whole(v) and 0 <= v < 2**63,
-    "target_size": lambda v: is_whole(v) and 1 <= v < 2**63,
+    "tokens": lambda v: is_whole(v) and v >= 0,
+    "target_size": lambda v: is_whole(v) and v >= 1,
     "target_bpp": lambda v: 0 < float(v) < math.inf,
     "effort": lambda v: is_whole(v) and v in range(5),
     "limit_pixels": lambda v: is_whole(v) and v >= 0,
     "frame": lambda v: is_whole(v) and v == 1,
     "reduce": lambda v: is_whole(v) and v in (1, 2, 4, 8),
     "crop": lambda v: False,
+    "seed": lambda v: is_whole(v) and 0 <= v < 2**32,
+    "detail": lambda v: 0 <= v <= 1,
+    "value_range": lambda v: False,
 }
 VERBS = {"encode": PICTURE, "decode": DATA, "trim": DATA, "tokens": DATA, "verify": DATA}
 KEYWORDS = [(verb, name) for verb in VERBS
@@ -52,7 +55,7 @@ def not_nan(value: Any) -> bool:
 
 def is_right(name: str, value: Any) -> bool:
     if value is None:
-        return name not in ("effort", "reduce")
+        return name not in ("effort", "reduce", "seed", "detail")
     if isinstance(value, (bool, str, bytes, list, tuple, complex, np.ndarray)):
         return False
     try:

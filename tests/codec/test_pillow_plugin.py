@@ -252,3 +252,12 @@ def test_imageio(tmp_path: Path, data: bytes) -> None:
     assert iio.immeta(path)["mode"] == "RGB"
     written = iio.imwrite("<bytes>", smooth(WIDTH, HEIGHT), extension=".ltk", plugin="pillow")
     assert written == ltokc.encode(smooth(WIDTH, HEIGHT), 0.6)
+
+
+def test_a_long_file_behind_a_good_header_is_refused_unread(tmp_path: Path, encoded: bytes) -> None:
+    path = tmp_path / "long.ltk"
+    path.write_bytes(encoded)
+    with path.open("r+b") as file:
+        file.truncate(3 << 30)
+    with pytest.raises(UnidentifiedImageError):
+        Image.open(path)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ltokc.atomic import replacing, write_atomic
+from ltokc.atomic import Exists, Placement, replacing, write_atomic
 from ltokc.errors import LtokcError
 
 
@@ -61,6 +61,74 @@ def test_write_atomic_on_links_and_devices(tmp_path: Path) -> None:
     assert not stat.S_ISREG(os.stat(os.devnull).st_mode)
     with pytest.raises(LtokcError, match="directory"):
         write_atomic(tmp_path, b"x")
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_file_that_exists_is_not_replaced_without_permission(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    """Nor is one that appears while the new one is written.  links: the file system has hard links."""
+    path = tmp_path / "a.bin"
+    if not links:
+        monkeypatch.setattr(os, "link", lambda *_: (_ for _ in ()).throw(PermissionError(1, "no hard links")))
+    write_atomic(path, b"mine", Placement(overwrite=False))
+    with pytest.raises(Exists, match="exists"):
+        write_atomic(path, b"new", Placement(overwrite=False))
+    with pytest.raises(FileExistsError), replacing(tmp_path / "b.bin", overwrite=False) as temporary:
+        Path(temporary).write_bytes(b"new")
+        (tmp_path / "b.bin").write_bytes(b"appeared")
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {"a.bin": b"mine", "b.bin": b"appeared"}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="symbolic links and pipes of POSIX")
+def test_no_link_is_followed_below_a_folder(tmp_path: Path) -> None:
+    victim, folder = tmp_path / "victim", tmp_path / "out"
+    (tmp_path / "real").mkdir()
+    folder.symlink_to("real")  # itself may be one
+    victim.write_bytes(b"mine")
+    (folder / "a.ltk").symlink_to("../victim")
+    (folder / "new.ltk").symlink_to("../not-there")
+    (folder / "sub").symlink_to("..")
+    os.mkfifo(folder / "pipe.ltk")
+    placement = Placement(within=str(folder))
+    for name in ("a.ltk", "new.ltk", "sub/victim", "sub/other", "pipe.ltk"):
+        with pytest.raises(LtokcError, match="link|regular"):
+            write_atomic(folder / name, b"new", placement)
+    assert victim.read_bytes() == b"mine"
+    assert sorted(os.listdir(tmp_path)) == ["out", "real", "victim"]
+    write_atomic(folder / "b.ltk", b"new", placement)
+    assert (tmp_path / "real" / "b.ltk").read_bytes() == b"new"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes of POSIX")
+@pytest.mark.parametrize(
+    ("source", "old", "expected"),
+    [(0o644, None, 0o644), (0o600, None, 0o600), (0o640, None, 0o640), (0o400, None, 0o600), (0o444, None, 0o644),
+     (0o644, 0o600, 0o600), (0o600, 0o664, 0o664), (None, 0o640, 0o640), (None, None, 0o644)],
+)  # fmt: skip
+def test_permissions(tmp_path: Path, source: int | None, old: int | None, expected: int) -> None:
+    """Of what is replaced; else of the umask, but nobody may read a new file who may not read its source."""
+    path, like = tmp_path / "a.ltk", tmp_path / "a.png"
+    for file, mode in ((path, old), (like, source)):
+        if mode is not None:
+            file.touch()
+            file.chmod(mode)
+    before = os.umask(0o022)
+    try:
+        write_atomic(path, b"new", Placement(like=None if source is None else str(like)))
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == expected and path.read_bytes() == b"new"
+
+
+def test_times_are_kept_where_that_is_asked_for(tmp_path: Path) -> None:
+    path, like = tmp_path / "a.ltk", tmp_path / "a.png"
+    like.touch()
+    os.utime(like, ns=(10**18, 12 * 10**17))
+    write_atomic(path, b"one", Placement(like=str(like)))
+    assert path.stat().st_mtime_ns > 12 * 10**17
+    write_atomic(path, b"two", Placement(like=str(like), keep_times=True))
+    assert path.stat().st_mtime_ns == 12 * 10**17
 
 
 def test_write_atomic_makes_no_folder(tmp_path: Path) -> None:

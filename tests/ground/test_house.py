@@ -17,9 +17,9 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "ltokc"
 # A room imports only from what stands before its row; rooms of one row do not know each other.
 ORDER = (
-    ("errors",),
+    ("errors", "cgroup"),
     ("arguments",),
-    ("threads", "token_order", "geometry", "atomic"),
+    ("threads", "token_order", "geometry", "atomic", "spawn"),
     ("token_grid", "container", "metrics", "jobs"),
     ("entropy", "losses", "pictures"),
     ("tokenizer",),
@@ -28,7 +28,7 @@ ORDER = (
     ("codec", "heatmap"),
     ("LtkImagePlugin", "train", "compare"),
     ("cli",),
-    ("__main__",),
+    ("__main__", "_pyinstaller"),
 )
 ROW = {room: row for row, rooms in enumerate(ORDER) for room in rooms}
 TORCH = ("ltokc.tokenizer.nn", "ltokc.tokenizer.runtime.torch", "ltokc.losses", "ltokc.rate.refine.descent",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -11,8 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ltokc.errors import LtokcError
 from ltokc.jobs import journal
 from ltokc.jobs.journal import Busy, Entry, Journal
+from ltokc.jobs.paths import Job
+from ltokc.jobs.rows import Row
+from ltokc.jobs.task import BatchPlan, Task, done_before
 
 OPTIONS = journal.fingerprint({"quality": 0.6})
 
@@ -63,6 +68,109 @@ def test_source_that_changed(done: tuple[Path, Path, Entry]) -> None:
     assert found(entry, source) is None
     source.unlink()
     assert found(entry, source) is None
+
+
+@pytest.fixture
+def old(done: tuple[Path, Path, Entry], monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path, Entry]:
+    """`done`, but noted and looked at hours after the last change of the source, so that its times can be believed."""
+    source, output, entry = done
+    later = source.stat().st_ctime_ns + 10**13
+    monkeypatch.setattr(time, "time_ns", lambda: later)
+    inode, changed = journal.stamp_of(source.stat(), later)
+    return source, output, replace(entry, inode=inode, status_changed=changed)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no time of the last change of status here")
+def test_other_bytes_of_equal_size_and_time_are_noticed(old: tuple[Path, Path, Entry]) -> None:
+    source, _, entry = old
+    times = source.stat().st_atime_ns, source.stat().st_mtime_ns
+    assert found(entry, source) == entry
+    source.write_bytes(b"the sourcE")  # in place: the same inode
+    os.utime(source, ns=times)
+    assert found(entry, source) is None
+    other = source.with_name("other")
+    other.write_bytes(b"the SOURCE")
+    os.utime(other, ns=times)
+    other.replace(source)
+    assert found(entry, source) is None
+    source.write_bytes(b"the source")
+    os.utime(source, ns=times)
+    assert found(entry, source) == entry, "the same bytes again"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no time of the last change of status here")
+def test_a_file_that_did_not_change_is_not_read_again(
+    old: tuple[Path, Path, Entry], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, output, entry = old
+    digest, read = journal.digest, []
+    monkeypatch.setattr(journal, "digest", lambda path: (read.append(path), digest(path))[1])
+    assert found(entry, source) == entry
+    assert read == [str(output)]
+
+
+@pytest.mark.parametrize("inode", [0, 77])
+def test_without_inodes_and_such_times_the_bytes_decide(done: tuple[Path, Path, Entry], inode: int) -> None:
+    """Some file systems have none, or other ones after each mount; lines of earlier versions have none either."""
+    source, _, entry = done
+    entry = replace(entry, inode=inode, status_changed=inode)
+    assert found(entry, source) == entry
+    time = source.stat().st_mtime_ns
+    source.write_bytes(b"the sourcE")
+    os.utime(source, ns=(time, time))
+    assert found(entry, source) is None
+
+
+def test_the_times_of_a_file_that_just_changed_tell_nothing(done: tuple[Path, Path, Entry]) -> None:
+    about = done[0].stat()
+    assert journal.stamp_of(about, about.st_ctime_ns + 10**9) == (0, 0)
+    believed = (about.st_ino, about.st_ctime_ns) if os.name == "posix" else (0, 0)
+    assert journal.stamp_of(about, about.st_ctime_ns + 10**10) == believed
+    nothing = os.stat_result([0o100600, 0, 0, 1, 0, 0, 10, 1, 1, 1])
+    assert journal.stamp_of(nothing, 10**18) == (0, 0)
+
+
+def test_an_entry_of_a_source_that_changed_meanwhile_is_no_proof(done: tuple[Path, Path, Entry]) -> None:
+    source, output, entry = done
+    changed = replace(entry, digest="")
+    assert found(changed, source) is None
+    assert journal.made([changed], str(output), str(output.parent)), "but the output is the batch's own"
+
+
+@pytest.mark.parametrize("data", [b"the outpuT", b"mine"])
+def test_only_what_a_batch_wrote_is_its_own(done: tuple[Path, Path, Entry], data: bytes) -> None:
+    _, output, entry = done
+    folder = str(output.parent)
+    assert journal.made([entry], str(output), folder)
+    assert not journal.made([replace(entry, written="b.ltk")], str(output), folder)
+    assert not journal.made([], str(output), folder)
+    output.write_bytes(data)
+    assert not journal.made([entry], str(output), folder)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="symbolic links and pipes of POSIX")
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_a_planted_journal_is_refused(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "victim").write_bytes(b"mine")
+    path = tmp_path / "out" / journal.name_of(None)
+    path.parent.mkdir()
+    path.symlink_to("../victim") if kind == "link" else os.mkfifo(path)
+    with pytest.raises(LtokcError, match="no journal"), Journal(str(path.parent)):
+        pass
+    with pytest.raises(LtokcError, match="no journal"):
+        journal.read_all(str(path.parent))
+    assert (tmp_path / "victim").read_bytes() == b"mine"
+
+
+def test_reports_are_known_by_their_bytes(tmp_path: Path) -> None:
+    report = tmp_path / "r.csv"
+    report.write_bytes(b"rows")
+    with Journal(str(tmp_path / "out")) as book:
+        assert not journal.made_report(str(tmp_path / "out"), str(report))
+        journal.note_report(book.path, str(report), b"rows")
+    assert journal.made_report(str(tmp_path / "out"), str(report))
+    report.write_bytes(b"mine")
+    assert not journal.made_report(str(tmp_path / "out"), str(report))
 
 
 def test_another_source_for_the_same_output(done: tuple[Path, Path, Entry]) -> None:
@@ -133,3 +241,30 @@ def test_only_temporary_files_of_dead_runs_of_this_journal_go(tmp_path: Path) ->
         assert book.clean([str(tmp_path), str(tmp_path / "missing")]) == 1
     left = {p.name for p in tmp_path.iterdir() if "journal" not in p.name}
     assert left == {*names[1:], own}
+
+
+ROW = asdict(Row("a.png", "a.ltk", "done", 3, 2, 10, 10, 1.5, 4, "m", 0.1))
+WRONG = [("width", "3"), ("width", True), ("output_bytes", -1), ("bpp", float("nan")), ("bpp", float("inf")),
+         ("tokens", 10**400), ("notes", None), ("seconds", []), ("input", 1), ("more", 1)]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG)
+def test_a_row_of_other_types_is_work_to_be_done(done: tuple[Path, Path, Entry], name: str, value: object) -> None:
+    """The checksum of a line is right, its fields are not: a journal may come from anywhere."""
+    source, output, entry = done
+    plan = BatchPlan(len, OPTIONS, str(output.parent))  # type: ignore[arg-type]
+    job = Job(str(source), str(output))
+    good = done_before(plan, Task(job, (replace(entry, row=ROW),)))
+    assert good is not None and (good.status, good.width) == ("unchanged", 3)
+    assert done_before(plan, Task(job, (replace(entry, row={**ROW, name: value}),))) is None
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "../a.ltk", "b/../../a.ltk", "C:a.ltk", "\\\\host\\a.ltk", "a\0b"])
+def test_an_output_outside_of_the_folder_is_no_entry(done: tuple[Path, Path, Entry], name: str) -> None:
+    assert journal.entry_of(asdict(done[2])) == done[2]
+    assert journal.entry_of(asdict(replace(done[2], written=name))) is None
+
+
+def test_names_that_no_file_system_has(done: tuple[Path, Path, Entry]) -> None:
+    source, _, entry = done
+    assert found(replace(entry, written="\ud800.ltk"), source) is None

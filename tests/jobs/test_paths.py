@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ltokc.errors import UsageError
-from ltokc.jobs.paths import LTK, PICTURES, Job, OutputRule, plan
+from ltokc.jobs.paths import LTK, PICTURES, Existing, Job, OutputRule, plan
 
 
 @pytest.fixture
@@ -116,25 +118,122 @@ def test_input_is_never_its_own_output(tree: Path) -> None:
 def test_two_inputs_never_share_an_output() -> None:
     first, second = encoding("a.png", "a.jpg")
     assert not first.error
-    assert second.error == "a.ltk is already the output of a.png"
+    assert second.error == "a.ltk is already the output of a.png; --keep-suffix keeps both"
 
 
 def test_no_clobber_skips_what_exists(tree: Path) -> None:
     Path("pictures/a.ltk").write_bytes(b"x")
-    jobs = encoding("pictures", recursive=True, no_clobber=True)
-    assert [j.skip for j in jobs] == [True, False, False]
+    jobs = encoding("pictures", recursive=True, existing=Existing.SKIP)
+    assert [j.skip for j in jobs] == ["pictures/a.ltk exists", "", ""]
     assert not any(j.skip for j in encoding("pictures", recursive=True))
 
 
-def test_decoding_does_not_replace_the_original(tree: Path) -> None:
-    def decoding(**rest: object) -> Job:
-        (job,) = plan(["pictures/a.ltk"], OutputRule(".png", LTK, keep_beside=True, **rest))  # type: ignore[arg-type]
+@pytest.mark.parametrize("place", [{}, {"output": "pictures/a.png"}, {"directory": "pictures"}])
+def test_a_file_that_exists_is_replaced_by_permission_alone(tree: Path, place: dict[str, object]) -> None:
+    def decoding(existing: Existing) -> Job:
+        (job,) = plan(["pictures/a.ltk"], OutputRule(".png", LTK, existing=existing, **place))  # type: ignore[arg-type]
         return job
 
-    assert decoding().error.startswith("pictures/a.png exists")
-    assert decoding(no_clobber=True).skip
-    assert not decoding(output="pictures/a.png").error
-    assert not decoding(directory="pictures").error
+    refused = decoding(Existing.REFUSE)
+    assert refused.error == "pictures/a.png exists; --overwrite replaces it" and not refused.placement.overwrite
+    assert decoding(Existing.SKIP).skip
+    allowed = decoding(Existing.REPLACE)
+    assert not allowed.error and allowed.placement.overwrite
+    later = decoding(Existing.RESUME)
+    assert not later.error and not later.placement.overwrite
+
+
+def test_an_input_is_no_output_of_the_same_run(tree: Path) -> None:
+    Path("pictures/a.ltk").write_bytes(b"a picture of another name")
+    for names in (("a.png", "a.ltk"), ("a.ltk", "a.png")):
+        jobs = encoding(*(f"pictures/{name}" for name in names), existing=Existing.REPLACE)
+        assert {j.source: j.error for j in jobs} == {
+            "pictures/a.png": "pictures/a.ltk is an input, too", "pictures/a.ltk": "",
+        }  # fmt: skip
+
+
+def test_keep_suffix_keeps_pictures_of_one_name_apart() -> None:
+    jobs = encoding("a.png", "a.jpg", "x/a.v2", keep_suffix=True)
+    assert jobs == [Job("a.png", "a.png.ltk"), Job("a.jpg", "a.jpg.ltk"), Job("x/a.v2", "x/a.v2.ltk")]
+
+
+@pytest.mark.parametrize(
+    ("name", "suffix", "undone", "expected"),
+    [
+        ("a.png.ltk", ".png", [".png"], "a.png"),
+        ("a.PNG.ltk", ".png", [".png"], "a.PNG"),
+        ("a.jpg.ltk", ".png", [".png"], "a.jpg.png"),
+        ("a.jpeg.ltk", ".jpg", [".jpg", ".jpeg"], "a.jpeg"),
+        ("a.ltk", ".png", [".png"], "a.png"),
+        ("a.b.ltk", ".png", [".png"], "a.b.png"),
+    ],
+)
+def test_decoding_undoes_keep_suffix(name: str, suffix: str, undone: list[str], expected: str) -> None:
+    assert plan([name], OutputRule(suffix, LTK, undone=undone)) == [Job(name, expected)]
+
+
+def folds(a: str, b: str) -> bool:
+    """How APFS compares names, as it is formatted by default."""
+    return unicodedata.normalize("NFD", a).casefold() == unicodedata.normalize("NFD", b).casefold()
+
+
+@pytest.mark.parametrize(
+    "inputs", [("IMG_1.png", "img_1.png"), ("caf\u00e9.png", "cafe\u0301.png"), ("\u00c9/a.png", "e\u0301/a.png")]
+)
+def test_outputs_are_compared_as_their_folder_compares_names(inputs: tuple[str, str]) -> None:
+    rule = OutputRule(".ltk", PICTURES, directory="out")
+    first, second = plan(inputs, rule, folds)
+    assert not first.error
+    assert second.error == f"{second.target} is already the output of {inputs[0]}; --keep-suffix keeps both"
+    assert not any(job.error for job in plan(inputs, rule, lambda a, b: False))
+
+
+def test_names_that_no_file_system_takes_for_one_are_not_asked_about() -> None:
+    def ask(a: str, b: str) -> bool:
+        raise AssertionError(f"asked about {a} and {b}")
+
+    names = ["IMG_1.png", "IMG_2.png", "img-1.png", "x/IMG_1.png", "ä.png", "a.png"]
+    assert not any(job.error for job in plan(names, OutputRule(".ltk", PICTURES, directory="out"), ask))
+
+
+def test_two_ways_to_one_folder_are_one_output(tree: Path) -> None:
+    Path("way").symlink_to("pictures")
+    shutil.copy("pictures/a.png", "pictures/a.jpg")
+    first, second = encoding("pictures/a.png", "way/a.jpg")
+    assert not first.error
+    assert second.error.startswith("way/a.ltk is already the output of pictures/a.png")
+
+
+@pytest.mark.parametrize("existing", [Existing.REFUSE, Existing.REPLACE, Existing.RESUME])
+def test_derived_outputs_follow_no_link_and_named_ones_do(tree: Path, existing: Existing) -> None:
+    Path("victim.txt").write_text("mine")
+    Path("pictures/a.ltk").symlink_to("../victim.txt")
+    Path("elsewhere").mkdir()
+    Path("out").mkdir()
+    Path("out/in").symlink_to("../elsewhere")
+    beside = encoding("pictures/a.png", existing=existing)
+    mirrored = encoding("pictures", directory="out", recursive=True, existing=existing)
+    assert [job.error for job in beside] == ["pictures/a.ltk is a link, and only -o follows links"]
+    assert [job.error for job in mirrored] == ["", *["out/in is a link, and only -o follows links"] * 2]
+    Path("new.ltk").symlink_to("not-there-yet")
+    (named,) = encoding("pictures/a.png", output="new.ltk", existing=existing)
+    assert not named.error and named.placement.within is None
+    Path("way").symlink_to("pictures")  # a folder that is named may be a link
+    assert not any(job.error for job in encoding("way/in", "way/in/b.JPG", recursive=True, existing=existing))
+    assert not any(job.error for job in encoding("pictures/in", directory="out/in", recursive=True, existing=existing))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_walks_and_patterns_take_regular_files_only(tree: Path) -> None:
+    os.mkfifo("pictures/in/pipe.png")
+    Path("pictures/in/zero.png").symlink_to("/dev/zero")
+    Path("pictures/in/good.png").symlink_to("../a.png")
+    Path("pictures/in/gone.png").symlink_to("not-there")
+    expected = {"b.JPG": "", "gone.png": "", "good.png": "", "pipe.png": "is no regular file",
+                "zero.png": "is no regular file"}  # fmt: skip
+    for jobs in (encoding("pictures/in", recursive=True), encoding("pictures/in/*.*", patterns=True, directory="out")):
+        assert {os.path.basename(j.source): j.skip for j in jobs if "deep" not in j.source} == expected
+    assert not any(job.skip for job in encoding("pictures/in/pipe.png", "pictures/in/zero.png"))
 
 
 @pytest.mark.parametrize(

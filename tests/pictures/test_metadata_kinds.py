@@ -44,6 +44,8 @@ def text_png(texts: dict[str, str], name: str = "source.png", **options: object)
 
 def through(source: str, back: str, *options: str) -> str:
     """source -> x.ltk -> back, everything kept; what both commands said."""
+    for name in ("x.ltk", back):
+        Path(name).unlink(missing_ok=True)
     first = run("encode", source, "--metadata", "all", "-o", "x.ltk", *options)
     second = run("decode", "x.ltk", "-o", back)
     Path("x.ltk").unlink()

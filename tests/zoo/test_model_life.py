@@ -95,6 +95,15 @@ def test_from_a_run_to_a_file(weights: Path, models: Path, tmp_path: Path, monke
     for name in packed:  # what was trained is all there is to a model: the shipped one again, to the byte
         assert registry.sha256(models / "mine" / name) == registry.sha256(SHIPPED / name)
 
+    before = (models / registry.REGISTRY).read_bytes()
+    again = run("models", "pack", str(weights), "--models", str(models), *OPTIONS)
+    assert again.exit_code == 1 and "model.safetensors exists; --overwrite replaces it" in again.stderr
+    (models / "mine").rename(models / "aside")
+    again = run("models", "pack", str(weights), "--models", str(models), *OPTIONS)
+    assert again.exit_code == 1 and "exists; --overwrite replaces it" in again.stderr, "the id is in the registry"
+    (models / "aside").rename(models / "mine")
+    assert (models / registry.REGISTRY).read_bytes() == before
+
     monkeypatch.setenv(registry.ENVIRONMENT, str(models))
     out = tmp_path / "halting"
     label_most(out / "labels")
@@ -106,6 +115,8 @@ def test_from_a_run_to_a_file(weights: Path, models: Path, tmp_path: Path, monke
     done = run("models", "add-halting", str(head), "--models", str(models), "--name", "mine", "--looks", "0.1:70,0.9:9")
     assert done.exit_code == 0, done.stderr
     assert (models / "mine" / head.name).read_bytes() == head.read_bytes()
+    again = run("models", "add-halting", str(head), "--models", str(models), "--name", "mine")
+    assert again.exit_code == 1 and "halting.safetensors exists; --overwrite replaces it" in again.stderr
     entry = registry.find("mine")
     assert entry.looks == ((0.1, 70.0), (0.9, 9.0)) and head.name in {file.name for file in entry.files}
 

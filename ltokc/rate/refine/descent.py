@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from ltokc.losses.ssimulacra2 import Original, distance
 from ltokc.rate.refine.optimizer import DampedRMSprop
 from ltokc.rate.refine.schedule import MSE_WEIGHT, STRUCTURE_WEIGHT, Schedule
 from ltokc.rate.refine.window import Window
-from ltokc.threads import threads
+from ltokc.threads import runtime_threads
 from ltokc.token_grid import cells_at
 from ltokc.tokenizer.nn.config import CELL, STRIDES
 from ltokc.tokenizer.nn.packed import load_packed
@@ -33,8 +32,8 @@ class Descent:
     """A model's networks, frozen, on a device ("auto", "cpu", "cuda")."""
 
     def __init__(self, folder: Path, device: str = "auto"):
-        if "LTOKC_THREADS" in os.environ:
-            torch.set_num_threads(threads())
+        if (count := runtime_threads()) is not None:
+            torch.set_num_threads(count)
         self.device = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
         self.net = load_packed(folder / WEIGHTS).to(self.device, memory_format=torch.channels_last)
         self.bf16 = multiplies_bf16(self.device)  # a quarter faster, and the digits are as good

@@ -102,8 +102,11 @@ class Ladder(nn.Module):
 
     def pixels(self, state: torch.Tensor, stride_index: int) -> torch.Tensor:
         """Last state to a picture: (B, 3, H, W) float32, about [-1, 1], not clamped."""
-        state = self.descend(self.final(state), stride_index, 0)
-        return F.pixel_shuffle(self.head(state), 4).float()
+        return self.picture_of(self.descend(self.final(state), stride_index, 0))
+
+    def picture_of(self, f4: torch.Tensor) -> torch.Tensor:
+        """What the head makes of the features at stride 4: (B, 3, H, W) float32, about [-1, 1], not clamped."""
+        return F.pixel_shuffle(self.head(f4), 4).float()
 
     # -- whole passes --------------------------------------------------------------------------------------------
     def forward(self, x: torch.Tensor, keep: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -168,13 +171,20 @@ class Ladder(nn.Module):
 
     def picture(self, digits: Sequence[torch.Tensor], masks: Sequence[torch.Tensor]) -> torch.Tensor:
         """The same before it is clamped."""
+        return self.picture_of(self.decoded_features(digits, masks)[1])
+
+    def decoded_features(
+        self, digits: Sequence[torch.Tensor], masks: Sequence[torch.Tensor]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The finished state at stride 8, and the features at stride 4 of which the head makes the picture."""
         stride = len(STRIDES) - 1
         state = self.start(len(digits[0]), *digits[0].shape[-2:])
         for k, level in enumerate(self.config.levels):
             s = STRIDES.index(level.stride)
             state, stride = self.descend(state, stride, s), s
             state = self.absorb(k, state, digits[k] / ((level.size - 1) / 2), masks[k])
-        return self.pixels(state, stride)
+        f8 = self.final(state)
+        return f8, self.descend(f8, stride, 0)
 
 
 def sent_mask(keep: torch.Tensor, k: int, stride: int) -> torch.Tensor:

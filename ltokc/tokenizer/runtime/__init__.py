@@ -1,13 +1,13 @@
 """The networks behind two calls, whatever runs them: tokenize(packed, masks) and detokenize(digits, masks).
 
 `packed` is uint8 (1, 48, H/4, W/4); masks are uint8 (1, 1, h, w) and digits int8 (1, d, h, w), one of each per level.
-Both take cuts: the rows and columns of the state, and of the encoder's features, that go on at a change of stride
+`generate` is the generative decoder's `detokenize`: noise is float32 (1, planes, h, w) at strides 8, 4, 2.
+All take cuts: the rows and columns of the state, and of the encoder's features, that go on at a change of stride
 (`ltokc.tokenizer.windows`).  Masks and digits then have the size of what goes on at their stride.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Protocol
 import numpy as np
 
 from ltokc.errors import ModelError, UsageError
+from ltokc.threads import runtime_threads
 
 Cuts = dict[str, tuple[tuple[int, int], tuple[int, int]]]  # name -> rows (first, last + 1), columns
 
@@ -43,14 +44,18 @@ class Runtime(Protocol):
         self, digits: Sequence[np.ndarray], masks: Sequence[np.ndarray], cuts: Cuts | None = None
     ) -> np.ndarray: ...
 
+    def generate(
+        self, digits: Sequence[np.ndarray], masks: Sequence[np.ndarray], noise: Sequence[np.ndarray], detail: float,
+        cuts: Cuts | None = None,
+    ) -> np.ndarray: ...  # fmt: skip
+
 
 def open_runtime(folder: Path, backend: str = "auto", device: str = "auto", threads: int | None = None) -> Runtime:
     """Opens the model in `folder`.  ModelError if the wanted backend or device is not installed.
 
-    threads: for the CPU; None: the environment's LTOKC_THREADS, else the runtime's own choice.
+    threads: for the CPU; None: as of `ltokc.threads.runtime_threads`.
     """
-    if threads is None and os.environ.get("LTOKC_THREADS", "").isdigit():
-        threads = int(os.environ["LTOKC_THREADS"]) or None
+    threads = runtime_threads() if threads is None else threads
     if backend not in ("auto", "onnx", "torch") or device not in ("auto", "cpu", "cuda"):
         raise UsageError(f"unknown backend or device: {backend}, {device}")
     if backend == "auto":

@@ -8,11 +8,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
 
 from ltokc.errors import ModelError
-from ltokc.tokenizer.runtime import Cuts
+from ltokc.tokenizer.generative import PLANES
+from ltokc.tokenizer.runtime import Cuts, state_cut
 from ltokc.tokenizer.runtime.onnx_cuts import with_cuts
+from ltokc.tokenizer.runtime.silent_ort import ort
 
 WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"  # of a graph that comes from memory
 
@@ -57,9 +58,7 @@ class OnnxRuntime:
             self.sessions[key] = session
         return self.sessions[key]
 
-    def tokenize(
-        self, packed: np.ndarray, masks: Sequence[np.ndarray], cuts: Cuts | None = None
-    ) -> list[np.ndarray]:
+    def tokenize(self, packed: np.ndarray, masks: Sequence[np.ndarray], cuts: Cuts | None = None) -> list[np.ndarray]:
         feeds = {"packed": packed, **{f"sent_{k}": m for k, m in enumerate(masks)}, **_ends(cuts)}
         return self.session("tokenizer", cuts).run(None, feeds)
 
@@ -68,6 +67,21 @@ class OnnxRuntime:
     ) -> np.ndarray:
         feeds = {f"sent_{k}": m for k, m in enumerate(masks)} | {f"digits_{k}": d for k, d in enumerate(digits)}
         return self.session("detokenizer", cuts).run(None, feeds | _ends(cuts))[0]
+
+    def generate(
+        self, digits: Sequence[np.ndarray], masks: Sequence[np.ndarray], noise: Sequence[np.ndarray], detail: float,
+        cuts: Cuts | None = None,
+    ) -> np.ndarray:  # fmt: skip
+        feeds = {f"sent_{k}": m for k, m in enumerate(masks)} | {f"digits_{k}": d for k, d in enumerate(digits)}
+        feeds |= {f"noise_{stride}": part for stride, part in zip(PLANES, noise, strict=True)}
+        feeds["detail"] = np.array(detail, np.float32)
+        return self.session("generative").run(None, feeds | _ends(cuts or _uncut(noise)))[0]
+
+
+def _uncut(noise: Sequence[np.ndarray]) -> Cuts:
+    """Cuts that leave everything, which the graph of the generative decoder always asks for."""
+    height, width = noise[0].shape[2:]
+    return {state_cut(stride): ((0, height * 8 // stride), (0, width * 8 // stride)) for stride in (32, 16, 8, 4)}
 
 
 def _ends(cuts: Cuts | None) -> dict[str, np.ndarray]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,9 @@ import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
 
 from ltokc.errors import ModelError
+from ltokc.tokenizer.generative import WEIGHTS
 from ltokc.tokenizer.nn.config import STRIDES, LadderConfig
+from ltokc.tokenizer.nn.generative import Generator, GeneratorConfig
 from ltokc.tokenizer.nn.ladder import Ladder
 from ltokc.tokenizer.runtime import Cuts, feature_cut, state_cut
 
@@ -27,6 +29,7 @@ class TorchRuntime:
         self.device = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
         if threads:
             torch.set_num_threads(threads)
+        self.folder = folder
         try:
             with safe_open(folder / "model.safetensors", "pt") as f:
                 self.net = Ladder(LadderConfig.from_json(f.metadata()["config"]))
@@ -42,16 +45,12 @@ class TorchRuntime:
         return [torch.from_numpy(np.ascontiguousarray(a)).to(self.device).float() for a in arrays]
 
     @torch.no_grad()
-    def tokenize(
-        self, packed: np.ndarray, masks: Sequence[np.ndarray], cuts: Cuts | None = None
-    ) -> list[np.ndarray]:
+    def tokenize(self, packed: np.ndarray, masks: Sequence[np.ndarray], cuts: Cuts | None = None) -> list[np.ndarray]:
         x = F.pixel_shuffle(self._tensors([packed])[0], 4) / 127.5 - 1
         net, sent = self.net, self._tensors(masks)
         if cuts is None:
             return [d.cpu().numpy().astype(np.int8) for d in net.tokenize(x, sent)]
-        features = [
-            _cut(f, cuts.get(feature_cut(stride))) for f, stride in zip(net.features(x), STRIDES, strict=True)
-        ]
+        features = [_cut(f, cuts.get(feature_cut(stride))) for f, stride in zip(net.features(x), STRIDES, strict=True)]
         out, state = [], net.start(1, *features[-1].shape[-2:])
         s = len(STRIDES) - 1
         with self._cutting(cuts):
@@ -69,8 +68,31 @@ class TorchRuntime:
     ) -> np.ndarray:
         with self._cutting(cuts or {}):
             y = self.net.detokenize(self._tensors(digits), self._tensors(masks))
-        y = F.pixel_unshuffle(((y + 1) * 127.5).round().clamp(0, 255), 4)
-        return y.to(torch.uint8).cpu().numpy()
+        return _to_bytes(y)
+
+    @cached_property
+    def generator(self) -> Generator:
+        """Loaded when the first generative decode asks for it.  Raises ModelError."""
+        try:
+            with safe_open(self.folder / WEIGHTS, "pt") as f:
+                net = Generator(GeneratorConfig.from_json(f.metadata()["config"]))
+                net.load_state_dict({k: f.get_tensor(k).float() for k in f.keys()})  # noqa: SIM118
+        except (OSError, SafetensorError, LookupError, TypeError, ValueError, RuntimeError) as error:
+            raise ModelError(f"cannot load {WEIGHTS}: {str(error).splitlines()[0]}") from error
+        return net.eval().requires_grad_(False).to(self.device)
+
+    @torch.no_grad()
+    def generate(
+        self, digits: Sequence[np.ndarray], masks: Sequence[np.ndarray], noise: Sequence[np.ndarray], detail: float,
+        cuts: Cuts | None = None,
+    ) -> np.ndarray:  # fmt: skip
+        cuts = cuts or {}
+        with self._cutting(cuts):
+            f8, f4 = self.net.decoded_features(self._tensors(digits), self._tensors(masks))
+        noise8, noise4, noise2 = self._tensors(noise)
+        x = _cut(self.generator.at_stride_8(f8, noise8), cuts.get(state_cut(4)))
+        y = self.net.picture_of(f4).clamp(-1, 1) + detail * self.generator.at_stride_4(x, f4, noise4, noise2)
+        return _to_bytes(y)
 
     @contextmanager
     def _cutting(self, cuts: Cuts) -> Iterator[None]:
@@ -84,6 +106,12 @@ class TorchRuntime:
         finally:
             for hook in hooks:
                 hook.remove()
+
+
+def _to_bytes(y: torch.Tensor) -> np.ndarray:
+    """Pixels (1, 3, H, W) around [-1, 1] to uint8 (1, 48, H/4, W/4)."""
+    y = F.pixel_unshuffle(((y + 1) * 127.5).round().clamp(0, 255), 4)
+    return y.to(torch.uint8).cpu().numpy()
 
 
 Place = tuple[tuple[int, int], tuple[int, int]]

@@ -13,7 +13,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-SUFFIXES = (".webp", ".png", ".jpg", ".jpeg")  # of what is taken for a picture, in lower case
+from ltokc.pictures.formats import FORMATS
+
+SUFFIXES = (".webp", ".avif", ".png", ".jpg", ".jpeg")  # of what is taken for a picture, in lower case
 
 
 def build_cache(shards: list[Path], folder: Path) -> None:
@@ -28,7 +30,7 @@ def build_cache(shards: list[Path], folder: Path) -> None:
                         continue
                     data = tar.extractfile(member)
                     assert data is not None
-                    picture = np.asarray(Image.open(io.BytesIO(data.read())).convert("RGB"))
+                    picture = np.asarray(Image.open(io.BytesIO(data.read()), formats=FORMATS).convert("RGB"))
                     out.write(picture.tobytes())
                     rows.append((offset, *picture.shape[:2]))
                     offset += picture.size

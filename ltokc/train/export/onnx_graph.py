@@ -136,16 +136,18 @@ class LadderGraph(Graph):
         return self.cast(y, TensorProto.UINT8)
 
 
-def _value(name: str, kind: int, channels: int, stride: int) -> onnx.ValueInfoProto:
+def tensor_value(name: str, kind: int, channels: int, stride: int) -> onnx.ValueInfoProto:
+    """An input or output of shape (1, channels, H/stride, W/stride)."""
     return helper.make_tensor_value_info(name, kind, [1, channels, f"h{stride}", f"w{stride}"])
 
 
 def write_graphs(folder: Path, config: LadderConfig) -> None:
     """Writes tokenizer.onnx and detokenizer.onnx beside the folder's model.safetensors."""
     weights = folder / "model.safetensors"
-    masks = [_value(f"sent_{k}", TensorProto.UINT8, 1, level.stride) for k, level in enumerate(config.levels)]
+    masks = [tensor_value(f"sent_{k}", TensorProto.UINT8, 1, level.stride) for k, level in enumerate(config.levels)]
     digits = [
-        _value(f"digits_{k}", TensorProto.INT8, level.digits, level.stride) for k, level in enumerate(config.levels)
+        tensor_value(f"digits_{k}", TensorProto.INT8, level.digits, level.stride)
+        for k, level in enumerate(config.levels)
     ]
 
     g = LadderGraph(weights, config)
@@ -159,7 +161,9 @@ def write_graphs(folder: Path, config: LadderConfig) -> None:
         g.nodes.append(helper.make_node("Cast", [symbols], [f"digits_{k}"], to=TensorProto.INT8))
         if k + 1 < len(config.levels):
             state = g.absorb(k, state, symbols, sent)
-    g.save(folder / "tokenizer.onnx", [_value("packed", TensorProto.UINT8, 48, 4), *masks[:-1], masks[-1]], digits)
+    g.save(
+        folder / "tokenizer.onnx", [tensor_value("packed", TensorProto.UINT8, 48, 4), *masks[:-1], masks[-1]], digits
+    )
 
     g = LadderGraph(weights, config)
     state, stride = g.start("sent_0:f"), len(STRIDES) - 1
@@ -170,4 +174,4 @@ def write_graphs(folder: Path, config: LadderConfig) -> None:
         state = g.absorb(k, state, g.cast(f"digits_{k}"), g.cast(f"sent_{k}"))
     packed = g.pixels(state, stride)
     g.nodes.append(helper.make_node("Identity", [packed], ["packed"]))
-    g.save(folder / "detokenizer.onnx", [*digits, *masks], [_value("packed", TensorProto.UINT8, 48, 4)])
+    g.save(folder / "detokenizer.onnx", [*digits, *masks], [tensor_value("packed", TensorProto.UINT8, 48, 4)])

@@ -9,18 +9,21 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.numpy import save_file
 from safetensors.torch import load_file
 
 from ltokc.atomic import write_atomic
 from ltokc.errors import ModelError
-from ltokc.tokenizer import halting
+from ltokc.tokenizer import generative, halting
 from ltokc.tokenizer.nn.config import LadderConfig
+from ltokc.tokenizer.nn.generative import Generator, GeneratorConfig
 from ltokc.tokenizer.nn.ladder import ENCODER_ONLY, PICTURE_ONLY, Ladder
+from ltokc.train.export.generative_graph import write_generative_graph
 from ltokc.train.export.onnx_graph import write_graphs
 from ltokc.train.export.tensors import FLOAT_PRIOR, network_tensors, prior_tensors
 from ltokc.zoo.registry import REGISTRY, parse_entry, read_registry, retired, sha256
-from ltokc.zoo.weights import Weights
+from ltokc.zoo.weights import WEIGHTS, Weights
 
 FILES = ("model.safetensors", "tokenizer.onnx", "detokenizer.onnx")
 
@@ -103,10 +106,7 @@ def add_halting(head: Path, models: Path, name: str, looks: list[list[float]]) -
     Raises ModelError for a model that is not there, a head that is none of its, and a table without sense.
     """
     registry = _registry(models)
-    entry = next((item for item in registry["models"] if item["name"] == name), None)
-    if entry is None:
-        known = ", ".join(item["name"] for item in registry["models"]) or "none"
-        raise ModelError(f"{models / REGISTRY} has no model {name!r}; known: {known}")
+    entry = _entry_of(registry, models, name)
     place = models / entry["folder"] / halting.FILE
     halting.Head.load(head, Weights(place.with_name("model.safetensors")).levels)
     entry["looks"] = looks
@@ -114,6 +114,38 @@ def add_halting(head: Path, models: Path, name: str, looks: list[list[float]]) -
     write_atomic(place, head.read_bytes())
     entry["files"][halting.FILE] = _facts(place)
     _write(models, registry)
+
+
+def add_generator(weights: Path, models: Path, name: str) -> None:
+    """Copies a trained generator into a model's folder, writes its graph, and enters both in the registry.
+
+    Raises ModelError for a model that is not there, and for weights that are no generator of its states.
+    """
+    registry = _registry(models)
+    entry = _entry_of(registry, models, name)
+    folder = models / entry["folder"]
+    ladder = LadderConfig.from_dict(Weights(folder / WEIGHTS).config)
+    try:
+        config = GeneratorConfig.from_json(Weights(weights).header["__metadata__"]["config"])
+        Generator(config).load_state_dict({k: v.float() for k, v in load_file(weights).items()})
+    except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
+        raise ModelError(f"{weights}: no generator ({str(error).splitlines()[0]})") from error
+    if (config.state8, config.state4) != (ladder.decoder_channels[1], ladder.decoder_channels[0]):
+        raise ModelError(f"{weights}: a generator of other states than those of {name}")
+    write_atomic(folder / generative.WEIGHTS, weights.read_bytes())
+    write_generative_graph(folder, ladder, config)
+    for file in (generative.WEIGHTS, generative.GRAPH):
+        entry["files"][file] = _facts(folder / file)
+    _write(models, registry)
+
+
+def _entry_of(registry: dict, models: Path, name: str) -> dict:
+    """The entry of a name.  Raises ModelError if there is none."""
+    entry = next((item for item in registry["models"] if item["name"] == name), None)
+    if entry is None:
+        known = ", ".join(item["name"] for item in registry["models"]) or "none"
+        raise ModelError(f"{models / REGISTRY} has no model {name!r}; known: {known}")
+    return entry
 
 
 def _registry(models: Path) -> dict:

@@ -1,0 +1,1 @@
+"""Training of the generator on frozen tokens: states, losses, discriminator, loop."""

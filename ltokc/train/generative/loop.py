@@ -1,0 +1,213 @@
+"""The training loop of a generator: CPU or CUDA, resumable, logging JSON lines.
+
+The loss is the squared Wasserstein distortion of local statistics (`statistics`), plus the residual's 8x8 means, which
+the tokens hold already, its pattern of period 16, and, late and light, a discriminator.  A checkpoint holds generator,
+discriminator, their optimisers, the mean weights, scales, step and random states: a resumed run draws and does what an
+undisturbed one would have done.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+
+from ltokc.losses.grid_pattern import grid_pattern_energy
+from ltokc.tokenizer.generative import COARSE, COARSE_PLANES, OWN_PLANES, WEIGHTS
+from ltokc.tokenizer.nn.generative import Generator, hidden_weights
+from ltokc.train.generative.discriminator import Discriminator, relativistic
+from ltokc.train.generative.recipe import GenerativeRecipe, Stage
+from ltokc.train.generative.states import FrozenDecoder, States
+from ltokc.train.generative.statistics import Features, chroma_energy, wasserstein
+from ltokc.train.optim import Muon
+
+SHIFTS = 8  # the features' grids are moved by 0 to 7 px, so that they fall everywhere
+FIT = 64  # originals from which the features' scales are taken
+CHECKPOINT = "checkpoint.pt"
+
+
+class Source(Protocol):
+    def draw(self, rng: np.random.Generator, batch: int) -> States: ...
+
+
+class Trainer:
+    """State of a run: `Trainer(recipe, decoder, features)`, then `resume(folder)` and `run(source, folder)`."""
+
+    def __init__(self, recipe: GenerativeRecipe, decoder: FrozenDecoder, features: Features):
+        self.recipe, self.decoder, self.features, self.device = recipe, decoder, features, decoder.device
+        torch.manual_seed(recipe.seed)
+        self.rng = np.random.default_rng(recipe.seed)
+        self.noise = torch.Generator(self.device).manual_seed(recipe.seed)
+        form = torch.channels_last
+        self.net = Generator(recipe.network).to(self.device, memory_format=form)
+        self.ema = copy.deepcopy(self.net).requires_grad_(False)
+        self.discriminator = Discriminator().to(self.device, memory_format=form)
+        hidden = hidden_weights(self.net)
+        taken = {id(p) for p in hidden}
+        rest = [p for p in self.net.parameters() if id(p) not in taken]
+        self.optimizers: list[torch.optim.Optimizer] = [
+            Muon(hidden, lr=recipe.muon_lr), torch.optim.Adam(rest, lr=recipe.lr, betas=(0.9, 0.98)),
+        ]  # fmt: skip
+        self.rates = [recipe.muon_lr, recipe.lr]
+        self.judge = torch.optim.Adam(self.discriminator.parameters(), lr=recipe.discriminator_lr, betas=(0.5, 0.98))
+        self.step, self.judge_steps, self.told, self.seconds = 0, 0, 0.693, 0.0
+
+    # -- checkpoints -----------------------------------------------------------------------------------------------
+    def save(self, folder: Path) -> None:
+        """Writes the checkpoint and the mean weights, each complete or not at all."""
+        state = {
+            "net": self.net.state_dict(), "ema": self.ema.state_dict(), "scales": self.features.scales,
+            "discriminator": self.discriminator.state_dict(), "judge": self.judge.state_dict(),
+            "optimizers": [o.state_dict() for o in self.optimizers], "noise": self.noise.get_state(),
+            "numpy": json.dumps(self.rng.bit_generator.state),
+            "counts": [self.step, self.judge_steps, self.told, self.seconds],
+        }  # fmt: skip
+        torch.save(state, folder / "checkpoint.tmp")
+        os.replace(folder / "checkpoint.tmp", folder / CHECKPOINT)
+        save_generator(self.ema, folder / WEIGHTS)
+
+    def resume(self, folder: Path) -> bool:
+        """Goes on from the folder's checkpoint if it has one.  Raises RuntimeError if it is of another network."""
+        if not (folder / CHECKPOINT).exists():
+            return False
+        state = torch.load(folder / CHECKPOINT, map_location=self.device, weights_only=True)
+        self.net.load_state_dict(state["net"])
+        self.ema.load_state_dict(state["ema"])
+        self.discriminator.load_state_dict(state["discriminator"])
+        self.judge.load_state_dict(state["judge"])
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        self.features.scales = state["scales"]
+        self.noise.set_state(state["noise"].cpu())
+        self.rng.bit_generator.state = json.loads(state["numpy"])
+        step, judge_steps, self.told, self.seconds = state["counts"]
+        self.step, self.judge_steps = int(step), int(judge_steps)
+        return True
+
+    # -- one step --------------------------------------------------------------------------------------------------
+    def draw_noise(self, batch: int, side: int) -> list[torch.Tensor]:
+        """Normal noise at strides 8, 4, 2, in the place of the seeded integers of a decode."""
+        own = {
+            stride: torch.randn(batch, planes, side // stride, side // stride, generator=self.noise, device=self.device)
+            for stride, planes in {COARSE: COARSE_PLANES, **OWN_PLANES}.items()
+        }
+        own[8] = torch.cat([F.interpolate(own.pop(COARSE), scale_factor=2), own[8]], 1)
+        return [part.contiguous(memory_format=torch.channels_last) for part in own.values()]
+
+    def losses(self, states: States, stage: Stage) -> dict[str, torch.Tensor]:
+        """`loss` and its parts; teaches the discriminator on the way."""
+        count, side = states.original.shape[0], states.original.shape[-1]
+        dy, dx = (int(v) for v in self.rng.integers(0, SHIFTS, 2))
+
+        def cut(x: torch.Tensor) -> torch.Tensor:
+            x = x[..., dy : dy + side - SHIFTS, dx : dx + side - SHIFTS]
+            return x.contiguous(memory_format=torch.channels_last)
+
+        with torch.autocast(self.device, torch.bfloat16, enabled=self.recipe.precision == "bf16"):
+            with torch.no_grad():
+                faithful = self.decoder.faithful(states.f4)
+            f8, f4 = (_repeated(t, stage.samples) for t in (states.f8, states.f4))
+            residual = self.net(f8, f4, self.draw_noise(len(f8), side)).float()
+            made, real, plain = cut(_repeated(faithful, stage.samples) + residual), cut(states.original), cut(faithful)
+            made_maps = self.features(made)
+            with torch.no_grad():
+                real_maps = self.features(real)
+        ours, theirs = (self.features.statistics(maps, (dy, dx)) for maps in (made_maps, real_maps))
+        distortion, variance = wasserstein(ours, theirs, stage.returned)
+        low = F.avg_pool2d(residual, 8, 4).abs().mean()
+        pattern = grid_pattern_energy(residual)
+        colour = chroma_energy(residual)
+        loss = distortion + self.recipe.low * low + stage.grid_pattern * pattern + stage.chroma * colour
+        out = {"distortion": distortion, "variance": variance, "low": low, "pattern": pattern, "chroma": colour}
+        if stage.adversarial:
+            with torch.no_grad(), torch.autocast(self.device, torch.bfloat16, enabled=self.recipe.precision == "bf16"):
+                plain_maps = self.features(plain)
+            one = made[:count], [m[:count] for m in made_maps]
+            told, fooled = self.adversarial(one, (real, real_maps), (plain, plain_maps))
+            loss = loss + stage.adversarial * min(1.0, self.judge_steps / 150) * fooled
+            out |= {"told": told, "fooled": fooled}
+        return {"loss": loss, **out}
+
+    def adversarial(self, made: Seen, real: Seen, plain: Seen) -> tuple[torch.Tensor, torch.Tensor]:
+        """The discriminator's loss, after which it learns unless it is well ahead, and the generator's."""
+        net, scales, precision = self.discriminator, self.features.scales, self.recipe.precision == "bf16"
+        with torch.autocast(self.device, torch.bfloat16, enabled=precision):
+            on_real = net(real, plain, scales)
+            told = relativistic(on_real, net((made[0].detach(), [m.detach() for m in made[1]]), plain, scales))
+        self.told = 0.95 * self.told + 0.05 * float(told.detach())
+        if self.told > self.recipe.told:
+            self.judge.zero_grad(set_to_none=True)
+            told.backward()
+            self.judge.step()
+            self.judge_steps += 1
+        net.requires_grad_(False)
+        with torch.autocast(self.device, torch.bfloat16, enabled=precision):
+            fooled = relativistic(net(made, plain, scales), [v.detach() for v in on_real])
+        net.requires_grad_(True)
+        return told, fooled
+
+    def update(self, states: States) -> dict[str, float]:
+        """One step.  A gradient that is not finite counts as zero."""
+        recipe, stage = self.recipe, self.recipe.stage_at(self.step)
+        for optimizer, rate in zip(self.optimizers, self.rates, strict=True):
+            for group in optimizer.param_groups:
+                group["lr"] = rate * recipe.rate_at(self.step)
+        values = self.losses(states, stage)
+        self.net.zero_grad(set_to_none=True)
+        values["loss"].backward()
+        norm = torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
+        if not torch.isfinite(norm):
+            self.net.zero_grad(set_to_none=False)
+        for optimizer in self.optimizers:
+            optimizer.step()
+        self.step += 1
+        with torch.no_grad():
+            kept = min(recipe.ema, (self.step + 1) / (self.step + 20))
+            torch._foreach_lerp_(list(self.ema.parameters()), list(self.net.parameters()), 1 - kept)
+        return {name: float(value.detach()) for name, value in values.items()}
+
+    # -- the run ---------------------------------------------------------------------------------------------------
+    def run(self, source: Source, folder: Path, log_every: int = 50, save_minutes: float = 3.0) -> None:
+        """Trains until the recipe's end; writes log.jsonl, checkpoint.pt and generative.safetensors into `folder`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        if not self.features.scales:
+            self.features.fit(source.draw(np.random.default_rng(self.recipe.seed), FIT).original)
+        begun, before, saved = time.monotonic(), self.seconds, time.monotonic()
+        rows: list[dict[str, float]] = []
+        with open(folder / "log.jsonl", "a", buffering=1) as log:
+            while self.step < self.recipe.steps:
+                rows.append(self.update(source.draw(self.rng, self.recipe.stage_at(self.step).batch)))
+                now = time.monotonic()
+                self.seconds = before + now - begun
+                if self.step % log_every == 0 or self.step == self.recipe.steps:
+                    means = {name: round(float(np.mean([row.get(name, 0) for row in rows])), 5) for name in rows[-1]}
+                    facts = {"step": self.step, "seconds": round(self.seconds), "judge_steps": self.judge_steps}
+                    log.write(json.dumps({**facts, **means}) + "\n")
+                    rows = []
+                if now - saved > save_minutes * 60 or self.step == self.recipe.steps:
+                    self.save(folder)
+                    saved = now
+
+
+Seen = tuple[torch.Tensor, Sequence[torch.Tensor]]  # a picture and its feature maps
+
+
+def _repeated(x: torch.Tensor, samples: int) -> torch.Tensor:
+    return x.repeat(samples, 1, 1, 1).contiguous(memory_format=torch.channels_last)
+
+
+def save_generator(net: Generator, path: Path) -> None:
+    """Weights as fp16 safetensors, the network's sizes in the metadata; atomic, and the same bytes each time."""
+    tensors = {k: v.detach().cpu().half().contiguous() for k, v in net.state_dict().items()}
+    temporary = path.with_suffix(".tmp")
+    save_file(tensors, temporary, {"config": net.config.to_json()})
+    os.replace(temporary, path)

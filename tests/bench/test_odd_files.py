@@ -1,0 +1,28 @@
+"""`python -m bench odd-files` on a folder of a few files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+from click.testing import CliRunner
+from PIL import Image
+
+from bench.verification.odd_files import at_stake, main
+
+
+def test_outcomes_are_counted(tmp_path: Path) -> None:
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    picture = Image.fromarray(np.arange(48, dtype=np.uint8).reshape(6, 8))
+    picture.save(folder / "taken.png")
+    picture.save(folder / "frames.gif", save_all=True, append_images=[picture.rotate(180)])
+    (folder / "text.png").write_text("no picture")
+    out = tmp_path / "record.json"
+    result = CliRunner().invoke(main, [str(folder), "--out", str(out)], catch_exceptions=False)
+    assert result.exit_code == 0
+    counts = json.loads(out.read_text())["folders"]["odd"]
+    assert (counts["files"], counts["taken"], counts["converted"], counts["refused"]) == (3, 1, 1, 1)
+    assert not any(counts[kind] for kind in ("silent", "wrong", "crashed", "hung"))
+    assert at_stake((folder / "frames.gif").read_bytes())["frames"]

@@ -1,0 +1,315 @@
+"""Training a generator: states of a frozen decoder, the distortion of two samples, runs that resume, the command."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+torch = pytest.importorskip("torch")
+
+from safetensors.torch import save_file  # noqa: E402
+
+from ltokc.errors import ModelError  # noqa: E402
+from ltokc.tokenizer.nn.generative import Generator, GeneratorConfig, hidden_weights  # noqa: E402
+from ltokc.train.data.pictures import Pictures  # noqa: E402
+from ltokc.train.generative.cache import CachedStates, LiveStates, build_states  # noqa: E402
+from ltokc.train.generative.discriminator import relativistic  # noqa: E402
+from ltokc.train.generative.loop import Trainer  # noqa: E402
+from ltokc.train.generative.recipe import (  # noqa: E402
+    GenerativeRecipe,
+    Stage,
+    StatesRecipe,
+    read_generative_recipe,
+)
+from ltokc.train.generative.states import FrozenDecoder, StateSource  # noqa: E402
+from ltokc.train.generative.statistics import Features, chroma_energy, haar_filters, wasserstein  # noqa: E402
+from tests.support.cli_runner import run  # noqa: E402
+from tests.support.random_lpips import random_lpips  # noqa: E402
+from tests.support.small_model import LEVELS, small_ladder  # noqa: E402
+
+SIZES = {"channels8": 16, "blocks8": 1, "channels4": 16, "blocks4": 1, "channels2": 8, "convolutions2": 1}
+RECIPE = GenerativeRecipe(
+    stages=(Stage(2, 2), Stage(2, 2, samples=2, grid_pattern=300.0), Stage(3, 2, samples=2, adversarial=0.5)),
+    warmup=2,
+    network=GeneratorConfig(**SIZES, state8=24, state4=16),
+    states=StatesRecipe(window=128, crop=96, crops=2),
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def lpips(tmp_path_factory):
+    path = tmp_path_factory.mktemp("lpips") / "lpips.safetensors"
+    save_file(random_lpips(), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def shard(tmp_path_factory):
+    rng = np.random.default_rng(0)
+    path = tmp_path_factory.mktemp("shards") / "train-000.tar"
+    with tarfile.open(path, "w") as tar:
+        for i in range(4):
+            small = Image.fromarray(rng.integers(0, 256, (14, 15, 3), np.uint8))
+            data = io.BytesIO()
+            small.resize((200 + 8 * i, 190), Image.Resampling.BICUBIC).save(data, "AVIF" if i == 0 else "WEBP")
+            member = tarfile.TarInfo(f"{i}.{'avif' if i == 0 else 'webp'}")
+            member.size = data.tell()
+            tar.addfile(member, io.BytesIO(data.getvalue()))
+    return path
+
+
+@pytest.fixture(scope="module")
+def source(shard, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("source")
+    net = small_ladder(3)
+    tensors = {k: v.half().contiguous() for k, v in net.state_dict().items() if not k.startswith("prior.")}
+    save_file(tensors, folder / "model.safetensors", {"config": net.config.to_json()})
+    decoder = FrozenDecoder(folder / "model.safetensors")
+    pictures = Pictures([shard], folder / "cache")
+    assert len(pictures) == 4
+    return StateSource(decoder, pictures, RECIPE.states, lambda quality: 1 + quality * (len(LEVELS) - 1))
+
+
+@pytest.fixture(scope="module")
+def cached(source, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("states")
+    build_states(folder, source, RECIPE, 8, lambda count: None)
+    return CachedStates(folder)
+
+
+def trained(recipe, source, lpips, cached, folder):
+    trainer = Trainer(recipe, source.decoder, Features(lpips))
+    trainer.resume(folder)
+    trainer.run(cached, folder)
+    return trainer
+
+
+def test_states_are_those_of_the_whole_window(source):
+    """A crop's f4 makes the faithful picture of its place, apart from the border that the head sees over."""
+    for seed in range(3):
+        f8, f4, original = source.draw(np.random.default_rng(seed))
+        assert f8.shape[1:] == (24, 12, 12) and f4.shape[1:] == (16, 24, 24) and original.shape[1:] == (3, 96, 96)
+        assert f8.dtype == f4.dtype == np.float16 and original.dtype == np.uint8
+        up = source.decoder.net.descend(torch.from_numpy(f8).float(), 1, 0)[..., 4:-4, 4:-4]
+        assert torch.allclose(up, torch.from_numpy(f4).float()[..., 4:-4, 4:-4], atol=0.02)
+
+
+def test_depths_and_damage_are_as_the_recipe_says(source):
+    rng = np.random.default_rng(0)
+    keep = np.concatenate([source.depths(rng, 2, 2).ravel() for _ in range(400)])
+    assert keep.dtype == np.float32 and keep.min() >= 0 and keep.max() <= len(LEVELS) and keep.std() > 0.5
+    lossy = replace(RECIPE.states, lost=1.0)
+    lost = [StateSource(source.decoder, source.pictures, lossy, lambda q: 4.0).depths(rng, 8, 8) for _ in range(20)]
+    share = np.mean([(part < 0.7 * np.median(part)).mean() for part in lost])
+    assert 0.02 < share < 0.15
+
+
+def test_a_cache_is_the_same_whether_or_not_it_was_interrupted(source, tmp_path, cached):
+    build_states(tmp_path, source, RECIPE, 8, lambda count: None)
+    names = sorted(p.name for p in tmp_path.iterdir())
+    assert names == ["f4-0000.npy", "f8-0000.npy", "original-0000.npy", "states.json"]
+    (tmp_path / "f4-0000.npy").unlink()
+    build_states(tmp_path, source, RECIPE, 8, lambda count: None)
+    draws = [c.draw(np.random.default_rng(5), 3) for c in (CachedStates(tmp_path), cached)]
+    assert all(torch.equal(getattr(draws[0], k), getattr(draws[1], k)) for k in ("f8", "f4", "original"))
+    with pytest.raises(ModelError, match="another recipe"):
+        build_states(tmp_path, source, replace(RECIPE, seed=1), 8, lambda count: None)
+
+
+def test_live_states_use_every_crop_once(source):
+    live = LiveStates(source)
+    drawn = [live.draw(np.random.default_rng(2), 3) for _ in range(2)]
+    window = source.draw(np.random.default_rng(2))[2]
+    found = torch.cat([d.original for d in drawn])
+    count = len(window)
+    assert 0 < count <= 4
+    assert torch.allclose((found[:count] + 1) * 127.5, torch.from_numpy(window).float(), atol=1e-3)
+
+
+def test_the_filters_see_no_flat_picture():
+    filters = haar_filters()
+    assert filters.shape == (14, 3, 4, 4)
+    assert filters.sum((2, 3)).abs().max() < 1e-6  # a flat picture has no details
+    assert filters[6:].sum(1).abs().max() < 0.002  # and a gray one no colour
+
+
+def test_gray_detail_has_no_chroma_energy():
+    gray = torch.randn(2, 1, 8, 8).expand(-1, 3, -1, -1)
+    assert float(chroma_energy(gray)) < 1e-6
+    blue = torch.zeros(1, 3, 8, 8)
+    blue[:, 2] = 2.0
+    assert float(chroma_energy(blue)) == pytest.approx((1 + 0.162**2) / 2)
+
+
+def test_the_distortion_of_two_samples_gives_back_their_variance():
+    """With all of it given back, the expectation is the distance of the mean; with none, variance is punished."""
+    torch.manual_seed(0)
+    original = [torch.zeros(1, 4, 8, 8)]
+    noise = torch.randn(500, 4, 8, 8)
+    found = {}
+    for returned in (0.0, 0.5, 1.0):
+        values = [wasserstein([1 + 2 * noise[i : i + 2]], original, returned) for i in range(0, 500, 2)]
+        found[returned] = float(torch.stack([v[0] for v in values]).mean())
+        assert float(torch.stack([v[1] for v in values]).mean()) == pytest.approx(0.3 * 4, rel=0.05)
+    assert found == pytest.approx({0.0: 0.3 * 5, 0.5: 0.3 * 3, 1.0: 0.3}, rel=0.06)
+
+
+def test_a_picture_is_nothing_away_from_itself(lpips):
+    features = Features(lpips)
+    x = torch.rand(2, 3, 120, 120) * 2 - 1
+    features.fit(x)
+    same = features.statistics(features(x), (3, 5))
+    other = features.statistics(features(x * 0.5), (3, 5))
+    assert len(same) == 12  # points of 4 maps, windows of 5, and of 3 of these twice as large
+    assert float(wasserstein(same, same)[0]) == 0 and float(wasserstein(other, same)[0]) > 0.01
+
+
+def test_nothing_told_apart_costs_ln_2():
+    maps = [torch.randn(2, 1, 3, 3), torch.randn(2, 1, 5, 5)]
+    assert float(relativistic(maps, maps)) == pytest.approx(np.log(2))
+    assert float(relativistic([m + 9 for m in maps], maps)) < 0.01
+
+
+def test_a_resumed_run_is_the_undisturbed_one(source, lpips, cached, tmp_path):
+    whole = trained(RECIPE, source, lpips, cached, tmp_path / "whole")
+    for steps in (3, 6):  # ends inside of the second stage, and of the third, which has a discriminator
+        cut = Trainer(RECIPE, source.decoder, Features(lpips))
+        cut.resume(tmp_path / "parts")
+        if not cut.features.scales:
+            cut.features.fit(cached.draw(np.random.default_rng(RECIPE.seed), 64).original)
+        while cut.step < steps:
+            cut.update(cached.draw(cut.rng, RECIPE.stage_at(cut.step).batch))
+        (tmp_path / "parts").mkdir(exist_ok=True)
+        cut.save(tmp_path / "parts")
+    again = trained(RECIPE, source, lpips, cached, tmp_path / "parts")
+    assert whole.step == again.step == 7 and whole.judge_steps == again.judge_steps > 0
+    for part in ("net", "ema", "discriminator"):
+        one, other = (getattr(t, part).state_dict() for t in (whole, again))
+        assert all(torch.equal(v, other[k]) for k, v in one.items()), part
+    files = [(tmp_path / name / "generative.safetensors").read_bytes() for name in ("whole", "parts")]
+    assert files[0] == files[1]
+
+
+def test_the_distortion_falls_and_the_noise_is_used(source, lpips, cached, tmp_path):
+    stages = (Stage(50, 4, samples=2, grid_pattern=300.0),)
+    trainer = trained(replace(RECIPE, stages=stages, precision="fp32"), source, lpips, cached, tmp_path)
+    states = cached.draw(np.random.default_rng(9), 8)
+    with torch.no_grad():
+        fresh = Trainer(replace(RECIPE, precision="fp32"), source.decoder, trainer.features)
+        before, after = (float(t.losses(states, stages[0])["distortion"]) for t in (fresh, trainer))
+        noise = [trainer.draw_noise(8, 96) for _ in range(2)]
+        one, two = (trainer.net(states.f8, states.f4, n) for n in noise)
+    assert after < 0.97 * before and float((one - two).abs().mean()) > 1e-4
+
+
+def test_the_discriminator_rests_while_it_is_ahead(source, lpips, cached):
+    trainer = Trainer(replace(RECIPE, told=0.0), source.decoder, Features(lpips))
+    trainer.features.fit(cached.draw(np.random.default_rng(0), 8).original)
+    states, stage = cached.draw(np.random.default_rng(1), 2), RECIPE.stages[2]
+    trainer.losses(states, stage)
+    assert trainer.judge_steps == 1
+    trainer.recipe = replace(RECIPE, told=1.0)  # it never tells worse than ln 2 on average
+    trainer.told = 0.5
+    trainer.losses(states, stage)
+    assert trainer.judge_steps == 1 and all(p.requires_grad for p in trainer.discriminator.parameters())
+
+
+def test_multiplications_and_weights_for_muon():
+    net = Generator()
+    assert round(net.multiplications() / 1e3, 1) == 17.2
+    assert sum(p.numel() for p in net.parameters()) == 343_884
+    assert len(hidden_weights(net)) == 3 * 6 + 2 + 2 + 2
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("seed = 1", "at least one"),
+        ("[[stage]]\nsteps = 1\nsamples = 3", "1 or 2 samples"),
+        ("[[stage]]\nsteps = 1\nsampels = 2", "sampels"),
+        ("[[stage]]\nsteps = 1\n[states]\ncrop = 100", "multiple of 16"),
+        ("precision = 'fp8'\n[[stage]]\nsteps = 1", "bf16 or fp32"),
+        ("[network]\nlayers = 2\n[[stage]]\nsteps = 1", "layers"),
+        ("stage = [", "r.toml"),
+    ],
+)
+def test_a_wrong_recipe_names_what_is_wrong(text, complaint, tmp_path):
+    path = tmp_path / "r.toml"
+    path.write_text(text)
+    with pytest.raises(ModelError, match=complaint):
+        read_generative_recipe(path)
+
+
+def test_rates_rise_and_fall():
+    recipe = replace(RECIPE, stages=(Stage(100),), warmup=10, decay=0.5)
+    rates = [recipe.rate_at(step) for step in range(100)]
+    assert rates[0] == 0.1 and rates[9:50] == [1.0] * 41 and rates[99] == 0.03
+    assert [recipe.stage_at(99), RECIPE.stage_at(1), RECIPE.stage_at(2), RECIPE.stage_at(99)] == [
+        recipe.stages[0], *RECIPE.stages
+    ]  # fmt: skip
+
+
+RECIPE_TEXT = """
+warmup = 2
+[[stage]]
+steps = 1
+batch = 2
+[[stage]]
+steps = 1
+batch = 2
+samples = 2
+adversarial = 0.05
+[network]
+channels8 = 16
+blocks8 = 1
+channels4 = 16
+blocks4 = 1
+channels2 = 8
+[states]
+window = 128
+crop = 96
+crops = 1
+"""
+
+
+@pytest.mark.parametrize("crops", ["2", "0"])
+def test_the_command_trains_what_the_default_model_can_use(crops, shard, lpips, tmp_path: Path):
+    from ltokc.train.export.package import add_generator
+    from ltokc.zoo import registry
+    from tests.support.generative_model import with_random_generator
+
+    (tmp_path / "r.toml").write_text(RECIPE_TEXT)
+    words = ("train-generative", str(tmp_path / "r.toml"), "--shards", str(shard.parent), "--lpips", str(lpips),
+             "--out", str(tmp_path / "run"), "--crops", crops)  # fmt: skip
+    done = run(*words)
+    assert done.exit_code == 0, done.stderr
+    assert "2 steps" in done.stderr
+    again = run(*words)
+    assert again.exit_code == 0 and "goes on at step 2" in again.stderr
+    rows = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert rows[-1]["step"] == 2 and np.isfinite(rows[-1]["distortion"])
+    models = with_random_generator(tmp_path / "models")
+    add_generator(tmp_path / "run" / "generative.safetensors", models, registry.find(None).name)
+
+
+def test_the_command_says_what_it_lacks(shard, tmp_path):
+    (tmp_path / "r.toml").write_text(RECIPE_TEXT)
+    (tmp_path / "bad.safetensors").write_bytes(b"no weights")
+    done = run("train-generative", str(tmp_path / "r.toml"), "--shards", str(shard.parent), "--lpips",
+               str(tmp_path / "bad.safetensors"), "--out", str(tmp_path / "run"))  # fmt: skip
+    assert done.exit_code == 1 and "no LPIPS weights" in done.stderr and len(done.stderr.splitlines()) == 1
