@@ -72,7 +72,7 @@ def compare(
       ltokc compare photo.png photo.ltk photo.webp
       ltokc compare photo.png photo.ltk --versus jpeg,webp,avif
       ltokc compare photo.png photo.ltk --versus webp,avif --html photo.html
-      ltokc compare photo.png photo.ltk --generated --html photo.html
+      ltokc compare photo.png photo.ltk --generated --html drawn.html
     """
     if STDIO in (html, original) or inputs.count(STDIO) > 1:
         raise click.UsageError("- (standard input) may be one of the FILEs, and nothing else")

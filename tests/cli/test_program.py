@@ -74,7 +74,6 @@ FAILURES = [
     (["decode", "text.png"], "ltokc: text.png: "),
     (["decode", "empty.png", "-o", "x.png"], "ltokc: empty.png: "),
     (["decode", "missing.ltk"], "ltokc: missing.ltk: No such file or directory"),
-    (["decode", "x.ltk", "--decoder", "generative"], "ltokc: the generative decoder is not in this model"),
     (["info", "missing.ltk"], "ltokc: missing.ltk: No such file or directory"),
     (["info", "folder"], "ltokc: folder: is a folder"),
     (["info", "photo.png"], "ltokc: photo.png: "),

@@ -214,7 +214,7 @@ def test_limits_and_unknown_names() -> None:
         ltokc.encode(smooth(30, 30), limit_pixels=899)
     with pytest.raises(ModelError, match="no model 'nobody'"):
         ltokc.encode(smooth(8, 8), model="nobody")
-    with pytest.raises(ModelError, match="decoder"):
-        ltokc.decode(ltokc.encode(smooth(8, 8), tokens=1), decoder="generative")
+    with pytest.raises(UsageError, match="decoder"):
+        ltokc.decode(ltokc.encode(smooth(8, 8), tokens=1), decoder="nobody")
     with pytest.raises(UsageError, match="backend"):
         ltokc.encode(smooth(8, 8), backend="tvm")

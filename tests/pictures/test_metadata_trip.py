@@ -76,8 +76,8 @@ def test_everything_is_given_back_in_any_format(kind: str) -> None:
 def test_nothing_is_kept_without_a_request_and_only_what_is_asked_for() -> None:
     camera_file("jpg")
     for asked, kept in (("none", set()), ("xmp", {"xmp"}), ("icc", {"icc_profile"})):
-        assert run("encode", "source.jpg", "--metadata", asked, "-o", "x.ltk").exit_code == 0
-        run("decode", "x.ltk", "-o", "back.webp")
+        assert run("encode", "source.jpg", "--metadata", asked, "-o", "x.ltk", "--overwrite").exit_code == 0
+        run("decode", "x.ltk", "-o", "back.webp", "--overwrite")
         with Image.open("back.webp") as back:
             assert {"exif", "icc_profile", "xmp"} & set(back.info) == kept
             assert back.size == (40, 60), "turned all the same"
@@ -119,10 +119,10 @@ def test_unusual_samples_are_converted_with_a_note() -> None:
     Image.fromarray(smooth(60, 40)[..., 0].astype(np.uint16) * 257).save("deep.tiff")
     Image.fromarray(smooth(60, 40)).convert("CMYK").save("print.jpg", quality=95)
     for name, note in (("deep.png", "16 bits"), ("deep.tiff", "16 bits"), ("print.jpg", "CMYK")):
-        result = run("encode", name, "-v", "-o", "x.ltk")
+        result = run("encode", name, "-v", "-o", "x.ltk", "--overwrite")
         assert result.exit_code == 0 and f"{name}: " in result.stderr and note in result.stderr
-        assert note not in run("encode", name, "-o", "x.ltk").stderr
-        assert run("decode", "x.ltk", "-o", "back.png").exit_code == 0
+        assert note not in run("encode", name, "-o", "x.ltk", "--overwrite").stderr
+        assert run("decode", "x.ltk", "-o", "back.png", "--overwrite").exit_code == 0
         wanted = smooth(60, 40) if name != "deep.tiff" else smooth(60, 40)[..., :1].repeat(3, 2)
         assert mean_error(Image.open("back.png"), wanted) < 8
     result = run("batch", "deep.png", "-d", "out", "--json")

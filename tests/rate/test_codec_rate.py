@@ -109,8 +109,8 @@ def test_a_target_that_nothing_meets(picture: np.ndarray, best: bytes) -> None:
 def test_one_rate_control_at_a_time(picture: np.ndarray, best: bytes) -> None:
     with pytest.raises(UsageError, match="quality and tokens"):
         ltokc.encode(picture, 0.5, tokens=9)
-    for quality in (-0.1, 1.1, float("nan")):
-        with pytest.raises(UsageError, match="0 to 1"):
+    for quality, said in ((-0.1, "0 to 1"), (1.1, "0 to 1"), (float("nan"), "quality is a number")):
+        with pytest.raises(UsageError, match=said):
             ltokc.encode(picture, quality)
     for wrong in ({}, {"tokens": 1, "target_size": 99}):
         with pytest.raises(UsageError, match="either"):

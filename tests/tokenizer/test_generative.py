@@ -192,7 +192,7 @@ def test_written_pictures_carry_it(generative: Path, file: bytes, suffix: str, t
     (tmp_path / "a.ltk").write_bytes(file)
     for extra, said in ((["--decoder", "generative"], True), (["--decoder", "generative", "--detail", "0"], False),
                         ([], False)):  # fmt: skip
-        done = run("decode", str(tmp_path / "a.ltk"), "-o", str(tmp_path / f"a.{suffix}"), *extra)
+        done = run("decode", str(tmp_path / "a.ltk"), "-o", str(tmp_path / f"a.{suffix}"), "--overwrite", *extra)
         assert done.exit_code == 0, done.stderr
         assert (GENERATED.encode() in (tmp_path / f"a.{suffix}").read_bytes()) is said
 
