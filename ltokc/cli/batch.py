@@ -107,6 +107,8 @@ def batch(
     """
     if versus and (decode_ or not tables):
         raise click.UsageError("--versus is for encoding and goes with --report")
+    if versus and (chosen["frame"] or 1) > 1:
+        raise click.UsageError("--versus compares with the first frame; --frame excludes it")
     for table in tables:
         check_table(table) if versus else rows.check(table)
     reports = Reports(tables, os.path.join(directory, journal.name_of(shard)), overwrite, resume)

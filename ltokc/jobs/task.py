@@ -122,7 +122,7 @@ def _row(job: Job, result: Result, status: str) -> Row:
     width, height, size = result.fields["width"], result.fields["height"], len(result.data)
     row = Row(
         input=job.source, output=job.target, status=status, width=width, height=height, output_bytes=size,
-        notes="; ".join(result.notes),
+        notes="; ".join(result.notes), losses="; ".join(result.losses) if status == DONE else "",
     )  # fmt: skip
     if status != DONE:
         return replace(row, output=copy_of(job), bpp=round(8 * size / (width * height), 5))
