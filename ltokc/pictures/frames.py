@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from PIL import Image
 
+from ltokc.arguments import shown as given
 from ltokc.arguments import whole
 from ltokc.errors import UsageError
 
@@ -37,7 +38,7 @@ def choose(image: Image.Image, frame: int | None) -> list[str]:
         what = "page" if image.format in PAGES else "frame"
         return [f"first of {frames} {what}s taken, the others are not kept (encode --frame N takes another)"]
     if whole("frame", frame, 1) > frames:
-        raise UsageError(f"there is no frame {frame}: the picture has {frames}")
+        raise UsageError(f"there is no frame {given(frame)}: the picture has {frames}")
     if frames > 1:
         image.seek(frame - 1)
     return []

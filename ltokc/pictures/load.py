@@ -16,7 +16,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import ExifTags, Image
 
-from ltokc.arguments import whole
+from ltokc.arguments import shown, whole
 from ltokc.container import DEFAULT_LIMIT_PIXELS, MAX_SIDE, check_limit
 from ltokc.errors import FormatError, LimitError, LtokcError, UsageError
 from ltokc.pictures import extras, frames, srgb
@@ -83,7 +83,7 @@ def load(
         whole("frame", frame, 1)
     if isinstance(source, np.ndarray):
         if (frame or 1) > 1:
-            raise UsageError(f"there is no frame {frame} in an array")
+            raise UsageError(f"there is no frame {shown(frame)} in an array")
         if source.ndim >= 2:
             _check_size(source.shape[1], source.shape[0], limit_pixels)
         found = srgb.from_array(source, value_range)

@@ -56,6 +56,8 @@ def not_nan(value: Any) -> bool:
 def is_right(name: str, value: Any) -> bool:
     if value is None:
         return name not in ("effort", "reduce", "seed", "detail")
+    if name == "value_range" and isinstance(value, np.ndarray):
+        return True  # 1 to 2
     if isinstance(value, (bool, str, bytes, list, tuple, complex, np.ndarray)):
         return False
     try:
