@@ -17,7 +17,7 @@ import numpy as np
 from PIL import ExifTags, Image
 
 from ltokc.container import DEFAULT_LIMIT_PIXELS, MAX_SIDE, check_limit
-from ltokc.errors import FormatError, LimitError, LtokcError
+from ltokc.errors import FormatError, LimitError, LtokcError, UsageError
 from ltokc.pictures import srgb
 from ltokc.pictures.formats import open_listed, pillow_limit
 from ltokc.pictures.headers import declared_sizes
@@ -63,7 +63,7 @@ def load(
     `limit_pixels`: width * height allowed, checked before any pixel is decoded; None: no limit.  `value_range`: the
     samples that become black and white, for floats that are not in 0 to 1 and integers of other types than uint8 and
     uint16; samples outside are clipped.
-    Raises FormatError (no readable picture), LimitError (too large) and UsageError (no limit, no range).
+    Raises FormatError (no readable picture), LimitError (too large) and UsageError (no limit, no range, no source).
     """
     check_limit(limit_pixels)
     check_range(value_range)
@@ -119,8 +119,11 @@ def _opened(source: str | os.PathLike[str] | BinaryIO) -> Iterator[BinaryIO]:
             raise FormatError(f"cannot be read ({(error.strerror or str(error)).lower()})") from error
         except ValueError as error:  # a zero byte in the name
             raise FormatError(f"cannot be read ({error})") from error
-    else:
+    elif hasattr(source, "read"):
         file = source
+    else:
+        kind = type(source).__name__
+        raise UsageError(f"a picture is a path, a binary file (io.BytesIO), a PIL image or an array, not {kind}")
     try:
         yield file if file.seekable() else io.BytesIO(file.read())
     finally:
