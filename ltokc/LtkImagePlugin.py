@@ -3,8 +3,8 @@
     Image.open("x.ltk")                       reads the header; pixels are decoded when they are needed
     image.decoder = "generative"              before that: with drawn detail (also image.seed, image.detail)
     image.save("x.ltk", quality=60)           quality 0 to 100, default 60; or tokens=, target_size=, target_bpp=
-    image.save("x.ltk", metadata="all")       keeps the picture's own EXIF, ICC profile and XMP
-    image.save("x.ltk", exif=..., xmp=..., icc_profile=...)   keeps these
+    image.save("x.ltk", metadata="all")       keeps the picture's own metadata, as `ltokc encode --metadata all` does
+    image.save("x.ltk", exif=..., xmp=..., icc_profile=..., dpi=...)   keeps these
 
 As everywhere in ltokc the picture is stored upright and in sRGB: an orientation in the EXIF data is applied.  Errors
 are those of Pillow's own formats: UnidentifiedImageError for what is no .ltk file, OSError for one that is damaged, cut
@@ -19,13 +19,16 @@ from typing import IO, Any
 from PIL import Image, ImageFile
 
 from ltokc import codec, container
+from ltokc.arguments import number
 from ltokc.container.extent import read_file
 from ltokc.errors import LimitError, LtokcError, UsageError
 from ltokc.pictures.chunks import metadata_of
+from ltokc.pictures.extras import as_info
+from ltokc.pictures.options import kinds_of
 
 FORMAT, MIME, SUFFIX = "LTK", "image/x-ltk", ".ltk"
 DEFAULT_QUALITY = 60
-METADATA = {"exif": "exif", "icc_profile": "icc", "xmp": "xmp"}  # Pillow's name, ours
+METADATA = {"exif": "exif", "icc_profile": "icc", "xmp": "xmp", "dpi": "dpi"}  # Pillow's name, ours
 
 
 class LtkImageFile(ImageFile.ImageFile):
@@ -114,11 +117,9 @@ def _save(image: Image.Image, fp: IO[bytes], filename: str | bytes) -> None:
     if quality is None and not rates:
         quality = DEFAULT_QUALITY
     if quality is not None:
-        if isinstance(quality, bool) or not isinstance(quality, (int, float)) or not 0 <= quality <= 100:
-            raise ValueError(f"quality is 0 to 100, not {quality!r}")
-        rates["quality"] = quality / 100
-    image, kinds = _with_metadata(image, options)
+        rates["quality"] = _share(quality)
     try:
+        image, kinds = _with_metadata(image, options)
         data = codec.encode(image, metadata=kinds, limit_pixels=None, **rates, **how)
     except (UsageError, LimitError) as error:
         raise ValueError(str(error)) from error
@@ -127,15 +128,25 @@ def _save(image: Image.Image, fp: IO[bytes], filename: str | bytes) -> None:
     fp.write(data)
 
 
+def _share(quality: Any) -> float:
+    """Pillow's 0 to 100 as 0 to 1.  Raises ValueError, also for what looks like our own scale."""
+    try:
+        found = number("quality", quality, 0, 100)
+    except UsageError as error:
+        raise ValueError(str(error)) from error
+    if 0 < found < 1:
+        raise ValueError(f"quality is 0 to 100 in Pillow, not {found:g}; did you mean {100 * found:g}?")
+    return found / 100
+
+
 def _with_metadata(image: Image.Image, options: dict[str, Any]) -> tuple[Image.Image, list[str]]:
     """The picture with what `exif=`, `icc_profile=` and `xmp=` give, and the kinds to keep."""
-    asked = options.get("metadata") or ()
-    if isinstance(asked, str):
-        asked = {"all": tuple(METADATA.values()), "none": ()}.get(asked, asked.split(","))
-    kinds = list(asked)
+    kinds = list(kinds_of(options.get("metadata") or ()))
     given = {name: options[name] for name in METADATA if options.get(name)}
     if given:
+        beside = as_info(image)
         image = image.copy()  # its own `info` and EXIF
+        image.info.update(beside.items())
         for name, value in given.items():
             image.info[name] = value.tobytes() if isinstance(value, Image.Exif) else value
             kinds.append(METADATA[name])

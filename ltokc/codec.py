@@ -9,8 +9,9 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ltokc import container
+from ltokc.arguments import whole
 from ltokc.container import DEFAULT_LIMIT_PIXELS, Header, Ltk
-from ltokc.errors import FormatError, UsageError
+from ltokc.errors import FormatError, Say, UsageError, warn_of_loss
 from ltokc.geometry import Size, checked_crop
 from ltokc.rate.effort import DEFAULT_EFFORT, effort_of
 from ltokc.rate.target import RateTarget
@@ -25,43 +26,56 @@ if TYPE_CHECKING:
 
 def encode(
     image: Any, quality: float | None = None, *, tokens: int | None = None, target_size: int | None = None,
-    target_bpp: float | None = None, strict: bool = False, model: str | int | None = None, metadata: Iterable[str] = (),
-    alpha: str = "keep", backend: str = "auto", device: str = "auto", effort: int = DEFAULT_EFFORT,
-    limit_pixels: int | None = DEFAULT_LIMIT_PIXELS, value_range: tuple[float, float] | None = None,
-    progress: Progress | None = None,
+    target_bpp: float | None = None, strict: bool = False, model: str | int | None = None,
+    metadata: str | Iterable[str] = (), alpha: str = "keep", backend: str = "auto", device: str = "auto",
+    effort: int = DEFAULT_EFFORT, limit_pixels: int | None = DEFAULT_LIMIT_PIXELS,
+    value_range: tuple[float, float] | None = None, frame: int | None = None, progress: Progress | None = None,
+    say: Say = warn_of_loss,
 ) -> bytes:  # fmt: skip
     """Encodes a picture as the bytes of an .ltk file.
 
-    image: a path, file object, PIL image, uint8 array (H, W, 3) or what else `ltokc.pictures.load.load` takes.
+    image: a path, file object, PIL image, uint8 array (H, W, 3) or what else `ltokc.pictures.load.load` takes; frame:
+    which one of several in it, from 1.
     One rate control at a time: quality 0..1 (default 0.6), tokens, target_size in bytes, target_bpp in bits per pixel
-    of the whole file.  A target is met from below; where even the smallest file is larger, that file is returned, or
-    with `strict` UsageError raised.
-    metadata: which of "exif", "icc", "xmp" to keep; alpha: "keep", "drop" or "blend" (with white).
+    of the whole file.  A target is met from below: alpha gets coarser and metadata is left out where they leave no
+    room.  Where even the smallest file is larger, that file is returned, or with `strict` UsageError raised.
+    metadata: "all", "none" or which of `ltokc.pictures.options.METADATA_KINDS` to keep; alpha: "keep", "drop" or
+    "blend" (with white).  say: called with each thing that is not kept as it was; by default these are LossWarnings.
     effort: 0 to 4, see `ltokc.rate.effort`; above 1 torch is needed.  value_range: of floats, see `load`.  progress:
     gets (steps done, in all); what it raises ends the work.  Raises FormatError, LimitError, ModelError, UsageError.
     """
-    from ltokc.pictures.chunks import chunks_of, pixels_of
+    from ltokc.pictures.chunks import chunks_of, is_gray, pixels_of
     from ltokc.pictures.load import Picture, load
     from ltokc.rate.control import choose_plan, predict_curves
+    from ltokc.rate.room import filled, with_room
     from ltokc.rate.size import counts_of, sized, writer_of
     from ltokc.rate.tokenized import tokenized
     from ltokc.zoo.model import open_model
 
+    if limit_pixels is not None:
+        whole("limit_pixels", limit_pixels, 0)
     rates = {"quality": quality, "tokens": tokens, "target_size": target_size, "target_bpp": target_bpp}
     RateTarget.check(**rates)
     effort_ = effort_of(effort)
     effort_.require()
-    picture = image if isinstance(image, Picture) else load(image, limit_pixels=limit_pixels, value_range=value_range)
+    picture = image
+    if not isinstance(image, Picture):
+        picture = load(image, limit_pixels=limit_pixels, value_range=value_range, frame=frame)
     opened = open_model(model)
-    chunks = chunks_of(picture, metadata, alpha)
+    for loss in picture.losses:
+        say(loss)
+    chunks = chunks_of(picture, metadata, alpha, say)
     rgb = pixels_of(picture, alpha)
     size = Size.of(rgb)
     target = RateTarget.of(size, strict=strict, **rates)
-    header = Header(opened.entry.id, opened.entry.bitstream_hash, *size, opened.tiling.segment_cells(size))
+    cells = opened.tiling.segment_cells(size)
+    header = Header(opened.entry.id, opened.entry.bitstream_hash, *size, cells, is_gray(rgb))
     ltk = Ltk(header, ()).with_chunks(chunks)
+    if target.size is not None:
+        ltk = with_room(ltk, picture.alpha, target.size, say)
     found = tokenized(opened, opened.networks(backend, device), rgb, effort_, progress)
     if target.size is not None:
-        return sized(ltk, found, target, effort_, device)
+        return filled(sized(ltk, found, target, effort_, device, say), picture.alpha, target.size)
     curves = predict_curves(found, target, effort_)
     plan = choose_plan(found, target, effort_, curves)
     file = writer_of(found.refined(plan, curves, effort_, device), plan, ltk)
@@ -71,16 +85,17 @@ def encode(
 def decode(
     data: bytes, *, tokens: int | None = None, crop: Sequence[int] | None = None, allow_truncated: bool = False,
     limit_pixels: int | None = DEFAULT_LIMIT_PIXELS, backend: str = "auto", device: str = "auto",
-    decoder: str = "faithful", seed: int = 0, detail: float = 1.0, reduce: int = 1, progress: Progress | None = None,
+    decoder: str = "faithful", seed: int = 0, detail: float = 1.0, reduce: int = 1,
+    metadata: str | Iterable[str] = "all", progress: Progress | None = None,
 ) -> Image:  # fmt: skip
     """Decodes an .ltk file to a PIL image, RGB or gray, with or without alpha, with the metadata it carries in `info`.
 
     tokens: use no more than so many; crop: (left, top, width, height) of the region wanted in pixels, of which only the
     segments are read and the limit counts the pixels; allow_truncated: take what is there of a file that was cut;
-    reduce: 1, 2, 4 or 8, for a picture of 1/reduce of the size (rounded up) without the finest levels; progress: as of
-    `encode`.  decoder: "faithful" (the expected picture, which "auto" is too) or "generative" (a sample of the pictures
-    that the tokens allow: seed, 0 to 2**32 - 1, says which; detail, 0 to 1: how much it adds to the faithful one).
-    Raises FormatError, LimitError, ModelError, UsageError.
+    reduce: 1, 2, 4 or 8, for a picture of 1/reduce of the size (rounded up) without the finest levels; metadata,
+    progress: as of `encode`.  decoder: "faithful" (the expected picture, which "auto" is too) or "generative" (a sample
+    of the pictures that the tokens allow: seed, 0 to 2**32 - 1, says which; detail, 0 to 1: how much it adds to the
+    faithful one).  Raises FormatError, LimitError, ModelError, UsageError.
     """
     from PIL import Image
 
@@ -91,6 +106,8 @@ def decode(
     from ltokc.tokenizer.regions import levels_for_reduced, needed
     from ltokc.zoo.model import model_of
 
+    if tokens is not None:
+        whole("tokens", tokens, 0)
     sampling = sampling_of(decoder, seed, detail)
     header = container.read_header(data)
     size = Size(header.width, header.height)
@@ -115,7 +132,7 @@ def decode(
     image = compose(image, ltk, box)
     if reduce > 1:
         image = image.reduce(reduce)
-    image.info.update(metadata_of(ltk))
+    image.info.update(metadata_of(ltk, metadata))
     if sampling and sampling.detail > 0:
         image.info["xmp"] = generated_xmp(image.info.get("xmp", b""))
     return image
@@ -149,7 +166,7 @@ def trim(
     file = FileWriter.reopen(model_of(ltk).prior, ltk)
     if target_size is not None:
         return fitted(ltk, file, target_size, strict=True)
-    return file.write(ltk, file.share(max(0, tokens or 0)))
+    return file.write(ltk, file.share(tokens or 0))
 
 
 def tokens(data: bytes, *, allow_truncated: bool = False, limit_pixels: int | None = DEFAULT_LIMIT_PIXELS) -> Tokens:

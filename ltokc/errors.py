@@ -1,4 +1,11 @@
-"""The exceptions of ltokc.  A user sees them as one line: `ltokc: photo.png: reason`."""
+"""The exceptions of ltokc.  A user sees them as one line: `ltokc: photo.png: reason`.  And what is said of losses."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+
+Say = Callable[[str], None]  # tells what of a picture is not kept as it was
 
 
 class LtokcError(Exception):
@@ -19,3 +26,12 @@ class ModelError(LtokcError):
 
 class UsageError(LtokcError):
     """The caller's arguments do not fit together."""
+
+
+class LossWarning(UserWarning):
+    """Something of a picture is not kept as it was, or a target is not met."""
+
+
+def warn_of_loss(told: str) -> None:
+    """A LossWarning at the line that called the verb."""
+    warnings.warn(told, LossWarning, stacklevel=3)

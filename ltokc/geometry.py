@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from ltokc.arguments import shown
 from ltokc.errors import ModelError, UsageError
 
 CELL = 64  # side of a cell in pixels
@@ -151,10 +152,10 @@ def checked_crop(crop: Sequence[int] | None, size: Size) -> Box:
     try:
         box = Box(*(int(v) for v in crop))
         whole_numbers = tuple(box) == tuple(crop)
-    except (TypeError, ValueError):
-        raise UsageError(f"{crop!r} is no region (left, top, width, height)") from None
+    except (TypeError, ValueError, OverflowError):
+        raise UsageError(f"{shown(crop)} is no region (left, top, width, height)") from None
     if not whole_numbers or min(box.left, box.top) < 0 or min(box.width, box.height) < 1:
-        raise UsageError(f"{crop!r} is no region: left and top are whole numbers from 0, width and height from 1")
+        raise UsageError(f"{shown(crop)} is no region: left and top are whole numbers from 0, width and height from 1")
     if box.left + box.width > size.width or box.top + box.height > size.height:
         raise UsageError(
             f"the region {box.left},{box.top},{box.width},{box.height} reaches outside of the picture's "

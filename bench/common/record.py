@@ -87,12 +87,23 @@ def _git(*words: str) -> str:
     return done.stdout.strip()
 
 
+def rendered(record: dict[str, Any]) -> str:
+    """A record as JSON: a line for every entry, and for every item of a list of objects.  Raises ValueError for nan."""
+    entries = []
+    for name, value in record.items():
+        rows = isinstance(value, list) and value and all(isinstance(row, dict) for row in value)
+        items = [json.dumps(row, allow_nan=False) for row in value] if rows else []
+        text = "[\n  " + ",\n  ".join(items) + "\n ]" if rows else json.dumps(value, allow_nan=False)
+        entries.append(f" {json.dumps(name)}: {text}")
+    return "{\n" + ",\n".join(entries) + "\n}\n"
+
+
 def write_report(model: str | None, report: dict[str, Any], out: Path | None) -> None:
     """Writes `environment(model)` and what was measured as JSON, whole or not at all, into a file or to stdout.
 
     Raises ValueError for a number that JSON lacks, OSError.
     """
-    text = json.dumps(environment(model) | report, indent=1, allow_nan=False) + "\n"
+    text = rendered(environment(model) | report)
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(out, text.encode())

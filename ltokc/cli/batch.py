@@ -88,8 +88,8 @@ def batch(
 ) -> None:
     """Encode folders of pictures, or decode folders of .ltk files.
 
-    SRC is a file, a folder (with -r), or a pattern in quotes, such as 'in/**/*.png'. The outputs keep the inputs'
-    paths below DIR. A picture that fails does not stop the others; it is named at the end.
+    SRC is a file, a folder (with -r its folders too), or a pattern in quotes, such as 'in/**/*.png'. The outputs keep
+    the inputs' paths below DIR. A picture that fails does not stop the others; it is named at the end.
 
     A run that was interrupted or killed goes on with --resume: pictures are done again whose source, output or
     options are not those of the journal that every run keeps in DIR (.ltokc-batch*.journal). --resume is also the
@@ -107,6 +107,8 @@ def batch(
     """
     if versus and (decode_ or not tables):
         raise click.UsageError("--versus is for encoding and goes with --report")
+    if versus and (chosen["frame"] or 1) > 1:
+        raise click.UsageError("--versus compares with the first frame; --frame excludes it")
     for table in tables:
         check_table(table) if versus else rows.check(table)
     reports = Reports(tables, os.path.join(directory, journal.name_of(shard)), overwrite, resume)
@@ -119,18 +121,19 @@ def batch(
     direction = (batch_direction.decoder if decode_ else batch_direction.encoder)(chosen, BORROWED, limit_pixels)
     existing = options.existing(overwrite, no_clobber, Existing.RESUME if resume else Existing.REFUSE)
     rule = OutputRule(
-        direction.suffix, direction.takes, directory=directory, recursive=recursive, patterns=True,
+        direction.suffix, direction.takes, directory=directory, recursive=recursive, own=True, patterns=True,
         keep_suffix=keep_suffix, undone=direction.undone, existing=existing, advice=ADVICE, keep_times=keep_times,
     )  # fmt: skip
     if not dry_run:
         reports.check()
-    found = paths.plan(inputs, rule)
+    found = task.without_absent(paths.plan(inputs, rule))
     if keep_smaller and no_clobber:
         found = task.copies_exist(found)
     found = [job for job in found if task.in_shard(task.below(job.target, directory), shard)]
-    if not found and not decode_ and paths.collect(inputs, paths.LTK, recursive):
+    if not found and not decode_ and paths.collect(inputs, paths.LTK, recursive, own=True):
         console.say("no pictures, but .ltk files: did you mean --decode?")
     known = journal.read_all(directory) if resume else {}
+    console.idle_is_done = resume
     tasks = [Task(job, tuple(known.get(task.below(job.target, directory), ()))) for job in found]
     shaping = journal.fingerprint({**direction.shaping, "keep_smaller": keep_smaller})
     plan = BatchPlan(direction.convert, shaping, directory, keep_smaller)

@@ -54,6 +54,8 @@ def borrow(batch: click.Command) -> Borrowed:
     for param in taken:
         if param.name == "format" and isinstance(param, click.Option):
             param.help = "Format of decoded pictures.  [default: png]"
+        if param.name == "metadata" and isinstance(param, click.Option):
+            param.help = (param.help or "").replace("[default: none]", "[default: none; with --decode all]")
     place = next(i for i, p in enumerate(batch.params) if p.name == "limit_pixels")
     batch.params[place:place] = taken
     return Borrowed(*found)
@@ -79,6 +81,7 @@ def decoder(chosen: dict[str, Any], borrowed: Borrowed, limit_pixels: int | None
     how = {k: v for k, v in chosen.items() if k in (*borrowed.decode, *WHERE)}
     kind = how.pop("format") or "png"
     how |= options.sampling(how.pop("decoder"), how.pop("seed"), how.pop("detail"))
+    how = {name: value for name, value in how.items() if value is not None}
     convert = partial(decoding.decode_one, format=kind, how=how | options.pixel_limit(limit_pixels))
     models = [[model.id, model.files] for model in registry.registry()]
     shaping = {"decode": _shape(how), "format": kind, "models": models}

@@ -100,6 +100,8 @@ def _told(console: Console, outcome: Outcome[Task, Row]) -> Row:
         console.say(f"{row.input} -> {row.output or row.input}  {size}  {row.seconds:.2f} s  {row.status}")
         if row.notes:
             console.say(f"{row.input}: {row.notes}")
+    if row.losses and row.status in FRESH:
+        console.say(f"{row.input}: {row.losses}")
     console.record(asdict(row))
     return row
 

@@ -117,6 +117,7 @@ class Console:
     done: int = 0
     failed: int = 0
     skipped: int = 0
+    idle_is_done: bool = False  # files that all were done before are no status of their own
 
     def say(self, text: str) -> None:
         """A line for people; silent under --quiet."""
@@ -174,6 +175,8 @@ class Console:
             raise click.exceptions.Exit(exit_status.FAILED)
         if not self.done:
             self.say("nothing to do")
+            if self.idle_is_done and self.skipped:
+                return
             raise click.exceptions.Exit(exit_status.NOTHING)
 
 

@@ -31,9 +31,11 @@ def convert_all(console: Console, jobs: Sequence[Job], convert: Convert, workers
             with console.each(outcome.job.source):
                 result = outcome.get()
                 console.say(result.line)
+                for loss in result.losses:
+                    console.say(f"{outcome.job.source}: {loss}")
                 for note in result.notes:
                     console.detail(f"{outcome.job.source}: {note}")
-                console.record(result.fields)
+                console.record(result.fields | ({"losses": result.losses} if result.losses else {}))
     console.finish()
 
 

@@ -70,14 +70,19 @@ def decode_one(job: Job, format: str, how: dict[str, Any], bars: bool = False, s
     if samples > 1:
         seeds = range(how["seed"] + 1, how["seed"] + samples)
         image = sheet([image, *(codec.decode(data, **how | {"seed": seed}) for seed in seeds)])
-    picture = render(image, format)
+    losses: list[str] = []
+    picture = render(image, format, losses.append)
     seconds = time.perf_counter() - start
     fields = {
         "input": job.source, "output": job.target, "format": format, "width": image.width, "height": image.height,
         "bytes": len(data), "seconds": round(seconds, 3),
     }  # fmt: skip
     line = f"{job.source} -> {job.target}  {image.width}x{image.height}  {seconds:.2f} s"
+<<<<<<< HEAD
     return Result(picture, line, fields, _notes(how, samples, format))
+=======
+    return Result(picture, line, fields, _notes(how, samples), losses)
+>>>>>>> main
 
 
 def _notes(how: dict[str, Any], samples: int, format: str) -> list[str]:
@@ -100,6 +105,7 @@ def _notes(how: dict[str, Any], samples: int, format: str) -> list[str]:
               help="K drawings on one sheet, of the seeds N, N + 1, and so on, with --decoder generative.")  # fmt: skip
 @options.at_most_tokens
 @click.option("--crop", type=Region(), metavar="X,Y,W,H", help="Decode this region only, in pixels.")
+@options.metadata("hand on", "all")
 @options.allow_truncated
 @options.limit_pixels
 @options.backend
@@ -120,6 +126,7 @@ def decode(
     seed: int | None,
     detail: float | None,
     samples: int,
+    metadata: tuple[str, ...] | None,
     limit_pixels: int | None,
     workers: int,
     **how: Any,
@@ -155,6 +162,6 @@ def decode(
     plan = paths.plan(inputs, rule)
     if console.as_json and any(job.target == STDIO for job in plan):
         raise click.UsageError("--json and the picture itself cannot both go to stdout; use -o FILE")
-    how |= options.pixel_limit(limit_pixels) | drawing
+    how |= options.pixel_limit(limit_pixels) | options.given(metadata=metadata) | drawing
     convert = partial(decode_one, format=kind, how=how, bars=bars_wanted(console, workers), samples=samples)
     convert_all(console, plan, convert, workers)

@@ -17,25 +17,9 @@ from ltokc.jobs import paths, streams
 from ltokc.jobs.conversion import Result
 from ltokc.jobs.paths import Job, OutputRule
 from ltokc.jobs.streams import STDIO
-from ltokc.pictures.options import ALPHA_MODES, METADATA_KINDS
+from ltokc.pictures.options import ALPHA_MODES
 
 RATES = ("quality", "tokens", "target_size", "target_bpp")
-
-
-class Metadata(click.ParamType):
-    """none, all, or some of exif,icc,xmp."""
-
-    name = "kinds"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
-        if isinstance(value, tuple):
-            return value
-        if value in ("none", "all"):
-            return METADATA_KINDS if value == "all" else ()
-        kinds = tuple(dict.fromkeys(v.strip().lower() for v in str(value).split(",")))
-        if unknown := [k for k in kinds if k not in METADATA_KINDS]:
-            self.fail(f"{unknown[0]!r} is not one of none, all, {', '.join(METADATA_KINDS)}", param, ctx)
-        return kinds
 
 
 def keywords(strict: bool, **options_: Any) -> dict[str, Any]:
@@ -44,6 +28,7 @@ def keywords(strict: bool, **options_: Any) -> dict[str, Any]:
     options.one_of(**rates)
     if strict and rates["target_size"] is None and rates["target_bpp"] is None:
         raise click.UsageError("--strict goes with --target-size or --target-bpp")
+    options_["metadata"] = options_.get("metadata") or ()
     return options_ | {name: value for name, value in rates.items() if value is not None} | {"strict": strict}
 
 
@@ -54,9 +39,10 @@ def encode_one(job: Job, load: dict[str, Any], how: dict[str, Any], bars: bool =
 
     start = time.perf_counter()
     source = io.BytesIO(streams.read(STDIO)) if job.source == STDIO else job.source
-    picture = load_picture(source, **load)
+    picture = load_picture(source, frame=how.get("frame"), **load)
+    losses: list[str] = []
     with step_bar(job.source, bars) as progress:
-        data = codec.encode(picture, progress=progress, **how, **load)
+        data = codec.encode(picture, progress=progress, say=losses.append, **how, **load)
     seconds = time.perf_counter() - start
     about = codec.info(data)
     size = f"{about.width}x{about.height}  {len(data):,} bytes  {about.bpp:.3f} bpp"
@@ -64,7 +50,7 @@ def encode_one(job: Job, load: dict[str, Any], how: dict[str, Any], bars: bool =
         "input": job.source, "output": job.target, "width": about.width, "height": about.height, "bytes": len(data),
         "bpp": round(about.bpp, 5), "tokens": about.tokens, "model": about.model, "seconds": round(seconds, 3),
     }  # fmt: skip
-    return Result(data, f"{job.source} -> {job.target}  {size}  {seconds:.2f} s", fields, list(picture.notes))
+    return Result(data, f"{job.source} -> {job.target}  {size}  {seconds:.2f} s", fields, list(picture.notes), losses)
 
 
 @click.command()
@@ -78,10 +64,11 @@ def encode_one(job: Job, load: dict[str, Any], how: dict[str, Any], bars: bool =
 @click.option("--strict", is_flag=True, help="Never exceed the target.")
 @options.effort
 @click.option("-m", "--model", metavar="NAME", help="Model by name or id; see `ltokc models`.")
-@click.option("--metadata", type=Metadata(), metavar="KINDS", default="none", show_default=True,
-              help=f"Metadata to keep: none, all, or some of {','.join(METADATA_KINDS)}.")  # fmt: skip
+@options.metadata("keep", "none")
 @click.option("--alpha", type=click.Choice(ALPHA_MODES), default=ALPHA_MODES[0], show_default=True,
               help="Transparency: keep it, forget it, or blend it with white.")  # fmt: skip
+@click.option("--frame", type=click.IntRange(min=1), metavar="N",
+              help="Frame of an animation or page of a file to encode.  [default: the first]")  # fmt: skip
 @options.limit_pixels
 @options.backend
 @options.device

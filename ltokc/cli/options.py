@@ -9,7 +9,9 @@ from typing import Any
 
 import click
 
+from ltokc.errors import UsageError
 from ltokc.jobs.paths import Existing
+from ltokc.pictures.options import METADATA_KINDS, kinds_of
 from ltokc.rate.effort import DEFAULT_EFFORT, HIGHEST_EFFORT
 from ltokc.rate.target import DEFAULT_QUALITY
 from ltokc.tokenizer.generative import DECODERS, GENERATIVE, MAX_SEED
@@ -72,6 +74,25 @@ class Density(click.ParamType):
         return number
 
 
+class Metadata(click.ParamType):
+    """none, all, or some kinds with commas between."""
+
+    name = "kinds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        try:
+            return kinds_of(value)
+        except UsageError as error:
+            self.fail(str(error).removeprefix("metadata is "), param, ctx)
+
+
+def metadata(what: str, default: str) -> Decorator:
+    """--metadata, None where it is not given, since `batch` has it for both directions."""
+    return click.option("--metadata", type=Metadata(), metavar="KINDS",
+                        help=f"Metadata to {what}: none, all, or some of {','.join(METADATA_KINDS)}.  "
+                        f"[default: {default}]")  # fmt: skip
+
+
 def one_of(required: bool = False, **given: Any) -> None:
     """Refuses two rate controls at a time; names are the parameters', e.g. target_size for --target-size."""
     names = [f"--{name.replace('_', '-')}" for name in given]
@@ -80,6 +101,11 @@ def one_of(required: bool = False, **given: Any) -> None:
         raise click.UsageError(f"one rate control at a time: {' and '.join(used)} exclude each other")
     if required and not used:
         raise click.UsageError(f"one of {', '.join(names)} is needed")
+
+
+def given(**chosen: Any) -> dict[str, Any]:
+    """The options that were given, so that the library's own defaults hold for the others."""
+    return {name: value for name, value in chosen.items() if value is not None}
 
 
 def pixel_limit(value: int | None) -> dict[str, int | None]:

@@ -71,7 +71,7 @@ def compare_picture(
     if metric is not None and metric not in METRICS:
         raise UsageError(f"no metric '{metric}': there are {', '.join(METRICS)}")
     picture = imageio.load(source, limit_pixels=settings.limit_pixels)
-    original, notes = _on_white(picture), list(picture.notes)
+    original, notes = _on_white(picture), [*picture.losses, *picture.notes]
     if picture.alpha is not None:
         notes.append("transparent: compared on white; the rivals carry no alpha, ours may")
     scorer = Scorer(original, _lpips(os.fspath(settings.lpips)) if settings.lpips is not None else None)

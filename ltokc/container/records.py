@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from ltokc.errors import LimitError, UsageError
+from ltokc.arguments import whole
+from ltokc.errors import LimitError
 from ltokc.geometry import CellBox, Grid, Size, cells_of
 
 MAGIC = b"\x89LTK"
@@ -137,14 +138,8 @@ def segment_sides() -> list[int]:
 
 def check_limit(limit_pixels: int | None) -> None:
     """Raises UsageError for a limit that is not a whole number from 0, or None: nothing would be over NaN."""
-    if limit_pixels is None:
-        return
-    try:
-        whole = int(limit_pixels) == limit_pixels and limit_pixels >= 0
-    except (TypeError, ValueError, OverflowError):
-        whole = False
-    if not whole or isinstance(limit_pixels, (bool, str, bytes)):
-        raise UsageError(f"limit_pixels is a whole number of pixels, or None for no limit, not {limit_pixels!r:.40}")
+    if limit_pixels is not None:
+        whole("limit_pixels", limit_pixels, 0)
 
 
 def check_pixels(width: int, height: int, limit_pixels: int | None) -> None:

@@ -11,12 +11,13 @@ from ltokc.jobs.paths import Job
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A conversion's output bytes, its line for people, its JSON fields, and notes that -v shows."""
+    """A conversion's output bytes, its line for people, its JSON fields, notes that -v shows, losses always told."""
 
     data: bytes
     line: str
     fields: dict[str, Any]
     notes: list[str] = field(default_factory=list)
+    losses: list[str] = field(default_factory=list)
 
 
 Convert = Callable[[Job], Result]

@@ -54,7 +54,8 @@ class OutputRule:
     """How outputs are named.
 
     suffix: of the outputs; takes: suffixes of the inputs (lower case, with the dot).  output, directory: -o and -d.
-    recursive: take what lies in folders; patterns: inputs may be globs, mirrored from their fixed part.
+    recursive: take what lies in folders and in theirs; own: what lies in named folders alone.
+    patterns: inputs may be globs, mirrored from their fixed part.
     keep_suffix: the input's suffix stays before the output's (photo.jpg.ltk); undone: suffixes to which `suffix` is not
     added (with .jpg and .jpeg photo.jpeg.ltk is decoded to photo.jpeg).
     existing, advice: what becomes of an output that exists, and what else than --overwrite may help.  keep_times:
@@ -66,6 +67,7 @@ class OutputRule:
     output: str | None = None
     directory: str | None = None
     recursive: bool = False
+    own: bool = False
     patterns: bool = False
     keep_suffix: bool = False
     undone: Collection[str] = ()
@@ -104,12 +106,13 @@ def fixed_part(pattern: str) -> str:
 
 
 def collect(
-    inputs: Sequence[str], suffixes: Collection[str], recursive: bool = False, leave_out: str = ""
+    inputs: Sequence[str], suffixes: Collection[str], recursive: bool = False, leave_out: str = "", *, own: bool = False
 ) -> list[Source]:
     """The files to read, every file once, in the order of the arguments and sorted inside a folder.
 
-    Named files are taken whatever their suffix; below folders (only with `recursive`) those with one of `suffixes`
-    (lower case, with the dot), hidden ones left out, and the folder `leave_out`, unless it is named itself.  Devices,
+    Named files are taken whatever their suffix; below folders (with `recursive`; with `own` in the named ones alone)
+    those with one of `suffixes` (lower case, with the dot), hidden ones left out, and the folder `leave_out`, unless it
+    is named itself.  Devices,
     pipes and sockets are taken where they are named, and left out (`skip`) below folders.
     UsageError: `-` beside other inputs.
     """
@@ -119,8 +122,8 @@ def collect(
     for name in inputs:
         if name == STDIO or not os.path.isdir(name):
             found: Iterator[Source] = iter([Source(name, root=os.path.dirname(name))])
-        elif recursive:
-            found = _walk(name, suffixes, leave_out)
+        elif recursive or own:
+            found = _walk(name, suffixes, leave_out, recursive)
         else:
             found = iter([Source(name, "is a folder (-r takes the files in it)")])
         for source in found:
@@ -128,7 +131,7 @@ def collect(
     return list(sources.values())
 
 
-def _walk(folder: str, suffixes: Collection[str], leave_out: str) -> Iterator[Source]:
+def _walk(folder: str, suffixes: Collection[str], leave_out: str, deep: bool) -> Iterator[Source]:
     refused: list[Source] = []
     outside = os.path.realpath(leave_out) if leave_out else ""
 
@@ -136,7 +139,7 @@ def _walk(folder: str, suffixes: Collection[str], leave_out: str) -> Iterator[So
         refused.append(Source(str(error.filename), error.strerror or str(error)))
 
     for place, folders, names in os.walk(folder, onerror=refuse):
-        folders[:] = sorted(f for f in folders if not f.startswith("."))
+        folders[:] = sorted(f for f in folders if deep and not f.startswith("."))
         if outside:
             folders[:] = [f for f in folders if os.path.realpath(os.path.join(place, f)) != outside]
         for name in sorted(names):
@@ -181,7 +184,7 @@ def plan(inputs: Sequence[str], rule: OutputRule, asked: Callable[[str, str], bo
         ]
         inputs = [name for _, match in found for name in match]
         matches = {name for given, match in found for name in match if name != given}
-    sources = collect(inputs, rule.takes, rule.recursive, rule.directory or "")
+    sources = collect(inputs, rule.takes, rule.recursive, rule.directory or "", own=rule.own)
     sources = [_regular(source) if source.path in matches else source for source in sources]
     root = _common_root(roots) if rule.directory is not None else ""
     taken = Taken((source.path for source in sources), asked)

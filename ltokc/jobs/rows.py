@@ -30,7 +30,8 @@ class Row:
     status: "done"; "copied" or "kept" (--keep-smaller: the source was copied, or is there already); "unchanged"
     (--resume: was done before, the fields are of then); "skipped" (--no-clobber); "failed" (`error` says why).
     output: the file written, None without one.  input_bytes and output_bytes: sizes of the files; bpp: bits per pixel
-    of the .ltk file; tokens in it; model: its name; seconds of work in one process; notes: what was changed on the way.
+    of the .ltk file; tokens in it; model: its name; seconds of work in one process; notes: what was changed on the way;
+    losses: what was not kept, told without -v too.
     """
 
     input: str
@@ -46,6 +47,7 @@ class Row:
     seconds: float | None = None
     notes: str = ""
     error: str = ""
+    losses: str = ""
 
     @property
     def pixels(self) -> int:

@@ -64,6 +64,14 @@ def copy_of(job: Job) -> str:
     return os.path.join(os.path.dirname(job.target), os.path.basename(job.source))
 
 
+def without_absent(jobs: Iterable[Job]) -> list[Job]:
+    """A source that is not there is an error of its job before any folder is made."""
+    return [
+        job if job.error or job.skip or os.path.lexists(job.source) else replace(job, error="no such file or folder")
+        for job in jobs
+    ]
+
+
 def copies_exist(jobs: Iterable[Job]) -> list[Job]:
     """With --keep-smaller and --no-clobber a copied source, too, is an output that exists."""
     return [
@@ -122,7 +130,7 @@ def _row(job: Job, result: Result, status: str) -> Row:
     width, height, size = result.fields["width"], result.fields["height"], len(result.data)
     row = Row(
         input=job.source, output=job.target, status=status, width=width, height=height, output_bytes=size,
-        notes="; ".join(result.notes),
+        notes="; ".join(result.notes), losses="; ".join(result.losses) if status == DONE else "",
     )  # fmt: skip
     if status != DONE:
         return replace(row, output=copy_of(job), bpp=round(8 * size / (width * height), 5))

@@ -3,38 +3,66 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ltokc.container import ALPHA, COLOUR, EXIF, ICC, PATCHES, XMP, Chunk, Ltk, colour, patches
+from ltokc.container import (
+    ALPHA,
+    COLOUR,
+    EXIF,
+    ICC,
+    IPTC,
+    MAX_CHUNKS,
+    PATCHES,
+    RESOLUTION,
+    TEXT,
+    XMP,
+    Chunk,
+    Ltk,
+    colour,
+    patches,
+)
 from ltokc.container.alpha import decode_alpha, encode_alpha
-from ltokc.errors import UsageError
+from ltokc.container.chunks import resolution, text
+from ltokc.errors import Say, UsageError
 from ltokc.geometry import Box
-from ltokc.pictures.options import ALPHA_MODES
-from ltokc.pictures.srgb import describes_srgb
+from ltokc.pictures.extras import METRE, shape_of_pixels
+from ltokc.pictures.options import ALPHA_MODES, METADATA_KINDS, kinds_of
+from ltokc.pictures.srgb import STRIP, describes_srgb
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
     from ltokc.pictures.load import Picture
 
-METADATA = {"exif": EXIF, "icc": ICC, "xmp": XMP}  # kinds that may be kept
-PILLOW_NAMES = {"exif": EXIF, "xmp": XMP, "icc_profile": ICC}  # in `Image.info`
+METADATA = {"exif": EXIF, "icc": ICC, "xmp": XMP, "iptc": IPTC, "dpi": RESOLUTION}  # one chunk each; and texts
+PILLOW_NAMES = {"exif": EXIF, "xmp": XMP, "icc_profile": ICC, "iptc": IPTC}  # in `Image.info`
+MAX_TEXTS = MAX_CHUNKS - len(METADATA) - 1  # so that with alpha there is room for the others
 
 
-def chunks_of(picture: Picture, metadata: Iterable[str], alpha: str) -> tuple[Chunk, ...]:
-    """The chunks of a picture; metadata: kinds to keep; alpha: "keep", "drop" or "blend".  Raises UsageError."""
+
+def chunks_of(picture: Picture, metadata: str | Iterable[str], alpha: str, say: Say) -> tuple[Chunk, ...]:
+    """The chunks of a picture; metadata: see `options.kinds_of`; alpha: "keep", "drop" or "blend".  Raises UsageError.
+
+    What is asked for and cannot be kept is told by `say`.
+    """
     if alpha not in ALPHA_MODES:
         raise UsageError(f"alpha is keep, drop or blend, not {alpha!r}")
+    kinds = kinds_of(metadata)
     chunks = []
     if picture.alpha is not None and alpha == "keep":
         chunks.append(Chunk(ALPHA, encode_alpha(picture.alpha)))
-    for kind in metadata:
-        if kind not in METADATA:
-            raise UsageError(f"metadata is exif, icc or xmp, not {kind!r}")
-        if kind in picture.metadata:
-            chunks.append(Chunk(METADATA[kind], picture.metadata[kind]))
+    chunks += [Chunk(METADATA[kind], picture.metadata[kind]) for kind in kinds if kind in picture.metadata]
+    left_out = list(picture.left_out) if set(kinds) == set(METADATA_KINDS) else []
+    if "text" in kinds:
+        chunks += [Chunk(TEXT, data) for data in picture.texts[:MAX_TEXTS]]
+        left_out += [f"{len(picture.texts) - MAX_TEXTS} texts more"] if len(picture.texts) > MAX_TEXTS else []
+    if left_out:
+        say(f"metadata left out: {', '.join(left_out)}")
+    if "dpi" in picture.metadata and (shape := shape_of_pixels(picture.metadata["dpi"])):
+        kept = "as PNG and JPEG made of it will say" if "dpi" in kinds else "--metadata dpi keeps that"
+        say(f"pixels are not square ({shape}); {kept}")
     return tuple(chunks)
 
 
@@ -43,11 +71,17 @@ def pixels_of(picture: Picture, alpha: str) -> np.ndarray:
     if alpha != "blend" or picture.alpha is None:
         return picture.rgb
     out = np.empty_like(picture.rgb)
-    for top in range(0, len(out), 256):  # some rows at a time, so that the wider numbers stay small
-        rows = slice(top, top + 256)
+    for top in range(0, len(out), STRIP):  # some rows at a time, so that the wider numbers stay small
+        rows = slice(top, top + STRIP)
         a = picture.alpha[rows, :, None].astype(np.uint16)
         out[rows] = (picture.rgb[rows] * a + 255 * (255 - a) + 127) // 255
     return out
+
+
+def is_gray(rgb: np.ndarray) -> bool:
+    """Whether red, green and blue are one in every pixel of (H, W, 3) uint8: the picture is decoded as gray."""
+    parts = (rgb[top : top + STRIP] for top in range(0, len(rgb), STRIP))
+    return all(np.array_equal(part[..., 0], part[..., c]) for part in parts for c in (1, 2))
 
 
 def compose(image: Image, ltk: Ltk, box: Box) -> Image:
@@ -83,13 +117,21 @@ def check_pictures(ltk: Ltk) -> None:
             patches.decode(patches.parse(chunk.data, ltk.header), ltk.header)
 
 
-def metadata_of(ltk: Ltk) -> dict[str, bytes]:
-    """What a file carries, under the names of Pillow: "exif", "xmp", "icc_profile".
+def metadata_of(ltk: Ltk, metadata: str | Iterable[str] = "all") -> dict[str, Any]:
+    """What a file carries of some kinds, under Pillow's names and some of our own.
 
-    A profile is handed on where it describes the pixels, which are sRGB: another encoder may have kept the source's.
+    "exif", "xmp", "icc_profile", "iptc" (IIM records): bytes.  "dpi": two floats, or "aspect": two integers, of which
+    only the ratio counts.  "text": pairs of keyword and text.  A profile is handed on where it describes the pixels,
+    which are sRGB: another encoder may have kept the source's.
     """
-    found = {chunk.fourcc: chunk.data for chunk in ltk.chunks}
-    out = {name: found[fourcc] for name, fourcc in PILLOW_NAMES.items() if fourcc in found}
+    kinds = kinds_of(metadata)
+    wanted = {METADATA[kind] for kind in kinds if kind in METADATA}
+    found = {chunk.fourcc: chunk.data for chunk in ltk.chunks if chunk.fourcc in wanted}
+    out: dict[str, Any] = {name: found[fourcc] for name, fourcc in PILLOW_NAMES.items() if fourcc in found}
     if "icc_profile" in out and not describes_srgb(out["icc_profile"]):
         del out["icc_profile"]
-    return out
+    if RESOLUTION in found:
+        across, down, metres = resolution(found[RESOLUTION])
+        out |= {"dpi": (across / METRE, down / METRE)} if metres else {"aspect": (across, down)}
+    said = tuple(text(chunk.data) for chunk in ltk.chunks if chunk.fourcc == TEXT) if "text" in kinds else ()
+    return out | ({"text": said} if said else {})

@@ -16,9 +16,10 @@ from typing import BinaryIO
 import numpy as np
 from PIL import ExifTags, Image
 
+from ltokc.arguments import shown, whole
 from ltokc.container import DEFAULT_LIMIT_PIXELS, MAX_SIDE, check_limit
 from ltokc.errors import FormatError, LimitError, LtokcError, UsageError
-from ltokc.pictures import srgb
+from ltokc.pictures import extras, frames, srgb
 from ltokc.pictures.formats import open_listed, pillow_limit
 from ltokc.pictures.headers import declared_sizes
 from ltokc.pictures.metadata import ORIENTATION, upright_exif, upright_xmp
@@ -32,6 +33,7 @@ TIFF_KEPT = tuple(  # of a TIFF's own directory; EXIF 2.32 has them in its first
     getattr(ExifTags.Base, name).value
     for name in ("ImageDescription", "Make", "Model", "Software", "DateTime", "Artist", "Copyright")
 )
+SIDEWAYS = 5  # of EXIF's orientations, the first of those that exchange width and height
 _HINTS = (  # files that Pillow does not know and users do have: (offset, bytes, reason)
     (0, b"\x89LTK", "already a .ltk file"),
     (4, b"ftyphei", "HEIC is not supported; export it as JPEG, PNG or AVIF"),
@@ -46,42 +48,57 @@ class Picture:
     """An upright picture: `rgb` (H, W, 3) uint8 sRGB, `alpha` (H, W) uint8 straight, None when opaque everywhere.
 
     `metadata` has the keys "exif" (TIFF structure, orientation reset), "xmp" (orientation reset) and "icc" (only a
-    profile that describes `rgb`, so none where colours were converted).  `notes` tell the user what was changed.
+    profile that describes `rgb`, so none where colours were converted), "iptc" and "dpi" (see `ltokc.pictures.extras`);
+    `texts` is the data of chunks tEXt; `left_out` names what the file has and no chunk holds.  `notes` tell the user
+    what was changed, `losses` what else of the file is not kept whatever is asked for.
     """
 
     rgb: np.ndarray
     alpha: np.ndarray | None = None
     metadata: dict[str, bytes] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    losses: list[str] = field(default_factory=list)
+    texts: tuple[bytes, ...] = ()
+    left_out: list[str] = field(default_factory=list)
 
 
 def load(
-    source: Source | Picture, *, limit_pixels: int | None = DEFAULT_LIMIT_PIXELS, value_range: ValueRange | None = None
-) -> Picture:
+    source: Source | Picture, *, limit_pixels: int | None = DEFAULT_LIMIT_PIXELS,
+    value_range: ValueRange | None = None, frame: int | None = None,
+) -> Picture:  # fmt: skip
     """Reads a path, a binary file, a Pillow picture or an array (see `srgb.from_array`); a Picture is handed back.
 
     `limit_pixels`: width * height allowed, checked before any pixel is decoded; None: no limit.  `value_range`: the
     samples that become black and white, for floats that are not in 0 to 1 and integers of other types than uint8 and
-    uint16; samples outside are clipped.
-    Raises FormatError (no readable picture), LimitError (too large) and UsageError (no limit, no range, no source).
+    uint16; samples outside are clipped.  `frame`: which of an animation's frames or a file's pages, from 1; None: the
+    first, and of a Pillow picture the one it shows.
+    Raises FormatError (no readable picture), LimitError (too large) and UsageError (no limit, no range, no such frame).
     """
     check_limit(limit_pixels)
     check_range(value_range)
     if isinstance(source, Picture):
         _check_size(source.rgb.shape[1], source.rgb.shape[0], limit_pixels)
         return source
+    if frame is not None:
+        whole("frame", frame, 1)
     if isinstance(source, np.ndarray):
+        if (frame or 1) > 1:
+            raise UsageError(f"there is no frame {shown(frame)} in an array")
         if source.ndim >= 2:
             _check_size(source.shape[1], source.shape[0], limit_pixels)
         found = srgb.from_array(source, value_range)
         return Picture(found.rgb, found.alpha, {}, found.notes)
     with _input_errors():
         if isinstance(source, Image.Image):
-            return _from_image(source, limit_pixels, value_range)
+            with frames.shown(source, frame):
+                return _from_image(source, limit_pixels, value_range)
         with _opened(source) as file, pillow_limit(limit_pixels), _identify(file, limit_pixels) as image:
             notes = unseen(file, image)
+            _check_size(*image.size, limit_pixels)
+            losses = frames.choose(image, frame)
             picture = _from_image(image, limit_pixels, value_range)
             picture.notes.extend(notes)
+            picture.losses.extend(losses)
             return picture
 
 
@@ -155,7 +172,8 @@ def _check_size(width: int, height: int, limit_pixels: int | None) -> None:
     if max(width, height) > MAX_SIDE:
         raise LimitError(f"{width} x {height}: a side may have at most {MAX_SIDE:,} pixels")
     if limit_pixels is not None and width * height > limit_pixels:
-        raise LimitError(f"{width} x {height} = {width * height:,} pixels, over the limit of {limit_pixels:,}")
+        pixels = f"{width} x {height} = {width * height:,} pixels"
+        raise LimitError(f"{pixels}, over the limit of {limit_pixels:,} (--limit-pixels)")
 
 
 def _from_image(image: Image.Image, limit_pixels: int | None, value_range: ValueRange | None) -> Picture:
@@ -165,24 +183,27 @@ def _from_image(image: Image.Image, limit_pixels: int | None, value_range: Value
     _check_size(*image.size, limit_pixels)  # a container may hold a larger picture than its header says
     found = srgb.from_image(image, value_range, sixteen=deep)
     notes = found.notes
-    frames = _frames(image)
-    if frames > 1:
-        notes.append(f"first of {frames} frames taken")
     metadata = _metadata(image, notes)
     if found.icc is not None:
         metadata["icc"] = found.icc
     turn = _orientation(image, notes)
     alpha = None if found.alpha is None else _upright(found.alpha, turn)
-    return Picture(_upright(found.rgb, turn), alpha, metadata, notes)
+    picture = Picture(_upright(found.rgb, turn), alpha, metadata, notes)
+    _add_extras(picture, image, turned=turn >= SIDEWAYS)
+    return picture
 
 
-def _frames(image: Image.Image) -> int:
-    if image.format == "MPO":  # a photograph with a preview or a gain map, no animation
-        return 1
+def _add_extras(picture: Picture, image: Image.Image, turned: bool) -> None:
+    """Captions, texts and resolution; turned: width and height have changed places."""
     try:
-        return int(getattr(image, "n_frames", 1))
-    except Exception:  # noqa: BLE001 (counting walks the file: the first frame is whole, a later one may be damaged)
-        return 1
+        if records := extras.captions(image):
+            picture.metadata["iptc"] = records
+        if density := extras.resolution(image):
+            picture.metadata["dpi"] = density[4:8] + density[:4] + density[8:] if turned else density
+        picture.left_out += extras.unknown(image)
+        picture.texts = extras.texts(image, picture.left_out)
+    except Exception:  # noqa: BLE001 (as many kinds as there are damaged directories)
+        picture.left_out.append("captions, texts or resolution that are unreadable")
 
 
 def _orientation(image: Image.Image, notes: list[str]) -> int:
@@ -196,7 +217,7 @@ def _orientation(image: Image.Image, notes: list[str]) -> int:
 
 def _upright(plane: np.ndarray, orientation: int) -> np.ndarray:
     """Applies an EXIF orientation 1..8 to (H, W) or (H, W, 3); contiguous."""
-    if orientation >= 5:  # 5..8 are 1, 4, 2, 3 after a transposition
+    if orientation >= SIDEWAYS:  # 5..8 are 1, 4, 2, 3 after a transposition
         plane, orientation = plane.swapaxes(0, 1), {5: 1, 6: 2, 7: 3, 8: 4}[orientation]
     rows = slice(None, None, -1 if orientation in (3, 4) else 1)
     columns = slice(None, None, -1 if orientation in (2, 3) else 1)
@@ -207,6 +228,7 @@ def _metadata(image: Image.Image, notes: list[str]) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     try:
         exif = image.info.get("exif") or (_tiff_exif(image) if image.format == "TIFF" else None)
+        exif = exif or extras.raw_profile(image, "exif") or extras.raw_profile(image, "APP1")
     except Exception:  # noqa: BLE001 (as many kinds as there are damaged directories)
         notes.append("EXIF unreadable, not kept")
         exif = None
@@ -215,7 +237,7 @@ def _metadata(image: Image.Image, notes: list[str]) -> dict[str, bytes]:
             found["exif"] = upright_exif(exif)
         except (ValueError, TypeError, AttributeError):
             notes.append("EXIF unreadable, not kept")
-    if isinstance(xmp := image.info.get("xmp"), (bytes, str)) and xmp:
+    if isinstance(xmp := image.info.get("xmp") or extras.raw_profile(image, "xmp"), (bytes, str)) and xmp:
         found["xmp"] = upright_xmp(xmp)
     return found
 

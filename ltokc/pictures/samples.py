@@ -7,6 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from ltokc.arguments import shown
 from ltokc.errors import FormatError, UsageError
 
 ValueRange = tuple[float, float]  # samples that become 0 and 255
@@ -20,10 +21,10 @@ def check_range(value_range: ValueRange | None) -> None:
         return
     try:
         low, high = (float(value) for value in value_range)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         low = high = math.nan
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
-        raise UsageError(f"value_range is (low, high), two finite numbers with low < high, not {value_range!r:.60}")
+        raise UsageError(f"value_range is (low, high), two finite numbers with low < high, not {shown(value_range)}")
 
 
 def to_8_bit(

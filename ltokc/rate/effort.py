@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ltokc.errors import UsageError
+from ltokc.arguments import whole
 from ltokc.geometry import Grid
 from ltokc.rate.refine.schedule import Schedule
 
@@ -64,6 +64,4 @@ HIGHEST_EFFORT = EFFORTS[-1].number
 
 def effort_of(number: int) -> Effort:
     """The effort of a number.  Raises UsageError."""
-    if number not in range(len(EFFORTS)):
-        raise UsageError(f"effort is 0 to {HIGHEST_EFFORT}, not {number!r}")
-    return EFFORTS[number]
+    return EFFORTS[whole("effort", number, 0, HIGHEST_EFFORT)]

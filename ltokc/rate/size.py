@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 
 from ltokc.container.records import Ltk
 from ltokc.entropy.file import FileWriter
-from ltokc.errors import UsageError
+from ltokc.errors import Say, UsageError
 from ltokc.geometry import segment_boxes
 from ltokc.rate.control import choose_plan, predict_curves
 from ltokc.rate.curves import RDCurves
 from ltokc.rate.effort import Effort
 from ltokc.rate.plan import Plan, uniform
+from ltokc.rate.room import lossy_alpha
 from ltokc.rate.target import RateTarget
 from ltokc.rate.tokenized import TokenizedPicture
 from ltokc.token_grid import full_masks
@@ -62,8 +63,13 @@ def fitted(ltk: Ltk, file: FileWriter, size: int, strict: bool) -> bytes:
         low, step = max(0, low - step), step * 2
 
 
-def sized(ltk: Ltk, picture: TokenizedPicture, target: RateTarget, effort: Effort, device: str) -> bytes:
-    """The file of at most `target.size` bytes that is expected to look best."""
+def sized(
+    ltk: Ltk, picture: TokenizedPicture, target: RateTarget, effort: Effort, device: str, say: Say
+) -> bytes:  # fmt: skip
+    """The file of at most `target.size` bytes that is expected to look best.
+
+    `say` is told where the smallest file is larger, and where all tokens do not fill the size.
+    """
     size = target.size
     assert size is not None
     fixed = _fixed(ltk)
@@ -79,6 +85,10 @@ def sized(ltk: Ltk, picture: TokenizedPicture, target: RateTarget, effort: Effor
         if len(data) >= size * (1 - SPARE / 2) or found.plan.keep == len(picture.model.levels):
             break
         share = len(data) / found.bytes
+    if len(best) > size:
+        say(f"the smallest file of this picture has {len(best):,} bytes, more than {size:,}")
+    elif not lossy_alpha(ltk) and len(best) < size * (1 - SPARE) and found.plan.keep == len(picture.model.levels):
+        say(f"{len(best):,} bytes are all there is of this picture, less than the {size:,} that were asked for")
     return best
 
 

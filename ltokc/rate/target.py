@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
+from ltokc.arguments import HIGHEST, above_zero, number, whole
 from ltokc.errors import UsageError
 from ltokc.geometry import Size
 
@@ -28,28 +28,32 @@ class RateTarget:
     def check(**given: float | None) -> None:
         """The keywords of `ltokc.encode`: quality, tokens, target_size, target_bpp.
 
-        Raises UsageError for more than one, for what is not finite, and for a quality outside of 0 to 1.
+        Raises UsageError for more than one, and for a number that is none or out of its range.
         """
         rates = {name: value for name, value in given.items() if value is not None}
         if len(rates) > 1:
             raise UsageError(f"one rate control at a time, not {' and '.join(rates)}")
-        for name, value in rates.items():
-            if not (isinstance(value, int) or math.isfinite(value)):
-                raise UsageError(f"{name} is a number, not {value}")
-        if "quality" in rates and not 0 <= rates["quality"] <= 1:
-            raise UsageError(f"quality is 0 to 1, not {rates['quality']:g}")
+        if "quality" in rates:
+            number("quality", rates["quality"], 0, 1)
+        if "tokens" in rates:
+            whole("tokens", rates["tokens"], 0)
+        if "target_size" in rates:
+            whole("target_size", rates["target_size"], 1)
+        if "target_bpp" in rates:
+            above_zero("target_bpp", rates["target_bpp"])
 
     @classmethod
     def of(cls, picture: Size, *, strict: bool = False, **given: float | None) -> RateTarget:
         """From the keywords of `ltokc.encode` that `check` has passed; none is quality 0.6."""
         rates = {name: value for name, value in given.items() if value is not None}
         if "tokens" in rates:
-            return cls(tokens=min(int(rates["tokens"]), 1 << 53))  # which a float holds
+            return cls(tokens=min(int(rates["tokens"]), HIGHEST))
         if "target_bpp" in rates:
-            return cls(size=int(rates["target_bpp"] * picture.pixels / 8), strict=strict)
+            size = min(float(rates["target_bpp"]) * picture.pixels / 8, HIGHEST)
+            return cls(size=max(1, int(size)), strict=strict)
         if "target_size" in rates:
-            return cls(size=rates["target_size"], strict=strict)  # type: ignore[arg-type]
-        return cls(quality=rates.get("quality", DEFAULT_QUALITY))
+            return cls(size=min(int(rates["target_size"]), HIGHEST), strict=strict)
+        return cls(quality=float(rates.get("quality", DEFAULT_QUALITY)))
 
     def with_bits(self, bits: float) -> RateTarget:
         """The streams' share of a wanted size, in bits."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ltokc.arguments import number, whole
 from ltokc.errors import UsageError
 
 FAITHFUL, GENERATIVE = DECODERS = ("faithful", "generative")
@@ -27,10 +28,8 @@ class Sampling:
     detail: float = 1.0
 
     def __post_init__(self) -> None:
-        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or not 0 <= self.seed <= MAX_SEED:
-            raise UsageError(f"seed is a whole number from 0 to {MAX_SEED}, not {self.seed!r}")
-        if not 0 <= self.detail <= 1:
-            raise UsageError(f"detail is 0 to 1, not {self.detail!r}")
+        whole("seed", self.seed, 0, MAX_SEED)
+        number("detail", self.detail, 0, 1)
 
 
 def sampling_of(decoder: str, seed: int = 0, detail: float = 1.0) -> Sampling | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ltokc.arguments import whole
 from ltokc.container.records import Header
 from ltokc.entropy.file import Needed, everything
 from ltokc.errors import UsageError
@@ -37,6 +38,6 @@ def levels_for_reduced(reduce: int, levels: int) -> int:
     Measured on Kodak at full quality: the smaller picture is within 36 dB of the one made with all levels.
     Raises UsageError.
     """
-    if reduce not in (1, 2, 4, 8):
+    if whole("reduce", reduce, 1, 8) not in (1, 2, 4, 8):
         raise UsageError(f"reduce is 1, 2, 4 or 8, not {reduce}")
     return max(1, levels - round(levels * (reduce.bit_length() - 1) / 8))

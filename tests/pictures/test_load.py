@@ -274,7 +274,8 @@ def test_first_frame_of_several(format: str) -> None:
     options = {"lossless": True} if format == "WEBP" else {}
     picture = load(encoded(frames[0], format, save_all=True, append_images=frames[1:], **options))
     assert picture.rgb[2, 2].tolist() == [250, 0, 0]
-    assert picture.notes == ["first of 3 frames taken"]
+    what = "pages" if format == "TIFF" else "frames"
+    assert picture.losses == [f"first of 3 {what} taken, the others are not kept (encode --frame N takes another)"]
 
 
 # ---- refusals ---------------------------------------------------------------------------------------------------

@@ -80,7 +80,7 @@ def test_large_pictures_are_measured_window_by_window(monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("effort", [-1, 5, 1.5])
 def test_an_effort_that_is_none(effort: float) -> None:
-    with pytest.raises(UsageError, match="effort is 0 to 4"):
+    with pytest.raises(UsageError, match="effort is a whole number from 0 to 4"):
         ltokc.encode(smooth(8, 8), effort=effort)  # type: ignore[arg-type]
 
 

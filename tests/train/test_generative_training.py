@@ -313,3 +313,11 @@ def test_the_command_says_what_it_lacks(shard, tmp_path):
     done = run("train-generative", str(tmp_path / "r.toml"), "--shards", str(shard.parent), "--lpips",
                str(tmp_path / "bad.safetensors"), "--out", str(tmp_path / "run"))  # fmt: skip
     assert done.exit_code == 1 and "no LPIPS weights" in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+def test_the_recipe_of_the_default_model_is_one():
+    from ltokc.zoo import registry
+
+    path = registry.folder(registry.find(None)) / "generative.toml"
+    recipe = read_generative_recipe(path)
+    assert recipe.stages[-1].adversarial and recipe.network == GeneratorConfig()

@@ -33,10 +33,11 @@ class Stage:
 class StatesRecipe:
     """Which tokens the generator sees.
 
-    Windows of `window` px at most are cut from the pictures, a `shrunk` share of them from pictures made 1.2 to 1.6
-    times smaller; `text` and `smooth` are shares of synthetic windows.  Each is tokenized once and decoded at two
-    depths: qualities uniform between `quality`, a share of `low` uniform below .1.  In a `wrong` share one digit in 200
-    is changed at random, in a `lost` share a tenth of the cells lost tokens.  `crops` of `crop` px are cut from each.
+    Windows of `window` px at most are cut from the pictures, a `shrunk` share of them from pictures made 1.2 to 2 times
+    smaller, which sharpens them; `text` and `smooth` are shares of synthetic windows.  Each is tokenized once and
+    decoded at two depths: qualities uniform between `quality`, a share of `low` uniform below .1.  In a `wrong` share
+    one digit in 200 is changed at random, in a `lost` share a tenth of the cells lost tokens.  `crops` of `crop` px are
+    cut from each.
     """
 
     window: int = 448

@@ -19,6 +19,7 @@ from ltokc.train.data.pictures import Pictures
 from ltokc.train.generative.recipe import StatesRecipe
 
 DEPTHS = 2  # of each window
+LEAST_SIDE = 200  # px, below which no picture is made smaller
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +69,8 @@ class StateSource:
             return _flat(rng, recipe.window) if rng.random() < 0.3 else synthetic.smooth()
         while True:
             picture = self.pictures[int(rng.integers(len(self.pictures)))]
-            if rng.random() < recipe.shrunk and min(picture.shape[:2]) > 700:
-                factor = rng.uniform(1.2, 1.6)
+            factor = min(rng.uniform(1.2, 2.0), min(picture.shape[:2]) / LEAST_SIDE)
+            if rng.random() < recipe.shrunk and factor > 1:
                 size = round(picture.shape[1] / factor), round(picture.shape[0] / factor)
                 picture = np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS))
             height, width = (min(recipe.window, side // CELL * CELL) for side in picture.shape[:2])
