@@ -78,11 +78,7 @@ def decode_one(job: Job, format: str, how: dict[str, Any], bars: bool = False, s
         "bytes": len(data), "seconds": round(seconds, 3),
     }  # fmt: skip
     line = f"{job.source} -> {job.target}  {image.width}x{image.height}  {seconds:.2f} s"
-<<<<<<< HEAD
-    return Result(picture, line, fields, _notes(how, samples, format))
-=======
-    return Result(picture, line, fields, _notes(how, samples), losses)
->>>>>>> main
+    return Result(picture, line, fields, _notes(how, samples, format), losses)
 
 
 def _notes(how: dict[str, Any], samples: int, format: str) -> list[str]:
