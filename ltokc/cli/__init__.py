@@ -19,9 +19,12 @@ def main() -> None:
         from multiprocessing import freeze_support
 
         freeze_support()
-    from ltokc.cli import exit_status, interruption
-    from ltokc.cli.standard_streams import prepare
-
+    try:
+        from ltokc.cli import exit_status, interruption
+        from ltokc.cli.standard_streams import prepare
+    except KeyboardInterrupt:
+        sys.stderr.write("ltokc: interrupted\n")
+        sys.exit(130)
     prepare()
     status = exit_status.INTERRUPTED
     with interruption.heard():

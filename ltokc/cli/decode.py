@@ -78,15 +78,16 @@ def decode_one(job: Job, format: str, how: dict[str, Any], bars: bool = False, s
         "bytes": len(data), "seconds": round(seconds, 3),
     }  # fmt: skip
     line = f"{job.source} -> {job.target}  {image.width}x{image.height}  {seconds:.2f} s"
-    return Result(picture, line, fields, _notes(how, samples), losses)
+    return Result(picture, line, fields, _notes(how, samples, format), losses)
 
 
-def _notes(how: dict[str, Any], samples: int) -> list[str]:
+def _notes(how: dict[str, Any], samples: int, format: str) -> list[str]:
     """What -v says of a picture that is partly drawn."""
     if not how.get("decoder") or not how["detail"]:
         return []
     seeds = f"seed {how['seed']}" if samples == 1 else f"seeds {how['seed']} to {how['seed'] + samples - 1}"
-    return [f"generated detail ({seeds}, detail {how['detail']:g}); the picture's XMP says so"]
+    said = f"{format} has no place to say so" if format in ("npy", "ppm") else "the picture's XMP says so"
+    return [f"generated detail ({seeds}, detail {how['detail']:g}); {said}"]
 
 
 @click.command()

@@ -33,7 +33,7 @@ from ltokc.container.records import (
     check_tokens,
     segment_count,
 )
-from ltokc.errors import FormatError, LimitError
+from ltokc.errors import FormatError, LimitError, UsageError
 from ltokc.geometry import segment_boxes
 
 END_SOUGHT = 1 << 22  # bytes of a file in which the end of its contents is looked for, to tell why it is refused
@@ -49,9 +49,9 @@ def read(
     allow_truncated: a file cut behind its header is read as far as it goes (`truncated`); damage remains an error,
     except in the simplest layout (one segment, no chunks): there the two look alike, all that is left counts as stream.
     limit_pixels: the most width * height may be; None for no limit.
-    Raises FormatError or LimitError, nothing else; UsageError for a limit that is no number.
+    Raises FormatError or LimitError, nothing else; UsageError for a limit that is no number or data that is no bytes.
     """
-    cursor = Cursor(bytes(data))
+    cursor = Cursor(_bytes_of(data))
     header, chunk_count = _read_header(cursor)
     check_pixels(header.width, header.height, limit_pixels)
     boxes = segment_boxes(header.width, header.height, header.segment_cells)
@@ -73,8 +73,15 @@ def read(
 
 
 def read_header(data: bytes) -> Header:
-    """The header alone, with neither checksums nor the limit of pixels applied.  Raises FormatError or LimitError."""
-    return _read_header(Cursor(bytes(data[:64])))[0]
+    """The header alone, with neither checksums nor the limit of pixels applied.  Raises as `read` does."""
+    return _read_header(Cursor(_bytes_of(data, 64)))[0]
+
+
+def _bytes_of(data: bytes, most: int | None = None) -> bytes:
+    """The first bytes of a file.  A path, which is what a caller gives by mistake, raises UsageError."""
+    if not isinstance(data, (bytes, bytearray, memoryview)):
+        raise UsageError(f"the bytes of a .ltk file are needed, not {type(data).__name__}: Path(...).read_bytes()")
+    return bytes(data[:most])
 
 
 def _read_header(cursor: Cursor) -> tuple[Header, int]:

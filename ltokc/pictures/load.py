@@ -136,8 +136,11 @@ def _opened(source: str | os.PathLike[str] | BinaryIO) -> Iterator[BinaryIO]:
             raise FormatError(f"cannot be read ({(error.strerror or str(error)).lower()})") from error
         except ValueError as error:  # a zero byte in the name
             raise FormatError(f"cannot be read ({error})") from error
-    else:
+    elif hasattr(source, "read"):
         file = source
+    else:
+        kind = type(source).__name__
+        raise UsageError(f"a picture is a path, a binary file (io.BytesIO), a PIL image or an array, not {kind}")
     try:
         yield file if file.seekable() else io.BytesIO(file.read())
     finally:

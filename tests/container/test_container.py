@@ -6,6 +6,7 @@ import dataclasses
 import re
 import tracemalloc
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from ltokc.container import (
     segment_boxes,
     write,
 )
-from ltokc.errors import FormatError, LimitError
+from ltokc.errors import FormatError, LimitError, UsageError
 
 
 def file(
@@ -479,3 +480,10 @@ def test_segment_boxes_cover_every_cell_once() -> None:
             for x in range(left, left + columns)
         ]
         assert sorted(cells) == sorted((x, y) for x in range(-(-width // 64)) for y in range(-(-height // 64)))
+
+
+@pytest.mark.parametrize("data", ["photo.ltk", Path("photo.ltk"), 5, None])
+@pytest.mark.parametrize("reader", [read, read_header])
+def test_what_is_no_bytes_is_said(reader: Callable[..., object], data: object) -> None:
+    with pytest.raises(UsageError, match=f"not {type(data).__name__}: "):
+        reader(data)

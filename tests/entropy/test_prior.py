@@ -136,9 +136,7 @@ def test_weights_of_another_make_are_refused(ladder, change, reason):
         Prior(change(prior_tensors(ladder)), LEVELS)
 
 
-@pytest.mark.parametrize(
-    "levels", [LEVELS[:-1], (Level(64, 3, 5), *LEVELS[1:]), (*LEVELS[:-1], Level(4, 3, 3))]
-)
+@pytest.mark.parametrize("levels", [LEVELS[:-1], (Level(64, 3, 5), *LEVELS[1:]), (*LEVELS[:-1], Level(4, 3, 3))])
 def test_levels_that_the_weights_are_not_for(ladder, levels):
     from ltokc.train.export.tensors import prior_tensors
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageOps
 
-from ltokc.errors import FormatError, LimitError, LtokcError
+from ltokc.errors import FormatError, LimitError, LtokcError, UsageError
 from ltokc.pictures.load import DEFAULT_LIMIT_PIXELS, ORIENTATION, Picture, load
 from tests.support.pictures import gradients as photo
 from tests.support.pictures import png_16_bit_rgb, srgb_profile, swapped_profile
@@ -59,6 +59,12 @@ def test_sources(kind: str, tmp_path: Path) -> None:
         "array": photo(),
     }
     assert np.array_equal(load(sources[kind]).rgb, photo())
+
+
+@pytest.mark.parametrize("source", [b"\x89PNG", 5, None])
+def test_what_is_no_source_is_said(source: object) -> None:
+    with pytest.raises(UsageError, match=f"not {type(source).__name__}$"):
+        load(source)
 
 
 def test_picture_is_handed_back() -> None:

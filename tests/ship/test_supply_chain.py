@@ -106,6 +106,7 @@ except ltokc.LimitError as error:
 
 def huge_png(width: int, height: int) -> bytes:
     """A valid head, and rows of zeros that are mostly not there."""
+
     def chunk(name: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 

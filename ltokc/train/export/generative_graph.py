@@ -114,4 +114,3 @@ def _inputs(ladder: LadderConfig) -> list[Any]:
         for end in ("from", "to")
     ]
     return [*digits, *masks, *noise, detail, *cuts]
-
