@@ -132,7 +132,7 @@ def outcome(path: str) -> tuple[str, str]:
         return ("refused", text) if text and "\n" not in text else ("crashed", f"no error of one line: {text!r}")
     except Exception as error:  # noqa: BLE001 (what the reader lets through is what is looked for)
         return "crashed", f"{type(error).__name__}: {error}"
-    notes, stake = "; ".join(picture.notes), at_stake(data)
+    notes, stake = "; ".join([*picture.notes, *picture.losses]), at_stake(data)
     words = {"frames": ("frame", "page"), "bits": ("bit",), "colour": ("colour", "profile", "gamma", "PQ", "HLG")}
     kept = {"colour": "icc" in picture.metadata}
     lost = [

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from ltokc.container.alpha import encode_alpha
 from ltokc.container.bitstreams import VP8, WEBP_MAX_SIDE
 from ltokc.container.reader import read
 from ltokc.container.records import ALPHA, Chunk, Ltk, Segment, segment_count
@@ -69,7 +68,7 @@ def _coarsest(ltk: Ltk, alpha: np.ndarray | None, chunk: Chunk, room: int) -> Ch
     """Alpha at its lowest quality, where nothing else is left to give way.  Raises UsageError."""
     data = chunk.data
     if alpha is not None and max(alpha.shape) <= WEBP_MAX_SIDE:
-        data = min(data, encode_alpha(alpha, 0), key=len)
+        data = min(data, _encoded(alpha, 0), key=len)
     if _bytes([Chunk(ALPHA, data)]) > MOST * room:
         least = _empty(ltk) + int(_bytes([Chunk(ALPHA, data)]) / MOST) + 1
         raise UsageError(
@@ -86,12 +85,19 @@ def _coarser(alpha: np.ndarray | None, most: int) -> bytes | None:
     best, low, high = None, 0, BEST_ALPHA
     while low <= high:
         quality = (low + high) // 2
-        data = encode_alpha(alpha, quality)
+        data = _encoded(alpha, quality)
         if _bytes([Chunk(ALPHA, data)]) <= most:
             best, low = data, quality + 1
         else:
             high = quality - 1
     return best
+
+
+def _encoded(alpha: np.ndarray, quality: int) -> bytes:
+    """Pillow is loaded only where alpha has to get smaller: `trim` needs none."""
+    from ltokc.container.alpha import encode_alpha
+
+    return encode_alpha(alpha, quality)
 
 
 def _has_alpha(chunks: list[Chunk]) -> bool:

@@ -31,7 +31,7 @@ USAGE = [
     (["encode", "photo.png", "--target-bpp", "0"], "not above 0"),
     (["encode", "photo.png", "--tokens", "0"], "--tokens"),
     (["encode", "photo.png", "--strict"], "--strict goes with"),
-    (["encode", "photo.png", "--metadata", "exif,gps"], "'gps' is not one of"),
+    (["encode", "photo.png", "--metadata", "exif,gps"], "not 'gps'"),
     (["encode", "photo.png", "--effort", "11"], "--effort"),
     (["encode", "photo.png", "-j", "0"], "--jobs"),
     (["encode", "photo.png", "-o", "photo.png"], "same file"),

@@ -109,7 +109,7 @@ def test_a_target_that_nothing_meets(picture: np.ndarray, best: bytes) -> None:
 def test_one_rate_control_at_a_time(picture: np.ndarray, best: bytes) -> None:
     with pytest.raises(UsageError, match="quality and tokens"):
         ltokc.encode(picture, 0.5, tokens=9)
-    for quality, said in ((-0.1, "0 to 1"), (1.1, "0 to 1"), (float("nan"), "quality is a number")):
+    for quality, said in ((-0.1, "0 to 1"), (1.1, "0 to 1"), (float("nan"), "quality is 0 to 1, not nan")):
         with pytest.raises(UsageError, match=said):
             ltokc.encode(picture, quality)
     for wrong in ({}, {"tokens": 1, "target_size": 99}):
