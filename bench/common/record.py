@@ -87,10 +87,23 @@ def _git(*words: str) -> str:
     return done.stdout.strip()
 
 
+def _seven_digits(value: Any) -> Any:
+    """Floats of a value, however deep, to seven significant digits."""
+    if isinstance(value, float):
+        return float(f"{value:.7g}")
+    if isinstance(value, dict):
+        return {name: _seven_digits(each) for name, each in value.items()}
+    return [_seven_digits(each) for each in value] if isinstance(value, list | tuple) else value
+
+
 def rendered(record: dict[str, Any]) -> str:
-    """A record as JSON: a line for every entry, and for every item of a list of objects.  Raises ValueError for nan."""
+    """A record as JSON: a line for every entry, and for every item of a list of objects; numbers to seven digits.
+
+    Raises ValueError for a number that JSON lacks.
+    """
     entries = []
-    for name, value in record.items():
+    for name, given in record.items():
+        value = _seven_digits(given)
         rows = isinstance(value, list) and value and all(isinstance(row, dict) for row in value)
         items = [json.dumps(row, allow_nan=False) for row in value] if rows else []
         text = "[\n  " + ",\n  ".join(items) + "\n ]" if rows else json.dumps(value, allow_nan=False)
