@@ -20,10 +20,21 @@ from ltokc.cli.console import complain, is_loud, plainly, reason, show_trace, sh
 from ltokc.errors import UsageError
 from ltokc.threads import limit_libraries
 
-COMMANDS = (  # each a module of ltokc.cli; the order of the help
-    "encode", "decode", "info", "verify", "trim", "tokens", "batch", "compare", "thumbnail", "models", "train",
-    "train-halting", "train-generative",
-)  # fmt: skip
+COMMANDS = {  # each a module of ltokc.cli, with the first line of its help, so that the list loads none of them
+    "encode": "Encode pictures as .ltk files.",
+    "decode": "Decode .ltk files to pictures.",
+    "info": "Show what .ltk files hold.",
+    "verify": "Check that .ltk files are whole.",
+    "trim": "Cut a .ltk file to fewer tokens or bytes.",
+    "tokens": "Show the tokens of a .ltk file.",
+    "batch": "Encode folders of pictures, or decode folders of .ltk files.",
+    "compare": "Compare files of a picture with the original.",
+    "thumbnail": "Make a thumbnail of a .ltk file.",
+    "models": "List, show, find, check and make models.",
+    "train": "Train a model as RECIPE (a TOML file) says.",
+    "train-halting": "Fit the halting head of MODEL (name or id) to what its own decodes of training pictures measure.",
+    "train-generative": "Train the generator of a model as RECIPE (a TOML file) says.",
+}
 
 
 class Program(click.Group):
@@ -38,6 +49,10 @@ class Program(click.Group):
         name = cmd_name.replace("-", "_")
         command: click.Command = getattr(importlib.import_module(f"ltokc.cli.{name}"), name)
         return command if command.help is not None else _restored(command)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
 
     def make_context(self, *args: Any, **extra: Any) -> click.Context:
         try:

@@ -1,11 +1,11 @@
 """The chunks of an .ltk file: names, their order, how often each occurs, and what can be checked without a decode.
 
-Specification: `formats/LTK.md`, "Chunks".  Nothing here loads numpy or Pillow.
+Specification: `formats/LTK.md`, "Chunks".  Nothing here loads numpy or Pillow; what reads patches and colour grids is
+loaded where a file has any.
 """
 
 from __future__ import annotations
 
-from ltokc.container import colour, patches
 from ltokc.container.records import ALPHA, MAX_CHUNK_SIZE, MAX_CHUNKS, Chunk, Header
 from ltokc.errors import FormatError, LimitError
 
@@ -57,11 +57,15 @@ class ChunkRules:
     def data(self, chunk: Chunk) -> None:
         """Checks the data, as far as it goes without decoding pictures."""
         if chunk.fourcc == PATCHES:
+            from ltokc.container import patches
+
             patch = patches.parse(chunk.data, self.header)
             if patch.segment <= self.segment:
                 raise FormatError(f"patches of segment {patch.segment} come twice or too late")
             self.segment = patch.segment
         elif chunk.fourcc == COLOUR:
+            from ltokc.container import colour
+
             colour.check(chunk.data, self.header)
         elif chunk.fourcc == RESOLUTION:
             resolution(chunk.data)

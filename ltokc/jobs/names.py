@@ -7,7 +7,6 @@ two names share a key the folder is asked (`same_name`).
 from __future__ import annotations
 
 import os
-import tempfile
 import unicodedata
 from collections.abc import Callable, Iterable
 from functools import cache
@@ -41,6 +40,8 @@ def same_name(a: str, b: str) -> bool:
     while not os.path.isdir(place) and os.path.dirname(place) != place:
         place = os.path.dirname(place)
     try:
+        import tempfile  # takes a tenth of the time that `ltokc info` needs to start
+
         with tempfile.TemporaryDirectory(prefix=PREFIX, dir=place) as folder:
             one, other = (os.path.join(folder, os.path.relpath(path, above)) for path in (a, b))
             os.makedirs(os.path.dirname(one), exist_ok=True)

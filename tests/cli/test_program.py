@@ -8,10 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 import ltokc
-from ltokc.cli import COMMANDS
+from ltokc.cli import COMMANDS, cli
 from ltokc.jobs import streams
 from tests.support.cli_runner import ENVIRONMENT, names, program, run
 
@@ -102,6 +103,21 @@ def test_versions(flag: str) -> None:
     assert result.exit_code == 0
     assert [line.split()[0] for line in result.stdout.splitlines()] == ["ltokc", "format", "model", "runtime", "python"]
     assert ltokc.__version__ in result.stdout
+
+
+def test_the_list_of_commands_says_what_their_help_says() -> None:
+    context = click.Context(cli)
+    for name, line in COMMANDS.items():
+        command = cli.get_command(context, name)
+        assert command is not None and command.get_short_help_str(200) == line
+    listed = " ".join(run("--help").stdout.split())
+    assert all(f"{name} {line}" in listed for name, line in COMMANDS.items())
+
+
+def test_the_list_of_commands_loads_none_of_them() -> None:
+    code = "import sys\nfrom ltokc.cli import main\nsys.argv[1:] = ['--help']\ntry: main()\nexcept SystemExit: pass\n"
+    code += "sys.exit('ltokc.cli.encode' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], stdout=subprocess.DEVNULL, check=False).returncode == 0
 
 
 @pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS), ["models", "show"]])
