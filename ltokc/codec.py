@@ -13,8 +13,7 @@ from ltokc.arguments import whole
 from ltokc.container import DEFAULT_LIMIT_PIXELS, Header, Ltk
 from ltokc.errors import FormatError, Say, UsageError, warn_of_loss
 from ltokc.geometry import Size, checked_crop
-from ltokc.rate.effort import DEFAULT_EFFORT, effort_of
-from ltokc.rate.target import RateTarget
+from ltokc.rate.defaults import DEFAULT_EFFORT
 from ltokc.threads import Progress, Steps
 from ltokc.zoo.summary import Info, summarize
 
@@ -47,8 +46,10 @@ def encode(
     from ltokc.pictures.chunks import chunks_of, is_gray, pixels_of
     from ltokc.pictures.load import Picture, load
     from ltokc.rate.control import choose_plan, predict_curves
+    from ltokc.rate.effort import effort_of
     from ltokc.rate.room import filled, with_room
     from ltokc.rate.size import counts_of, sized, writer_of
+    from ltokc.rate.target import RateTarget
     from ltokc.rate.tokenized import tokenized
     from ltokc.zoo.model import open_model
 
@@ -153,6 +154,7 @@ def trim(
     """
     from ltokc.entropy.file import FileWriter
     from ltokc.rate.size import fitted
+    from ltokc.rate.target import RateTarget
     from ltokc.zoo.model import model_of
 
     if (tokens is None) == (target_size is None):

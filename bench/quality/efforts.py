@@ -20,7 +20,7 @@ from bench.common.record import model_name, write_report
 from bench.quality.bd_rate import Curve
 from ltokc import codec
 from ltokc.compare.scores import LOWER_IS_BETTER, METRICS, Lpips, Scorer
-from ltokc.rate.effort import DEFAULT_EFFORT
+from ltokc.rate.defaults import DEFAULT_EFFORT
 
 AROUND = (-0.2, -0.1, -0.05, 0.0, 0.05, 0.1)  # of a quality: the default's curve that it is compared with
 

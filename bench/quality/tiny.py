@@ -21,7 +21,7 @@ from bench.common.record import model_name, write_report
 from bench.quality.side_by_side import Panel, sheet
 from ltokc import codec
 from ltokc.compare.scores import METRICS, Lpips, Scorer
-from ltokc.rate.effort import DEFAULT_EFFORT
+from ltokc.rate.defaults import DEFAULT_EFFORT
 
 SIDE = 256
 

@@ -20,7 +20,7 @@ from ltokc.jobs import journal, paths, rows, task
 from ltokc.jobs.paths import Existing, OutputRule
 from ltokc.jobs.rows import WRITERS
 from ltokc.jobs.task import BatchPlan, Task
-from ltokc.rate.target import DEFAULT_QUALITY
+from ltokc.rate.defaults import DEFAULT_QUALITY
 
 Shard = tuple[int, int]
 ADVICE = "--resume goes on with an earlier batch"

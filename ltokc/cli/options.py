@@ -12,8 +12,7 @@ import click
 from ltokc.errors import UsageError
 from ltokc.jobs.paths import Existing
 from ltokc.pictures.options import METADATA_KINDS, kinds_of
-from ltokc.rate.effort import DEFAULT_EFFORT, HIGHEST_EFFORT
-from ltokc.rate.target import DEFAULT_QUALITY
+from ltokc.rate.defaults import DEFAULT_EFFORT, DEFAULT_QUALITY, HIGHEST_EFFORT
 from ltokc.tokenizer.generative import DECODERS, GENERATIVE, MAX_SEED
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 
 from ltokc.arguments import whole
 from ltokc.geometry import Grid
+from ltokc.rate.defaults import HIGHEST_EFFORT
 from ltokc.rate.refine.schedule import Schedule
-
-DEFAULT_EFFORT = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,6 @@ EFFORTS = (
     Effort(3, schedule=Schedule(24, 0.061, 4), error_left=0.82, bits_left=0.99),
     Effort(4, schedule=Schedule(48, 0.045, 4), error_left=0.78, bits_left=0.99),
 )
-HIGHEST_EFFORT = EFFORTS[-1].number
 
 
 def effort_of(number: int) -> Effort:

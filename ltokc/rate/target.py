@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from ltokc.arguments import HIGHEST, above_zero, number, whole
 from ltokc.errors import UsageError
 from ltokc.geometry import Size
-
-DEFAULT_QUALITY = 0.6
+from ltokc.rate.defaults import DEFAULT_QUALITY
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,7 @@ from ltokc import container
 from ltokc.container import Segment
 from ltokc.entropy import file
 from ltokc.errors import UsageError
-from ltokc.rate.effort import DEFAULT_EFFORT
-from ltokc.rate.target import DEFAULT_QUALITY
+from ltokc.rate.defaults import DEFAULT_EFFORT, DEFAULT_QUALITY
 from tests.support.pictures import grainy, smooth
 from tests.support.tilings import small_segments
 

@@ -90,3 +90,10 @@ def test_a_flat_field_keeps_its_colour(effort: int) -> None:
         data = ltokc.encode(np.full((256, 256, 3), colour, np.uint8), effort=effort)
         assert np.abs(np.asarray(ltokc.decode(data), float).mean((0, 1)) - colour).max() < 8
         assert len(data) < 400
+
+
+def test_the_highest_effort_is_the_last_of_the_table() -> None:
+    from ltokc.rate.defaults import DEFAULT_EFFORT, HIGHEST_EFFORT
+    from ltokc.rate.effort import EFFORTS
+
+    assert [effort.number for effort in EFFORTS] == list(range(HIGHEST_EFFORT + 1)) and DEFAULT_EFFORT in range(5)
