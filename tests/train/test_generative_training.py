@@ -29,14 +29,25 @@ from ltokc.train.generative.recipe import (  # noqa: E402
     read_generative_recipe,
 )
 from ltokc.train.generative.states import FrozenDecoder, StateSource  # noqa: E402
-from ltokc.train.generative.statistics import Features, chroma_energy, haar_filters, wasserstein  # noqa: E402
+from ltokc.train.generative.statistics import (  # noqa: E402
+    KINDS,
+    Features,
+    chroma_energy,
+    haar_filters,
+    still_residual,
+    wasserstein,
+)  # fmt: skip
 from tests.support.cli_runner import run  # noqa: E402
 from tests.support.random_lpips import random_lpips  # noqa: E402
 from tests.support.small_model import LEVELS, small_ladder  # noqa: E402
 
 SIZES = {"channels8": 16, "blocks8": 1, "channels4": 16, "blocks4": 1, "channels2": 8, "convolutions2": 1}
 RECIPE = GenerativeRecipe(
-    stages=(Stage(2, 2), Stage(2, 2, samples=2, grid_pattern=300.0), Stage(3, 2, samples=2, adversarial=0.5)),
+    stages=(
+        Stage(2, 2),
+        Stage(2, 2, samples=2, grid_pattern=300.0, still=9.0, deep=1.0, whole=1.0),
+        Stage(3, 2, samples=2, adversarial=0.5),
+    ),
     warmup=2,
     network=GeneratorConfig(**SIZES, state8=24, state4=16),
     states=StatesRecipe(window=128, crop=96, crops=2),
@@ -175,8 +186,35 @@ def test_a_picture_is_nothing_away_from_itself(lpips):
     features.fit(x)
     same = features.statistics(features(x), (3, 5))
     other = features.statistics(features(x * 0.5), (3, 5))
-    assert len(same) == 12  # points of 4 maps, windows of 5, and of 3 of these twice as large
+    assert len(same) == 12  # local ones: points of 4 maps, windows of 5, and of 3 of these twice as large
     assert float(wasserstein(same, same)[0]) == 0 and float(wasserstein(other, same)[0]) > 0.01
+
+
+def test_the_whole_crop_has_one_mean_and_deviation_a_channel(lpips):
+    features = Features(lpips)
+    x = torch.rand(2, 3, 120, 120) * 2 - 1
+    features.fit(x)
+    maps = features(x)
+    found = {kind: features.statistics(maps, (0, 0), kind) for kind in KINDS}
+    assert len(found["deep"]) == 2 and [v.shape[2:] for v in found["whole"]] == [(1, 1)] * 6
+    mean, deviation = found["whole"][0][1, :, 0, 0].chunk(2)
+    scale = features.scales[0][0, :, 0, 0]
+    assert torch.allclose(mean * scale, maps[0][1].mean((1, 2)), atol=1e-5)
+    assert torch.allclose(deviation * scale, maps[0][1].std((1, 2)), rtol=0.02)
+    shuffled = x.flatten(2)[:, :, torch.randperm(120 * 120)].view_as(x)  # noise stays the noise it is
+    assert float(wasserstein(features.statistics(features(shuffled), (0, 0), "whole"), found["whole"])[0]) < 0.02
+
+
+def test_only_what_is_drawn_on_one_colour_counts_as_still():
+    original = torch.rand(1, 3, 32, 32)
+    original[..., :16, :16] = 0.25
+    residual = torch.full((2, 3, 32, 32), 0.5)
+    assert float(still_residual(residual, original)) == pytest.approx(0.5 / 4)
+    residual[..., :16, :16] = 0
+    assert float(still_residual(residual, original)) == 0
+    original[..., :16, :16] += 0.004 * torch.randn(16, 16)  # half a level of 255: as good as still
+    residual[..., :16, :16] = -0.5
+    assert float(still_residual(residual, original)) == pytest.approx(0.5 / 4)
 
 
 def test_nothing_told_apart_costs_ln_2():
