@@ -212,7 +212,7 @@ def test_only_what_is_drawn_on_one_colour_counts_as_still():
     assert float(still_residual(residual, original)) == pytest.approx(0.5 / 4)
     residual[..., :16, :16] = 0
     assert float(still_residual(residual, original)) == 0
-    original[..., :16, :16] += 0.004 * torch.randn(16, 16)  # half a level of 255: as good as still
+    original[..., :16, :16] += 0.0005 * torch.randn(16, 16)  # a sixteenth of a level of 255: as good as still
     residual[..., :16, :16] = -0.5
     assert float(still_residual(residual, original)) == pytest.approx(0.5 / 4)
 

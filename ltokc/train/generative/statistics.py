@@ -55,7 +55,7 @@ GROUPS = {
     DEEP: (Group(5, 1, 4, False),),
 }  # fmt: skip
 SQUARE = 16  # px, in which an original is still or not
-STILL = 0.6 / 127.5  # deviation of a still square
+STILL = 0.15 / 127.5  # deviation under which a square is still: a photograph's own grain is above it
 
 CHROMA = ((-0.169, -0.331, 0.5), (0.5, -0.419, -0.081))  # of red, green, blue
 
