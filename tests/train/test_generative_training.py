@@ -31,6 +31,7 @@ from ltokc.train.generative.recipe import (  # noqa: E402
 from ltokc.train.generative.states import FrozenDecoder, StateSource  # noqa: E402
 from ltokc.train.generative.statistics import (  # noqa: E402
     KINDS,
+    WHOLE_WEIGHTS,
     Features,
     chroma_energy,
     haar_filters,
@@ -197,7 +198,7 @@ def test_the_whole_crop_has_one_mean_and_deviation_a_channel(lpips):
     maps = features(x)
     found = {kind: features.statistics(maps, (0, 0), kind) for kind in KINDS}
     assert len(found["deep"]) == 2 and [v.shape[2:] for v in found["whole"]] == [(1, 1)] * 6
-    mean, deviation = found["whole"][0][1, :, 0, 0].chunk(2)
+    mean, deviation = (found["whole"][0][1, :, 0, 0] / WHOLE_WEIGHTS[0] ** 0.5).chunk(2)
     scale = features.scales[0][0, :, 0, 0]
     assert torch.allclose(mean * scale, maps[0][1].mean((1, 2)), atol=1e-5)
     assert torch.allclose(deviation * scale, maps[0][1].std((1, 2)), rtol=0.02)

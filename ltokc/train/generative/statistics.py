@@ -55,6 +55,7 @@ GROUPS = {
     DEEP: (Group(5, 1, 4, False),),
 }  # fmt: skip
 SQUARE = 16  # px, in which an original is still or not
+WHOLE_WEIGHTS = (4, 2, 1, 1, 1, 1)  # of the maps: fine detail is what a decoder lacks most
 STILL = 0.15 / 127.5  # deviation under which a square is still: a photograph's own grain is above it
 
 CHROMA = ((-0.169, -0.331, 0.5), (0.5, -0.419, -0.081))  # of red, green, blue
@@ -116,11 +117,15 @@ class Features:
         self.scales = [torch.maximum(s, s.mean() * 0.1) for s in deviations]
 
     def statistics(self, maps: Sequence[torch.Tensor], shift: tuple[int, int], kind: str = LOCAL) -> list[torch.Tensor]:
-        """One (B, c, h, w) per group, point or window, float32.  shift: (y, x), moves the points between steps."""
+        """One (B, c, h, w) per group, point or window, float32.  shift: (y, x), moves the points between steps.
+
+        Those of the whole crop are (B, c, 1, 1), times the roots of `WHOLE_WEIGHTS`.
+        """
         if kind == WHOLE:
             floats = [f.float() for f in maps]
             pairs = [(f.mean((2, 3), keepdim=True), (f * f).mean((2, 3), keepdim=True)) for f in floats]
-            return [_mean_and_deviation(m, q, s) for (m, q), s in zip(pairs, self.scales, strict=True)]
+            found = [_mean_and_deviation(m, q, s) for (m, q), s in zip(pairs, self.scales, strict=True)]
+            return [weight**0.5 * v for weight, v in zip(WHOLE_WEIGHTS, found, strict=True)]
         out = []
         for group in GROUPS[kind]:
             f, scale = maps[group.map].float(), self.scales[group.map]
