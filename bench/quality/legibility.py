@@ -9,6 +9,7 @@ read without a mistake, 1 is nothing read.  `--pages FOLDER` writes the decoded 
 
 from __future__ import annotations
 
+import os
 import subprocess
 import tempfile
 from pathlib import Path
@@ -30,8 +31,9 @@ TEXT = (
 )
 WORDS = TEXT.split()
 INKS = {"dark on light": ((25, 28, 40), (238, 236, 228)), "light on dark": ((235, 235, 230), (30, 40, 60))}
-PAGE = (640, 384)  # px, width and height
-MARGIN = 24  # px
+PAGE = (512, 256)  # px, width and height
+MARGIN = 16  # px
+LEAST = 24  # px, below which letters are enlarged to twice the size before they are read
 SEGMENTATION = "6"  # tesseract's mode for one block of text
 
 
@@ -54,16 +56,22 @@ def page(side: int, ink: str, seed: int) -> tuple[Image.Image, str]:
     return image, " ".join(said)
 
 
-def read_by_tesseract(image: Image.Image) -> str:
-    """What the program reads, single spaces between words.  Raises UsageError if it is not there or fails."""
+def read_by_tesseract(image: Image.Image, side: int) -> str:
+    """What the program reads on a page of letters of `side` px, single spaces between words.  Raises UsageError if it is not there or fails."""
     program = find_program("tesseract")
     if program is None:
         raise UsageError("the program tesseract is not on the path")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "page.png")
-        image.resize((image.width * 2, image.height * 2), Image.Resampling.BICUBIC).save(path)
+        if side < LEAST:
+            image = image.resize((image.width * 2, image.height * 2), Image.Resampling.BICUBIC)
+        image.save(path)
         done = subprocess.run(
-            [program, str(path), "-", "--psm", SEGMENTATION], capture_output=True, text=True, errors="replace"
+            [program, str(path), "-", "--psm", SEGMENTATION],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            env=os.environ | {"OMP_THREAD_LIMIT": "1"},
         )
     if done.returncode:
         raise UsageError("tesseract failed: " + " ".join(done.stderr.split())[:200])
@@ -101,12 +109,12 @@ def main(
         for ink in INKS:
             for seed in range(count):
                 image, said = page(side, ink, seed)
-                rates.setdefault((-1, "original"), []).append(error_rate(read_by_tesseract(image), said))
+                rates.setdefault((-1, "original"), []).append(error_rate(read_by_tesseract(image, side), said))
                 for quality in qualities:
                     data = codec.encode(image, quality, effort=effort, model=name)
                     for decoder in DECODERS:
                         made = codec.decode(data, decoder=decoder).convert("RGB")
-                        rates.setdefault((quality, decoder), []).append(error_rate(read_by_tesseract(made), said))
+                        rates.setdefault((quality, decoder), []).append(error_rate(read_by_tesseract(made, side), said))
                         if pages:
                             pages.mkdir(parents=True, exist_ok=True)
                             made.save(pages / f"{side}-{ink.split()[0]}-{seed}-{quality:g}-{decoder}.png")
