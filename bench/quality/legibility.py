@@ -57,7 +57,10 @@ def page(side: int, ink: str, seed: int) -> tuple[Image.Image, str]:
 
 
 def read_by_tesseract(image: Image.Image, side: int) -> str:
-    """What the program reads on a page of letters of `side` px, single spaces between words.  Raises UsageError if it is not there or fails."""
+    """What the program reads on a page of letters of `side` px, single spaces between words.
+
+    Raises UsageError if it is not there or fails.
+    """
     program = find_program("tesseract")
     if program is None:
         raise UsageError("the program tesseract is not on the path")
