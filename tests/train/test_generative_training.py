@@ -114,7 +114,7 @@ def trained(recipe, source, lpips, cached, folder):
 def test_states_are_those_of_the_whole_window(source):
     """A crop's f4 makes the faithful picture of its place, apart from the border that the head sees over."""
     for seed in range(3):
-        f8, f4, original = source.draw(np.random.default_rng(seed))
+        f8, f4, original, _ = source.draw(np.random.default_rng(seed))
         assert f8.shape[1:] == (24, 12, 12) and f4.shape[1:] == (16, 24, 24) and original.shape[1:] == (3, 96, 96)
         assert f8.dtype == f4.dtype == np.float16 and original.dtype == np.uint8
         up = source.decoder.net.descend(torch.from_numpy(f8).float(), 1, 0)[..., 4:-4, 4:-4]
@@ -134,11 +134,11 @@ def test_depths_and_damage_are_as_the_recipe_says(source):
 def test_a_cache_is_the_same_whether_or_not_it_was_interrupted(source, tmp_path, cached):
     build_states(tmp_path, source, RECIPE, 8, lambda count: None)
     names = sorted(p.name for p in tmp_path.iterdir())
-    assert names == ["f4-0000.npy", "f8-0000.npy", "original-0000.npy", "states.json"]
+    assert names == ["f4-0000.npy", "f8-0000.npy", "original-0000.npy", "states.json", "text-0000.npy"]
     (tmp_path / "f4-0000.npy").unlink()
     build_states(tmp_path, source, RECIPE, 8, lambda count: None)
     draws = [c.draw(np.random.default_rng(5), 3) for c in (CachedStates(tmp_path), cached)]
-    assert all(torch.equal(getattr(draws[0], k), getattr(draws[1], k)) for k in ("f8", "f4", "original"))
+    assert all(torch.equal(getattr(draws[0], k), getattr(draws[1], k)) for k in ("f8", "f4", "original", "text"))
     with pytest.raises(ModelError, match="another recipe"):
         build_states(tmp_path, source, replace(RECIPE, seed=1), 8, lambda count: None)
 
@@ -216,6 +216,18 @@ def test_only_what_is_drawn_on_one_colour_counts_as_still():
     original[..., :16, :16] += 0.0005 * torch.randn(16, 16)  # a sixteenth of a level of 255: as good as still
     residual[..., :16, :16] = -0.5
     assert float(still_residual(residual, original)) == pytest.approx(0.5 / 4)
+
+
+def test_only_text_is_held_to_its_pixels(source, lpips):
+    pages = StateSource(source.decoder, source.pictures, replace(RECIPE.states, text=1.0), lambda q: 4.0)
+    trainer = Trainer(replace(RECIPE, precision="fp32"), source.decoder, Features(lpips))
+    for where, text in ((source, 0), (pages, 1)):
+        states = LiveStates(where).draw(np.random.default_rng(3), 2)
+        assert states.text.tolist() == [text] * 2
+        trainer.features.fit(states.original)
+        with torch.no_grad():
+            found = trainer.losses(states, Stage(1, samples=2, text=9.0))
+        assert (float(found["text"]) > 0) == bool(text)
 
 
 def test_nothing_told_apart_costs_ln_2():

@@ -133,9 +133,12 @@ class Trainer:
         colour = chroma_energy(residual)
         still = still_residual(residual, states.original)
         loss = distortion + self.recipe.low * low + stage.grid_pattern * pattern
-        loss = loss + stage.chroma * colour + stage.still * still
+        wrong = (
+            (made - _repeated(real, stage.samples)).square().mean((1, 2, 3)) * states.text.repeat(stage.samples)
+        ).mean()
+        loss = loss + stage.chroma * colour + stage.still * still + stage.text * wrong
         out = {"distortion": distortion, "variance": variance, "low": low, "pattern": pattern, "chroma": colour}
-        out["still"] = still
+        out |= {"still": still, "text": wrong}
         if stage.adversarial:
             with torch.no_grad(), torch.autocast(self.device, torch.bfloat16, enabled=self.recipe.precision == "bf16"):
                 plain_maps = self.features(plain)

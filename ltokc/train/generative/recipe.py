@@ -19,8 +19,9 @@ class Stage:
     `samples`: 1 or 2 residuals a crop; `grid_pattern`: weight of what comes back every 16 pixels in the residual;
     `adversarial`: weight of the discriminator's term, 0: it does not exist; `returned`: share of the samples' variance
     that the distortion gives back; `chroma`: weight of the residual's mean square colour; `still`: weight of the
-    residual where the original is of one colour; `deep`, `whole`: weights of these statistics, where the local ones
-    have 1 (`ltokc.train.generative.statistics`); `whole_returned`: as `returned`, for those of the whole crop.
+    residual where the original is of one colour; `text`: of the squared error on text, whose strokes must not be drawn
+    at random; `deep`, `whole`: weights of these statistics, where the local ones have 1
+    (`ltokc.train.generative.statistics`); `whole_returned`: as `returned`, for those of the whole crop.
     """
 
     steps: int
@@ -31,6 +32,7 @@ class Stage:
     returned: float = 0.5
     chroma: float = 0.0
     still: float = 0.0
+    text: float = 0.0
     deep: float = 0.0
     whole: float = 0.0
     whole_returned: float = 0.5
