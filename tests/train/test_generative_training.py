@@ -17,7 +17,8 @@ torch = pytest.importorskip("torch")
 from safetensors.torch import save_file  # noqa: E402
 
 from ltokc.errors import ModelError  # noqa: E402
-from ltokc.tokenizer.nn.generative import Generator, GeneratorConfig, hidden_weights  # noqa: E402
+from ltokc.tokenizer.generative import PLANES  # noqa: E402
+from ltokc.tokenizer.nn.generative import Generator, GeneratorConfig, hidden_weights, with_more_detail  # noqa: E402
 from ltokc.train.data.pictures import Pictures  # noqa: E402
 from ltokc.train.generative.cache import CachedStates, LiveStates, build_states  # noqa: E402
 from ltokc.train.generative.discriminator import relativistic  # noqa: E402
@@ -285,6 +286,22 @@ def test_multiplications_and_weights_for_muon():
     assert round(net.multiplications() / 1e3, 1) == 17.2
     assert sum(p.numel() for p in net.parameters()) == 343_884
     assert len(hidden_weights(net)) == 3 * 6 + 2 + 2 + 2
+
+
+def test_more_detail_is_inside_of_squares_of_2_by_2():
+    torch.manual_seed(0)
+    net = Generator(GeneratorConfig(**SIZES, state8=24, state4=16))
+    torch.nn.init.normal_(net.last.bias)
+    given = torch.randn(1, 24, 8, 8), torch.randn(1, 16, 16, 16), [
+        torch.randn(1, planes, 64 // stride, 64 // stride) for stride, planes in PLANES.items()
+    ]  # fmt: skip
+    with torch.no_grad():
+        plain, more = net(*given), with_more_detail(net, 0.5)(*given)
+    means = [
+        torch.nn.functional.avg_pool2d(x, 2).repeat_interleave(2, 2).repeat_interleave(2, 3) for x in (plain, more)
+    ]
+    assert torch.allclose(means[0], means[1], atol=1e-5) and float((plain - means[0]).abs().mean()) > 0.01
+    assert torch.allclose(more - means[1], 1.5 * (plain - means[0]), atol=1e-5)
 
 
 @pytest.mark.parametrize(

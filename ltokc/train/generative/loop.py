@@ -23,7 +23,7 @@ from safetensors.torch import save_file
 
 from ltokc.losses.grid_pattern import grid_pattern_energy
 from ltokc.tokenizer.generative import COARSE, COARSE_PLANES, OWN_PLANES, WEIGHTS
-from ltokc.tokenizer.nn.generative import Generator, hidden_weights
+from ltokc.tokenizer.nn.generative import Generator, hidden_weights, with_more_detail
 from ltokc.train.generative.discriminator import Discriminator, relativistic
 from ltokc.train.generative.recipe import GenerativeRecipe, Stage
 from ltokc.train.generative.states import FrozenDecoder, States
@@ -73,7 +73,7 @@ class Trainer:
         }  # fmt: skip
         torch.save(state, folder / "checkpoint.tmp")
         os.replace(folder / "checkpoint.tmp", folder / CHECKPOINT)
-        save_generator(self.ema, folder / WEIGHTS)
+        save_generator(with_more_detail(self.ema, self.recipe.fine), folder / WEIGHTS)
 
     def resume(self, folder: Path) -> bool:
         """Goes on from the folder's checkpoint if it has one.  Raises RuntimeError if it is of another network."""
