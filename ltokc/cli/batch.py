@@ -17,6 +17,7 @@ from ltokc.cli.compare import Rivals
 from ltokc.cli.console import Console, with_console
 from ltokc.cli.encode import RATES
 from ltokc.jobs import journal, paths, rows, task
+from ltokc.jobs.left_out import DONE
 from ltokc.jobs.paths import Existing, OutputRule
 from ltokc.jobs.rows import WRITERS
 from ltokc.jobs.task import BatchPlan, Task
@@ -39,9 +40,10 @@ class ShardOf(click.ParamType):
 
 
 @click.command()
-@click.argument("inputs", nargs=-1, required=True, type=click.Path(readable=False), metavar="SRC...")
+@click.argument("inputs", nargs=-1, required=True, type=options.Input(), metavar="SRC...")
 @options.directory(required=True)
 @options.recursive
+@options.exclude
 @click.option("--decode", "decode_", is_flag=True, help="Decode .ltk files to pictures.")
 @click.option("--resume", is_flag=True, help="Leave out what an earlier run finished with the same options.")
 @options.no_clobber
@@ -71,6 +73,7 @@ def batch(
     inputs: tuple[str, ...],
     directory: str,
     recursive: bool,
+    exclude: tuple[str, ...],
     decode_: bool,
     resume: bool,
     no_clobber: bool,
@@ -121,19 +124,21 @@ def batch(
     direction = (batch_direction.decoder if decode_ else batch_direction.encoder)(chosen, BORROWED, limit_pixels)
     existing = options.existing(overwrite, no_clobber, Existing.RESUME if resume else Existing.REFUSE)
     rule = OutputRule(
-        direction.suffix, direction.takes, directory=directory, recursive=recursive, own=True, patterns=True,
-        keep_suffix=keep_suffix, undone=direction.undone, existing=existing, advice=ADVICE, keep_times=keep_times,
+        direction.suffix, direction.takes, directory=directory, recursive=recursive, own=True, exclude=exclude,
+        patterns=True, keep_suffix=keep_suffix, undone=direction.undone, existing=existing, advice=ADVICE,
+        keep_times=keep_times,
     )  # fmt: skip
     if not dry_run:
         reports.check()
-    found = task.without_absent(paths.plan(inputs, rule))
+    found = task.without_absent(paths.plan(inputs, rule, left_out=console.left_out))
     if keep_smaller and no_clobber:
         found = task.copies_exist(found)
     found = [job for job in found if task.in_shard(task.below(job.target, directory), shard)]
-    if not found and not decode_ and paths.collect(inputs, paths.LTK, recursive, own=True):
+    if not found and not decode_ and console.left_out.paths.get(DONE):
         console.say("no pictures, but .ltk files: did you mean --decode?")
     known = journal.read_all(directory) if resume else {}
     console.idle_is_done = resume
+    console.whole = f"{directory} is not complete" if keep_smaller else ""
     tasks = [Task(job, tuple(known.get(task.below(job.target, directory), ()))) for job in found]
     shaping = journal.fingerprint({**direction.shaping, "keep_smaller": keep_smaller})
     plan = BatchPlan(direction.convert, shaping, directory, keep_smaller)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import time
 from functools import partial
 from typing import Any
@@ -15,6 +16,7 @@ from ltokc.cli.convert import convert_all
 from ltokc.cli.progress import bars_wanted, step_bar
 from ltokc.jobs import paths, streams
 from ltokc.jobs.conversion import Result
+from ltokc.jobs.kinds import PICTURES
 from ltokc.jobs.paths import Job, OutputRule
 from ltokc.jobs.streams import STDIO
 from ltokc.pictures.options import ALPHA_MODES
@@ -45,6 +47,9 @@ def encode_one(job: Job, load: dict[str, Any], how: dict[str, Any], bars: bool =
         data = codec.encode(picture, progress=progress, say=losses.append, **how, **load)
     seconds = time.perf_counter() - start
     about = codec.info(data)
+    before = source.getbuffer().nbytes if isinstance(source, io.BytesIO) else os.path.getsize(source)
+    if len(data) > before > 0:
+        losses.append(f"the .ltk file is larger than its source: {len(data):,} instead of {before:,} bytes")
     size = f"{about.width}x{about.height}  {len(data):,} bytes  {about.bpp:.3f} bpp"
     fields = {
         "input": job.source, "output": job.target, "width": about.width, "height": about.height, "bytes": len(data),
@@ -54,7 +59,7 @@ def encode_one(job: Job, load: dict[str, Any], how: dict[str, Any], bars: bool =
 
 
 @click.command()
-@click.argument("inputs", nargs=-1, required=True, type=click.Path(readable=False), metavar="INPUT...")
+@click.argument("inputs", nargs=-1, required=True, type=options.Input(), metavar="INPUT...")
 @options.outputs
 @options.keep_suffix
 @options.quality
@@ -80,6 +85,7 @@ def encode(
     output: str | None,
     directory: str | None,
     recursive: bool,
+    exclude: tuple[str, ...],
     no_clobber: bool,
     overwrite: bool,
     keep_times: bool,
@@ -106,10 +112,10 @@ def encode(
     """
     how = keywords(strict, **how)
     rule = OutputRule(
-        ".ltk", paths.PICTURES, output, directory, recursive, keep_suffix=keep_suffix, keep_times=keep_times,
+        ".ltk", PICTURES, output, directory, recursive, exclude=exclude, keep_suffix=keep_suffix, keep_times=keep_times,
         existing=options.existing(overwrite, no_clobber), advice=options.elsewhere(output, directory),
     )  # fmt: skip
-    plan = paths.plan(inputs, rule)
+    plan = paths.plan(inputs, rule, left_out=console.left_out)
     if console.as_json and any(job.target == STDIO for job in plan):
         raise click.UsageError("--json and the file itself cannot both go to stdout; use -o FILE")
     load = options.pixel_limit(limit_pixels)
