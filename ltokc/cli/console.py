@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import re
+import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
@@ -16,6 +18,7 @@ from typing import Any
 import click
 
 from ltokc.cli import exit_status, interruption
+from ltokc.cli.status_line import StatusLine, aside, clock
 from ltokc.errors import LtokcError
 from ltokc.jobs.left_out import LeftOut
 
@@ -49,14 +52,15 @@ class OutputError(LtokcError):
 
 def tell(text: str) -> None:
     """A line on stderr; where that is closed or full, the work goes on without it."""
-    with suppress(OSError, ValueError):
+    with aside(), suppress(OSError, ValueError):
         click.echo(one_line(text), err=True)
 
 
 def write_out(text: str, nl: bool = True) -> None:
     """Lines for people, or JSON, on stdout.  Raises OutputError, BrokenPipeError."""
     try:
-        click.echo(lines(text), nl=nl)
+        with aside():
+            click.echo(lines(text), nl=nl)
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -70,7 +74,7 @@ def complain(text: str) -> None:
 
 def show_trace(error: BaseException) -> None:
     """The traceback of an exception on stderr."""
-    with suppress(OSError, ValueError):
+    with aside(), suppress(OSError, ValueError):
         click.echo(lines("".join(traceback.format_exception(error))), err=True, nl=False)
 
 
@@ -162,8 +166,10 @@ class Console:
     @contextmanager
     def each(self, name: str) -> Iterator[None]:
         """The work on one file: counted as done, or its error told and counted as failed."""
+        start = time.monotonic()
         try:
-            yield
+            with StatusLine(lambda: f"{os.path.basename(name)}, {clock(start)}", not self.quiet):
+                yield
         except (BrokenPipeError, OutputError, click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:  # noqa: BLE001 (whatever it is, the user gets one line)

@@ -12,7 +12,7 @@ import click
 from ltokc.cli import options
 from ltokc.cli.console import Console, with_console
 from ltokc.cli.convert import convert_all
-from ltokc.cli.progress import bars_wanted, step_bar
+from ltokc.cli.progress import advance
 from ltokc.cli.reading import read_ltk
 from ltokc.errors import UsageError
 from ltokc.jobs import paths
@@ -62,7 +62,7 @@ def suffixes_of(kind: str) -> tuple[str, ...]:
     return (f".{kind}", *(f".{alias}" for alias, name in FORMAT_ALIASES.items() if name == kind))
 
 
-def decode_one(job: Job, format: str, how: dict[str, Any], bars: bool = False, samples: int = 1) -> Result:
+def decode_one(job: Job, format: str, how: dict[str, Any], samples: int = 1) -> Result:
     """`how`: keyword arguments of `ltokc.codec.decode`; samples: drawings of a generative one on one sheet."""
     from ltokc import codec
     from ltokc.pictures.save import render
@@ -70,8 +70,7 @@ def decode_one(job: Job, format: str, how: dict[str, Any], bars: bool = False, s
 
     start = time.perf_counter()
     data = read_ltk(job.source)
-    with step_bar(job.source, bars) as progress:
-        image = codec.decode(data, progress=progress, **how)
+    image = codec.decode(data, progress=advance, **how)
     if samples > 1:
         seeds = range(how["seed"] + 1, how["seed"] + samples)
         image = sheet([image, *(codec.decode(data, **how | {"seed": seed}) for seed in seeds)])
@@ -165,5 +164,5 @@ def decode(
     if console.as_json and any(job.target == STDIO for job in plan):
         raise click.UsageError("--json and the picture itself cannot both go to stdout; use -o FILE")
     how |= options.pixel_limit(limit_pixels) | options.given(metadata=metadata) | drawing
-    convert = partial(decode_one, format=kind, how=how, bars=bars_wanted(console, workers), samples=samples)
+    convert = partial(decode_one, format=kind, how=how, samples=samples)
     convert_all(console, plan, convert, workers)

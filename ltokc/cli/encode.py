@@ -13,7 +13,7 @@ import click
 from ltokc.cli import options
 from ltokc.cli.console import Console, with_console
 from ltokc.cli.convert import convert_all
-from ltokc.cli.progress import bars_wanted, step_bar
+from ltokc.cli.progress import advance
 from ltokc.jobs import paths, streams
 from ltokc.jobs.conversion import Result
 from ltokc.jobs.kinds import PICTURES
@@ -34,7 +34,7 @@ def keywords(strict: bool, **options_: Any) -> dict[str, Any]:
     return options_ | {name: value for name, value in rates.items() if value is not None} | {"strict": strict}
 
 
-def encode_one(job: Job, load: dict[str, Any], how: dict[str, Any], bars: bool = False) -> Result:
+def encode_one(job: Job, load: dict[str, Any], how: dict[str, Any]) -> Result:
     """`load`, `how`: keyword arguments of `ltokc.pictures.load.load` and `ltokc.codec.encode`."""
     from ltokc import codec
     from ltokc.pictures.load import load as load_picture
@@ -43,8 +43,7 @@ def encode_one(job: Job, load: dict[str, Any], how: dict[str, Any], bars: bool =
     source = io.BytesIO(streams.read(STDIO)) if job.source == STDIO else job.source
     picture = load_picture(source, frame=how.get("frame"), **load)
     losses: list[str] = []
-    with step_bar(job.source, bars) as progress:
-        data = codec.encode(picture, progress=progress, say=losses.append, **how, **load)
+    data = codec.encode(picture, progress=advance, say=losses.append, **how, **load)
     seconds = time.perf_counter() - start
     about = codec.info(data)
     before = source.getbuffer().nbytes if isinstance(source, io.BytesIO) else os.path.getsize(source)
@@ -119,4 +118,4 @@ def encode(
     if console.as_json and any(job.target == STDIO for job in plan):
         raise click.UsageError("--json and the file itself cannot both go to stdout; use -o FILE")
     load = options.pixel_limit(limit_pixels)
-    convert_all(console, plan, partial(encode_one, load=load, how=how, bars=bars_wanted(console, workers)), workers)
+    convert_all(console, plan, partial(encode_one, load=load, how=how), workers)

@@ -299,7 +299,7 @@ def test_terminal_gets_a_bar_and_lines_above_it(tree: Path) -> None:
     said = os.read(master, 1 << 16).decode()
     os.close(master)
     assert (done.returncode, done.stdout) == (1, b"")
-    assert "/3 [" in said and "pictures/s" in said and " MP/s, " in said and " -> " in said
+    assert " MP/s, " in said and " -> " in said
     assert any(part.startswith("ltokc: in/sub/bad.png: ") for part in said.replace("\n", "\r").split("\r"))
 
 
