@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from ltokc.errors import UsageError
+from ltokc.threads import wanted_threads
 
 _DONE = "ltokc_own_usage"
 
@@ -27,6 +28,7 @@ def _telling(callback: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(callback)
     def told(*args: Any, **given: Any) -> Any:
         try:
+            wanted_threads()  # a wrong LTOKC_THREADS is no error of each file
             return callback(*args, **given)
         except UsageError as error:
             raise click.UsageError(str(error), click.get_current_context()) from error

@@ -132,6 +132,8 @@ def _check(inputs: Sequence[str], rule: OutputRule) -> None:
             raise UsageError("-o takes one input; for several use -d")
         if output != STDIO and os.path.isdir(output):
             raise UsageError(f"-o {output}: is a folder; use -d")
+        if same_file(inputs[0], output):
+            raise UsageError(f"{inputs[0]}: input and output are the same file")
         if rule.suffix in LTK and (suffix := _suffix(output)) in PICTURES:
             raise UsageError(f"-o {output}: what is written is an .ltk file, no {suffix}")
     elif directory is None and len(inputs) == 2 and _is_output(inputs[1], rule) and not _is_output(inputs[0], rule):
@@ -171,8 +173,6 @@ def _job(source: Source, target: str, rule: OutputRule, taken: Taken) -> Job:
     if source.error or source.skip or target == STDIO:
         return job
     if same_file(path, target):
-        if rule.output is not None:
-            raise UsageError(f"{path}: input and output are the same file")
         return replace(job, error="input and output are the same file")
     if taken.is_input(target):
         return replace(job, error=f"{target} is an input, too")

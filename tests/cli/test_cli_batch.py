@@ -287,7 +287,7 @@ def test_light_until_there_is_work(tree: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="terminals of POSIX")
-def test_terminal_gets_a_bar_and_lines_above_it(tree: Path) -> None:
+def test_terminal_gets_whole_lines(tree: Path) -> None:
     import fcntl
     import termios
 
