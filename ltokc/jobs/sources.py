@@ -116,6 +116,8 @@ def _of_kind(path: str, kind: Kind, left_out: LeftOut) -> Source | None:
     try:
         if source.skip or kind.holds(path):
             return source
+    except FileNotFoundError:  # a link that leads nowhere
+        pass
     except OSError as error:
         return replace(source, error=error.strerror or str(error))
     left_out.add(OTHER, path)

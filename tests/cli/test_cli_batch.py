@@ -90,7 +90,7 @@ def test_decoding_gives_what_decode_gives(tree: Path) -> None:
     assert outputs("back")["sub/b.webp"] == Path("b.webp").read_bytes()
     result = batch("-r", "out", "-d", "other")
     assert (result.exit_code, result.stderr) == (
-        3, "no pictures, but .ltk files: did you mean --decode?\nnothing to do\n",
+        3, "no pictures, but .ltk files: did you mean --decode?\nleft out: 2 .ltk files\nnothing to do\n",
     )  # fmt: skip
 
 

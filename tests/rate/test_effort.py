@@ -11,8 +11,9 @@ from PIL import Image
 import ltokc
 from ltokc.errors import UsageError
 from ltokc.metrics import by_cell as looks
+from ltokc.metrics.by_cell import Moments
 from ltokc.metrics.ssimulacra2 import Reference, points
-from ltokc.rate.plan import error_of_quality
+from ltokc.rate.plan import Plan, error_of_quality
 from ltokc.rate.tokenized import TokenizedPicture
 from ltokc.zoo.model import Model, open_model
 from tests.support.pictures import grainy, half_flat, smooth
@@ -54,10 +55,15 @@ def test_effort_1_gives_places_their_own_depth_and_hits_the_look(model: Model, p
 
 @pytest.mark.parametrize("windows", ["one", "several"])
 def test_effort_1_decodes_nothing_where_that_changes_nothing(windows: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An enlarged photograph has the least levels of its quality, and looks better than asked: -e 0 gives these bytes."""
+    """An enlarged photograph has the least levels of its quality, and looks better than asked: the bytes of -e 0."""
     measured = []
     measure = TokenizedPicture.measure
-    monkeypatch.setattr(TokenizedPicture, "measure", lambda *args: measured.append(args) or measure(*args))
+
+    def counted(picture: TokenizedPicture, plan: Plan) -> Moments:
+        measured.append(plan)
+        return measure(picture, plan)
+
+    monkeypatch.setattr(TokenizedPicture, "measure", counted)
     if windows == "several":
         small_tiling(monkeypatch, whole=1, core=4, one_segment=8, segment=8)
     with Image.open(Path(__file__).parents[2] / "examples" / "coffee.jpg") as photo:

@@ -1,0 +1,117 @@
+"""A folder of odd pictures through `ltokc batch` and back, as users do it: what became of each, and was it said.
+
+    python -m bench odd-batch FOLDER --out odd-batch.json
+
+FOLDER holds test pictures of other projects, which stay where they are.  Both ways are real processes.  Of each file:
+
+    kept       encoded and decoded to a picture of its size, with nothing to say
+    converted  the same, with a note of what was changed (colour, bits)
+    dropped    the same, and a word without -v says what is not kept (frames, resolution)
+    refused    one line says why
+    left out   no picture known here: named with -v, counted without
+    silent     none of these: no row and no word, or a loss that nothing tells of
+    crashed    an error that is not the program's own, or an output that does not decode
+
+What a file has to lose is read from its bytes (`bench.verification.odd_files`), not asked of the program.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bench.common.record import write_report
+from bench.verification.odd_files import at_stake
+
+OUTCOMES = ("kept", "converted", "dropped", "refused", "left out", "silent", "crashed")
+WORDS = {"frames": ("frame", "page"), "bits": ("bit",), "colour": ("colour", "profile", "gamma", "PQ", "HLG")}
+
+
+def ltokc(*words: str) -> str:
+    """Runs the program; what it says on stderr."""
+    command = [sys.executable, "-m", "ltokc", *words]
+    return subprocess.run(command, capture_output=True, text=True, errors="replace", check=False).stderr
+
+
+def became_of(path: Path, row: dict[str, Any] | None, back: Path | None, said: str) -> tuple[str, str]:
+    """The outcome of a file and its words.  back: the picture decoded, if there is one; said: all of stderr."""
+    if row is None:
+        return ("left out", "") if f"{path}: left out" in said else ("silent", "no row, no word")
+    if row["status"] == "failed":
+        error = row["error"]
+        return ("crashed", error) if not error or "internal error" in error else ("refused", error)
+    if back is None or not _has_size(back, (row["width"], row["height"])):
+        return "crashed", "does not come back in its size"
+    told = "; ".join(filter(None, (row["notes"], row["losses"])))
+    stake = at_stake(path.read_bytes())
+    stake["colour"] = stake.get("colour", False) and not _has_profile(back)
+    lost = [kind for kind, any_ in stake.items() if any_ and not _said(kind, told)]
+    if lost:
+        return "silent", ", ".join(lost)
+    return ("dropped" if row["losses"] else "converted" if row["notes"] else "kept"), told
+
+
+def _said(kind: str, told: str) -> bool:
+    return any(word in told for word in WORDS[kind])
+
+
+def _has_size(path: Path, size: tuple[int, int]) -> bool:
+    from PIL import Image
+
+    with Image.open(path) as image:
+        return image.size == size
+
+
+def _has_profile(path: Path) -> bool:
+    from PIL import Image
+
+    with Image.open(path) as image:
+        return bool(image.info.get("icc_profile"))
+
+
+@click.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="Where the record goes.")
+@click.option("-j", "--jobs", default=1, show_default=True, help="Pictures at a time.")
+def main(folder: Path, out: Path | None, jobs: int) -> None:
+    """Encode and decode all in FOLDER; see the module's docstring."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    with tempfile.TemporaryDirectory() as work:
+        packed, back, table = (str(Path(work, name)) for name in ("packed", "back", "rows.json"))
+        said = ltokc("batch", "-r", str(folder), "-d", packed, "--keep-suffix", "-v", "-e", "0", "--metadata", "all",
+                     "-j", str(jobs), "--report", table)  # fmt: skip
+        said_back = ltokc("batch", "--decode", "-r", packed, "-d", back, "-v", "-j", str(jobs))
+        rows = {row["input"]: row for row in json.loads(Path(table).read_text())["pictures"]}
+        found = []
+        for path in paths:
+            row = rows.get(str(path))
+            picture = None
+            if row is not None and row["output"]:
+                inside = Path(row["output"]).relative_to(packed)
+                stem = inside.with_suffix("")  # photo.jpg.ltk comes back as photo.jpg.png, photo.png.ltk as photo.png
+                names = (stem, Path(f"{stem}.png"))
+                picture = next((Path(back, name) for name in names if Path(back, name).is_file()), None)
+            found.append((str(path.relative_to(folder)), *became_of(path, row, picture, said)))
+    counts = Counter(dict.fromkeys(OUTCOMES, 0)) + Counter()
+    counts.update(what for _, what, _ in found)
+    report = {
+        "files": len(paths), "outcomes": {what: counts[what] for what in OUTCOMES},
+        "said_at_the_end": [said.splitlines()[-1], said_back.splitlines()[-1]],
+        "refused_for": dict(Counter(words[:70] for _, what, words in found if what == "refused").most_common(20)),
+        "bad": [{"file": name, what: words} for name, what, words in found if what in ("silent", "crashed")],
+    }  # fmt: skip
+    print(json.dumps(report, indent=1))
+    if out is not None:
+        write_report(None, report, out)
+    sys.exit(bool(report["bad"]))
+
+
+if __name__ == "__main__":
+    main()
