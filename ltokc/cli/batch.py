@@ -54,7 +54,8 @@ class ShardOf(click.ParamType):
 @click.option("--shard", type=ShardOf(), metavar="I/N", help="Do part I of N, chosen by path, for several machines.")
 @click.option("--keep-smaller", is_flag=True,
               help="Where the .ltk file is not smaller than its source, copy the source (with its metadata) to DIR "
-              "instead, under its own name: so DIR is complete and no picture grows.")  # fmt: skip
+              "instead, under its own name: so DIR is complete and no picture grows. A file that is left out and "
+              "that --exclude does not name is an error then.")  # fmt: skip
 @click.option("--report", "tables", multiple=True, type=click.Path(), metavar="FILE",
               help="Write a row for each picture to FILE, by its suffix "
               f"{' or '.join(WRITERS)}, with --versus also .html; may be repeated.")  # fmt: skip
@@ -92,7 +93,8 @@ def batch(
     """Encode folders of pictures, or decode folders of .ltk files.
 
     SRC is a file, a folder (with -r its folders too), or a pattern in quotes, such as 'in/**/*.png'. The outputs keep
-    the inputs' paths below DIR. A picture that fails does not stop the others; it is named at the end.
+    the inputs' paths below DIR. A picture that fails does not stop the others; it is named at the end, and so is what
+    lies in the folders and is no picture, or belongs to a NAS or an operating system.
 
     A run that was interrupted or killed goes on with --resume: pictures are done again whose source, output or
     options are not those of the journal that every run keeps in DIR (.ltokc-batch*.journal). --resume is also the

@@ -99,6 +99,8 @@ def encode(
     photo.png becomes photo.ltk beside it, and so does photo.jpg: --keep-suffix names them apart. A photo.ltk that is
     there already is only replaced with --overwrite. Any format that Pillow reads is taken; - is standard input, and
     then standard output unless -o is given. One of -q, --tokens, --target-size and --target-bpp sets the rate.
+    HEIC and JPEG XL need pillow-heif and pillow-jxl-plugin. In folders pictures are known by their suffix or their
+    first bytes; what else lies there is left out, and named.
 
     \b
     Examples:
