@@ -31,6 +31,7 @@ from bench.common.record import write_report
 from bench.verification.odd_files import at_stake
 
 OUTCOMES = ("kept", "converted", "dropped", "refused", "left out", "silent", "crashed")
+GREW = "the .ltk file is larger than its source"  # said, and nothing is lost
 WORDS = {"frames": ("frame", "page"), "bits": ("bit",), "colour": ("colour", "profile", "gamma", "PQ", "HLG")}
 
 
@@ -49,13 +50,14 @@ def became_of(path: Path, row: dict[str, Any] | None, back: Path | None, said: s
         return ("crashed", error) if not error or "internal error" in error else ("refused", error)
     if back is None or not _has_size(back, (row["width"], row["height"])):
         return "crashed", "does not come back in its size"
-    told = "; ".join(filter(None, (row["notes"], row["losses"])))
+    losses = "; ".join(loss for loss in row["losses"].split("; ") if loss and not loss.startswith(GREW))
+    told = "; ".join(filter(None, (row["notes"], losses)))
     stake = at_stake(path.read_bytes())
     stake["colour"] = stake.get("colour", False) and not _has_profile(back)
     lost = [kind for kind, any_ in stake.items() if any_ and not _said(kind, told)]
     if lost:
         return "silent", ", ".join(lost)
-    return ("dropped" if row["losses"] else "converted" if row["notes"] else "kept"), told
+    return ("dropped" if losses else "converted" if row["notes"] else "kept"), told
 
 
 def _said(kind: str, told: str) -> bool:
@@ -76,37 +78,37 @@ def _has_profile(path: Path) -> bool:
         return bool(image.info.get("icc_profile"))
 
 
+def report_of(folder: Path, rows: list[dict[str, Any]], said: str, back: Path) -> dict[str, Any]:
+    """Outcomes of all files.  rows: of `batch --report`; said: its stderr; back: the folder of the decoded pictures."""
+    by_input, found = {row["input"]: row for row in rows}, []
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        inside = path.relative_to(folder)
+        names = (inside, Path(f"{inside}.png"))  # photo.png.ltk comes back as photo.png, photo.jpg.ltk as photo.jpg.png
+        picture = next((back / name for name in names if (back / name).is_file()), None)
+        found.append((str(inside), *became_of(path, by_input.get(str(path)), picture, said)))
+    counts = Counter(what for _, what, _ in found)
+    return {
+        "files": len(found), "outcomes": {what: counts[what] for what in OUTCOMES},
+        "said_at_the_end": said.splitlines()[-1],
+        "refused_for": dict(Counter(words[:70] for _, what, words in found if what == "refused").most_common(20)),
+        "dropped": dict(Counter(words[:70] for _, what, words in found if what == "dropped").most_common(20)),
+        "bad": [{"file": name, what: words} for name, what, words in found if what in ("silent", "crashed")],
+    }  # fmt: skip
+
+
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="Where the record goes.")
 @click.option("-j", "--jobs", default=1, show_default=True, help="Pictures at a time.")
 def main(folder: Path, out: Path | None, jobs: int) -> None:
     """Encode and decode all in FOLDER; see the module's docstring."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
     with tempfile.TemporaryDirectory() as work:
         packed, back, table = (str(Path(work, name)) for name in ("packed", "back", "rows.json"))
         said = ltokc("batch", "-r", str(folder), "-d", packed, "--keep-suffix", "-v", "-e", "0", "--metadata", "all",
                      "-j", str(jobs), "--report", table)  # fmt: skip
-        said_back = ltokc("batch", "--decode", "-r", packed, "-d", back, "-v", "-j", str(jobs))
-        rows = {row["input"]: row for row in json.loads(Path(table).read_text())["pictures"]}
-        found = []
-        for path in paths:
-            row = rows.get(str(path))
-            picture = None
-            if row is not None and row["output"]:
-                inside = Path(row["output"]).relative_to(packed)
-                stem = inside.with_suffix("")  # photo.jpg.ltk comes back as photo.jpg.png, photo.png.ltk as photo.png
-                names = (stem, Path(f"{stem}.png"))
-                picture = next((Path(back, name) for name in names if Path(back, name).is_file()), None)
-            found.append((str(path.relative_to(folder)), *became_of(path, row, picture, said)))
-    counts = Counter(dict.fromkeys(OUTCOMES, 0)) + Counter()
-    counts.update(what for _, what, _ in found)
-    report = {
-        "files": len(paths), "outcomes": {what: counts[what] for what in OUTCOMES},
-        "said_at_the_end": [said.splitlines()[-1], said_back.splitlines()[-1]],
-        "refused_for": dict(Counter(words[:70] for _, what, words in found if what == "refused").most_common(20)),
-        "bad": [{"file": name, what: words} for name, what, words in found if what in ("silent", "crashed")],
-    }  # fmt: skip
+        ltokc("batch", "--decode", "-r", packed, "-d", back, "-v", "-j", str(jobs))
+        rows = json.loads(Path(table).read_text())["pictures"]
+        report = report_of(folder, rows, said, Path(back))
     print(json.dumps(report, indent=1))
     if out is not None:
         write_report(None, report, out)
