@@ -89,7 +89,7 @@ def report_of(folder: Path, rows: list[dict[str, Any]], said: str, back: Path) -
     counts = Counter(what for _, what, _ in found)
     return {
         "files": len(found), "outcomes": {what: counts[what] for what in OUTCOMES},
-        "said_at_the_end": said.splitlines()[-1],
+        "said_at_the_end": said.splitlines()[-1].replace(str(folder), folder.name),
         "refused_for": dict(Counter(words[:70] for _, what, words in found if what == "refused").most_common(20)),
         "dropped": dict(Counter(words[:70] for _, what, words in found if what == "dropped").most_common(20)),
         "bad": [{"file": name, what: words} for name, what, words in found if what in ("silent", "crashed")],

@@ -195,10 +195,10 @@ class Console:
 
     def _tell_left_out(self) -> bool:
         """Counts and names what was left out; whether that breaks a promise."""
-        if self.left_out:
-            self.say(self.left_out.text())
         for path in self.left_out.unasked():
             self.detail(f"{path}: left out")
+        if self.left_out:
+            self.say(self.left_out.text())
         missing = len(self.left_out.unasked()) if self.whole else 0
         if missing:
             complain(f"{self.whole}: {missing:,} left out that nobody asked to leave out (see --exclude)")
