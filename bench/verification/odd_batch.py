@@ -27,7 +27,7 @@ from typing import Any
 
 import click
 
-from bench.common.record import write_report
+from bench.common.record import model_name, write_report
 from bench.verification.odd_files import at_stake
 
 OUTCOMES = ("kept", "converted", "dropped", "refused", "left out", "silent", "crashed")
@@ -98,8 +98,8 @@ def report_of(folder: Path, rows: list[dict[str, Any]], said: str, back: Path) -
 
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="Where the record goes.")
-@click.option("-j", "--jobs", default=1, show_default=True, help="Pictures at a time.")
+@click.option("--out", type=click.Path(path_type=Path), help="File of the record of counts.")
+@click.option("-j", "--jobs", default=1, show_default=True, help="Pictures that `batch` works on at a time.")
 def main(folder: Path, out: Path | None, jobs: int) -> None:
     """Encode and decode all in FOLDER; see the module's docstring."""
     with tempfile.TemporaryDirectory() as work:
@@ -111,7 +111,7 @@ def main(folder: Path, out: Path | None, jobs: int) -> None:
         report = report_of(folder, rows, said, Path(back))
     print(json.dumps(report, indent=1))
     if out is not None:
-        write_report(None, report, out)
+        write_report(model_name(), report, out)
     sys.exit(bool(report["bad"]))
 
 
