@@ -39,7 +39,8 @@ def encode_one(job: Job, load: dict[str, Any], how: dict[str, Any], bars: bool =
 
     start = time.perf_counter()
     source = io.BytesIO(streams.read(STDIO)) if job.source == STDIO else job.source
-    picture = load_picture(source, frame=how.get("frame"), **load)
+    given = {name: how[name] for name in ("frame", "allow_damaged") if name in how}
+    picture = load_picture(source, **given, **load)
     losses: list[str] = []
     with step_bar(job.source, bars) as progress:
         data = codec.encode(picture, progress=progress, say=losses.append, **how, **load)
@@ -69,6 +70,7 @@ def encode_one(job: Job, load: dict[str, Any], how: dict[str, Any], bars: bool =
               help="Transparency: keep it, forget it, or blend it with white.")  # fmt: skip
 @click.option("--frame", type=click.IntRange(min=1), metavar="N",
               help="Frame of an animation or page of a file to encode.  [default: the first]")  # fmt: skip
+@click.option("--allow-damaged", is_flag=True, help="Take what can be read of a damaged picture.")
 @options.limit_pixels
 @options.backend
 @options.device
