@@ -61,8 +61,8 @@ def encode(
     effort_.require()
     picture = image
     if not isinstance(image, Picture):
-        given = {"value_range": value_range, "frame": frame, "allow_damaged": allow_damaged}
-        picture = load(image, limit_pixels=limit_pixels, **given)
+        picture = load(image, limit_pixels=limit_pixels, value_range=value_range, frame=frame,
+                       allow_damaged=allow_damaged)  # fmt: skip
     opened = open_model(model)
     for loss in picture.losses:
         say(loss)

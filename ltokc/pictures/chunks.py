@@ -28,6 +28,7 @@ from ltokc.container.chunks import resolution, text
 from ltokc.errors import Say, UsageError
 from ltokc.geometry import Box
 from ltokc.pictures.extras import METRE, shape_of_pixels
+from ltokc.pictures.hidden import filled
 from ltokc.pictures.options import ALPHA_MODES, METADATA_KINDS, kinds_of
 from ltokc.pictures.planes import STRIP
 from ltokc.pictures.srgb import describes_srgb
@@ -68,7 +69,12 @@ def chunks_of(picture: Picture, metadata: str | Iterable[str], alpha: str, say: 
 
 
 def pixels_of(picture: Picture, alpha: str) -> np.ndarray:
-    """The pixels that are encoded, (H, W, 3) uint8: with alpha "blend" those on a white ground."""
+    """The pixels that are encoded, (H, W, 3) uint8: with alpha "blend" those on a white ground.
+
+    With alpha "keep" what is clear gets the colour of its surroundings, so that nothing hidden costs bytes or bleeds.
+    """
+    if alpha == "keep" and picture.alpha is not None:
+        return filled(picture.rgb, picture.alpha)
     if alpha != "blend" or picture.alpha is None:
         return picture.rgb
     out = np.empty_like(picture.rgb)

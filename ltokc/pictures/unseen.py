@@ -24,7 +24,7 @@ LINEAR = b"\1"  # QOI's colour space, its byte 13
 class Unseen:
     """What is known of an opened, not yet loaded picture.
 
-    sixteen: samples have 16 bits, of which Pillow keeps the upper 8 unless the mode says otherwise.  colour: how samples
+    sixteen: samples have 16 bits, of which Pillow keeps the upper 8 unless the mode says otherwise.  colour: how they
     make light, None for sRGB or by the profile.  settled: the file says its colour beside EXIF; instead_of_profile: in
     a way that stands over a profile.  clear: of a PNG, the gray or red, green and blue that are transparent, as samples
     of 8 bits, or of 16 where the file has these.  low: the lower bytes of 16-bit RGB, (H, W, 3) uint8, where they are
