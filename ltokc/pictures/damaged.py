@@ -87,7 +87,7 @@ def load_pixels(image: Image.Image, damage: Damage) -> None:
             raise damaged(one_line(error)) from error
         if not damage.allowed:
             raise damaged(one_line(error), rescue=True) from error
-        damage.losses.append(f"the file is damaged ({one_line(error)}): what is missing of the picture is black")
+        damage.losses.append(f"the file is damaged ({one_line(error)}): what is missing of the picture is blank")
         image.tile = []  # type: ignore[attr-defined]
         image.load()
 

@@ -14,7 +14,7 @@ ENOUGH = 1e-6  # weight from which a mean is one
 
 
 def filled(rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """A copy of (H, W, 3) uint8 with other colours where alpha (H, W) uint8 is 0; `rgb` itself where that is nowhere."""
+    """A copy of (H, W, 3) uint8 with other colours where alpha (H, W) uint8 is 0; `rgb` itself where it nowhere is."""
     if alpha.all():
         return rgb
     out = rgb.copy()

@@ -116,14 +116,16 @@ def true_xmp(packet: bytes) -> bytes:
 def _without_elements(packet: bytes, name: bytes) -> bytes:
     """Without the elements of these names and what is in them; an element that is not closed stays."""
     opening = re.compile(rb"<(%s)(?=[\s/>])[^>]*?(/?)>" % name)
-    at = 0
-    while found := opening.search(packet, at):
-        end = found.end()
+    kept, at, place = [], 0, 0  # `at`: the first byte that is not in `kept`
+    open_ones: set[bytes] = set()  # of which no more is closed
+    while found := opening.search(packet, place):
+        place = found.end()
         if not found[2]:
-            closing = re.compile(rb"</%s\s*>" % re.escape(found[1])).search(packet, end)
-            if closing is None:
-                at = end
+            closing = None if found[1] in open_ones else packet.find(b"</" + found[1], place)
+            if closing is None or closing < 0:
+                open_ones.add(found[1])
                 continue
-            end = closing.end()
-        packet, at = packet[: found.start()] + packet[end:], found.start()
-    return packet
+            place = packet.find(b">", closing) + 1 or len(packet)
+        kept.append(packet[at : found.start()])
+        at = place
+    return b"".join([*kept, packet[at:]])

@@ -1,8 +1,8 @@
 """Filling up to whole cells: pixels beyond the right and lower border, which are coded and never shown.
 
 The border is repeated up to the next multiple of 16 px, and in a picture thinner than that as often as it has rows or
-columns; from there each row or column is a smoother copy of the one before.  So what the tokens near the border see goes
-on, and detail that nobody sees costs nothing: repeated 64 times a row of noise would cost as much as 64 rows.
+columns; from there each row or column is a smoother copy of the one before.  So what the tokens near the border see
+goes on, and detail that nobody sees costs nothing: repeated 64 times a row of noise would cost as much as 64 rows.
 """
 
 from __future__ import annotations
