@@ -97,9 +97,7 @@ def test_it_is_said_whatever_is_kept_and_xmp_forgets_it(tmp_path: Path) -> None:
         result = run("encode", str(path), "--metadata", kinds, "--overwrite")
         assert result.exit_code == 0 and result.stderr.count("video (1,032 bytes") == 1
     back = ltokc.decode(path.with_suffix(".ltk").read_bytes()).info["xmp"]
-    assert (
-        b"MotionPhoto" not in back and b"MicroVideo" not in back and b"Container:" not in back.split(b"xmlns:Item")[1]
-    )
+    assert not any(name in back for name in (b"MotionPhoto", b"MicroVideo", b"<Container:", b"Item:Length"))
     assert b'GCamera:BurstID="b7"' in back and b"<dc:title>A disc</dc:title>" in back
 
 
@@ -123,8 +121,8 @@ def test_xmp_of_other_things_is_left_alone() -> None:
     assert true_xmp(b'xmlns:G="http://ns.google.com/photos/1.0/container/" <G:Directory> never closed') is not None
 
 
-def test_a_great_packet_takes_no_time_in_the_square() -> None:
-    """Elements that are not closed, of a name that is looked for, by the ten thousand."""
+def test_elements_that_are_never_closed() -> None:
+    """Many of a name that is looked for: the packet is not searched to its end for each."""
     packet = b'xmlns:G="http://ns.google.com/photos/1.0/container/" ' + b"<G:a>" * 100000
     assert len(true_xmp(packet)) == len(packet)
     assert len(true_xmp(packet + b"</G:a>" * 100000)) < len(packet) + 600000
@@ -146,8 +144,8 @@ def exif_with_thumbnail(order: str = "<", behind: bytes = b"", space: int = 6553
     data = second + 2 + 2 * 12 + 4
     return (
         (b"II*\0" if order == "<" else b"MM\0*") + pack("I", 8) + pack("H", 3)
-        + pack("2HII", 0x10F, 2, len(make), first) + pack("2HIHH", 0x112, 3, 1, 6, 0) + pack("2HII", 0x8769, 4, 1, inner)
-        + pack("I", second) + make + b"\0" + pack("H", 3) + pack("2HIHH", 0xA001, 3, 1, space, 0)
+        + pack("2HII", 0x10F, 2, len(make), first) + pack("2HIHH", 0x112, 3, 1, 6, 0)
+        + pack("2HII", 0x8769, 4, 1, inner) + pack("I", second) + make + b"\0" + pack("H", 3) + pack("2HIHH", 0xA001, 3, 1, space, 0)
         + pack("2HII", 0xA002, 4, 1, 90) + pack("2HIHH", 0xA003, 3, 1, 60, 0) + pack("I", 0) + pack("H", 2)
         + pack("2HII", 0x201, 4, 1, data) + pack("2HII", 0x202, 4, 1, len(small)) + pack("I", 0) + small + behind
     )  # fmt: skip
