@@ -145,7 +145,8 @@ def exif_with_thumbnail(order: str = "<", behind: bytes = b"", space: int = 6553
     return (
         (b"II*\0" if order == "<" else b"MM\0*") + pack("I", 8) + pack("H", 3)
         + pack("2HII", 0x10F, 2, len(make), first) + pack("2HIHH", 0x112, 3, 1, 6, 0)
-        + pack("2HII", 0x8769, 4, 1, inner) + pack("I", second) + make + b"\0" + pack("H", 3) + pack("2HIHH", 0xA001, 3, 1, space, 0)
+        + pack("2HII", 0x8769, 4, 1, inner) + pack("I", second) + make + b"\0"
+        + pack("H", 3) + pack("2HIHH", 0xA001, 3, 1, space, 0)
         + pack("2HII", 0xA002, 4, 1, 90) + pack("2HIHH", 0xA003, 3, 1, 60, 0) + pack("I", 0) + pack("H", 2)
         + pack("2HII", 0x201, 4, 1, data) + pack("2HII", 0x202, 4, 1, len(small)) + pack("I", 0) + small + behind
     )  # fmt: skip
