@@ -22,7 +22,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from bench.common import options
 from bench.common.pictures import load_rgb, pictures
-from bench.common.record import environment, model_name, rendered
+from bench.common.record import model_name, rendered, write_report
 from ltokc import codec
 from ltokc.atomic import write_atomic
 from ltokc.compare.codecs import fit
@@ -128,7 +128,7 @@ def make(
         bits = round(8 * len(data) / (original.width * original.height), 4)
         key[f"{number:02d}"] = {"picture": path.name, "quality": quality, "bpp": bits} | sizes | {"letters": letters}
         click.echo(f"{number:02d}", err=True)
-    write_atomic(out / KEY, rendered(environment(name) | {"sheets": key}).encode())
+    write_report(name, {"sheets": key}, out / KEY)
 
 
 @main.command("tally")
