@@ -1,6 +1,6 @@
 """Which decoder do people prefer?  Sheets for a blind comparison, and the count of what was chosen.
 
-    python -m bench blind-sheets make --images KODAK --qualities 0.2,0.3,0.4 --out SHEETS
+    python -m bench blind-sheets make --images KODAK --rates 0.03,0.06,0.1,0.15 --out SHEETS
     python -m bench blind-sheets tally --key SHEETS/key.json ANSWERS ...
 
 A sheet shows the original, named as such, and A, B and C: the faithful picture, the generative one and a rival at equal
@@ -100,22 +100,23 @@ def main() -> None:
 
 @main.command()
 @options.images()
-@options.qualities("0.2,0.3,0.4")
+@click.option("--rates", default="0.03,0.06,0.1,0.15", show_default=True, type=options.Numbers(),
+              help="Bits per pixel.")  # fmt: skip
 @options.effort(1)
 @options.limit()
 @options.model()
 @click.option("--rival", default="avif", show_default=True, help="The codec at equal bytes.")
 @click.option("--out", type=options.NEW_FOLDER, required=True, help="Folder for the sheets and their key.")
 def make(
-    images: Path, qualities: tuple[float, ...], effort: int, limit: int | None, model: str | None, rival: str, out: Path
+    images: Path, rates: tuple[float, ...], effort: int, limit: int | None, model: str | None, rival: str, out: Path
 ) -> None:
-    """Write a sheet for every picture, at the qualities in turn, and key.json."""
+    """Write a sheet for every picture, at the rates in turn, and key.json."""
     name = model_name(model)
     key: dict[str, Any] = {}
     out.mkdir(parents=True, exist_ok=True)
-    for number, (path, quality) in enumerate(zip(pictures(images)[:limit], cycle(qualities), strict=False), 1):
+    for number, (path, rate) in enumerate(zip(pictures(images)[:limit], cycle(rates), strict=False), 1):
         original = load_rgb(path)
-        data = codec.encode(original, quality, effort=effort, model=name)
+        data = codec.encode(original, target_bpp=rate, effort=effort, model=name)
         made = {decoder: codec.decode(data, decoder=decoder).convert("RGB") for decoder in DECODERS}
         other, file = fit(rival, original, len(data))
         made[rival] = other.decode(file.data)
@@ -126,7 +127,7 @@ def make(
         sheet(panels).save(out / f"{number:02d}.png")
         sizes = {"bytes": len(data), "rival_bytes": len(file.data), "rival": other.label}
         bits = round(8 * len(data) / (original.width * original.height), 4)
-        key[f"{number:02d}"] = {"picture": path.name, "quality": quality, "bpp": bits} | sizes | {"letters": letters}
+        key[f"{number:02d}"] = {"picture": path.name, "bpp": bits} | sizes | {"letters": letters}
         click.echo(f"{number:02d}", err=True)
     write_report(name, {"sheets": key}, out / KEY)
 

@@ -45,7 +45,7 @@ def test_a_sheet_shows_what_the_key_says(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     small = Image.fromarray(rng.integers(0, 256, (8, 10, 3), np.uint8))
     small.resize((160, 128), Image.Resampling.BICUBIC).save(tmp_path / "in" / "x.png")
-    words = ["make", "--images", str(tmp_path / "in"), "--qualities", "0.5", "--rival", "jpeg", "--out"]
+    words = ["make", "--images", str(tmp_path / "in"), "--rates", "0.4", "--rival", "jpeg", "--out"]
     done = CliRunner().invoke(main, [*words, str(tmp_path / "out")])
     assert done.exit_code == 0, done.output
     key = json.loads((tmp_path / "out" / "key.json").read_text())["sheets"]
