@@ -8,7 +8,10 @@ import numpy as np
 
 from ltokc.geometry import CELL, Size, segment_boxes
 from ltokc.metrics import by_cell
+from ltokc.metrics.colour import SIDE, pooled
 from ltokc.metrics.ssimulacra2 import LEAST_SIDE, Reference, points
+from ltokc.rate.colour import digits as colour
+from ltokc.rate.colour.digits import Means
 from ltokc.rate.curves import RDCurves
 from ltokc.rate.effort import Effort
 from ltokc.rate.plan import Plan
@@ -24,13 +27,17 @@ RATES = (0.5, 20.0)  # its bounds
 
 @dataclass(frozen=True, slots=True)
 class TokenizedPicture:
-    """rgb: (H, W, 3) uint8; tokens: of all levels; steps: those of the work still to come."""
+    """rgb: (H, W, 3) uint8; tokens: of all levels; steps: those of the work still to come.
+
+    means: colours of large areas, of the picture and, as far as is known, of what a plan's tokens decode to.
+    """
 
     model: Model
     networks: Networks
     rgb: np.ndarray
     tokens: Tokens
     steps: Steps
+    means: Means | None = None
 
     @property
     def size(self) -> Size:
@@ -46,8 +53,10 @@ class TokenizedPicture:
         kept = self.tokens.only(plan.masks(self.model.levels))
         cells = np.zeros((*plan.depths.shape, *by_cell.PARTS), np.float32)
         seen = np.zeros(plan.depths.shape, bool)
+        colours = _no_means(plan)
         for left, top, part in self.networks.parts(kept, self.size):
             h, w = part.shape[:2]
+            _paste(colours, pooled(part), top, left)
             if min(h, w) < LEAST_SIDE:
                 continue
             found = by_cell.moments(Reference(self.rgb[top : top + h, left : left + w]), part).cells
@@ -57,16 +66,40 @@ class TokenizedPicture:
         self.steps.advance()
         if not seen.all():
             cells[~seen] = cells[seen].mean(0)
-        return by_cell.Moments(cells)
+        return by_cell.Moments(cells, colours)
 
     def refined(self, plan: Plan, curves: RDCurves | None, effort: Effort, device: str) -> TokenizedPicture:
-        """The same picture with digits of the plan's tokens that cost and show less error, if the effort searches."""
-        if effort.schedule is None or not self.measurable:
+        """The same picture with other digits of the plan's tokens, if the effort measures.
+
+        If it searches, with digits that cost and show less error; then with those that bring the colours of large areas
+        nearer to the original's.
+        """
+        if not effort.measures or not self.measurable:
             return self
         sent = Tokens(self.tokens.levels, self.tokens.digits, plan.masks(self.model.levels))
-        search = Search(self.model.folder, device)
-        found = search.run(self.rgb, sent, effort.schedule, _worth_of_bits(curves, plan), self.steps.advance)
-        return replace(self, tokens=Tokens(found.levels, found.digits, self.tokens.masks))
+        if effort.schedule is not None:
+            search = Search(self.model.folder, device)
+            sent = search.run(self.rgb, sent, effort.schedule, _worth_of_bits(curves, plan), self.steps.advance)
+            decoded = self.decoded_means(plan, sent)
+        elif curves is None or curves.measured is None or (seen := curves.measured[1].colours) is None:
+            return self
+        else:
+            decoded = seen
+        means, found = Means(pooled(self.rgb), decoded), sent
+        if self.model.colour is not None:
+            found, means = colour.choose(means, sent, self.model.colour)
+        return replace(self, tokens=Tokens(found.levels, found.digits, self.tokens.masks), means=means)
+
+    def decoded_means(self, plan: Plan, tokens: Tokens | None = None) -> np.ndarray:
+        """Decodes a plan's tokens, window by window: means over 16x16 pixels (`ltokc.metrics.colour.pooled`).
+
+        tokens: None for the picture's own.
+        """
+        kept = (tokens or self.tokens).only(plan.masks(self.model.levels))
+        out = _no_means(plan)
+        for left, top, part in self.networks.parts(kept, self.size):
+            _paste(out, pooled(part), top, left)
+        return out
 
 
 def tokenized(
@@ -82,6 +115,18 @@ def tokenized(
     windows = len(networks.tokenizer_windows(size))
     steps = Steps(progress, windows + segments + effort.decodes + effort.steps(size.grid))
     return TokenizedPicture(model, networks, rgb, networks.tokenize(rgb, advance=steps.advance), steps)
+
+
+def _no_means(plan: Plan) -> np.ndarray:
+    """Room for the means of all areas of a picture."""
+    rows, columns = (side * CELL // SIDE for side in plan.depths.shape)
+    return np.zeros((rows, columns, 3), np.float32)
+
+
+def _paste(means: np.ndarray, part: np.ndarray, top: int, left: int) -> None:
+    """Puts the means of a window in their place, whose corner is told in pixels."""
+    y, x = top // SIDE, left // SIDE
+    means[y : y + part.shape[0], x : x + part.shape[1]] = part
 
 
 def _worth_of_bits(curves: RDCurves | None, plan: Plan) -> float:
