@@ -51,8 +51,8 @@ def lab_slopes(rgb: npt.NDArray[np.floating]) -> Floats:
     v = np.clip(rgb, 0, 255).astype(np.float32) / 255
     steps = np.where(v <= 0.04045, 1 / 12.92, 2.4 / 1.055 * ((v + 0.055) / 1.055) ** 1.4).astype(np.float32) / 255
     t = _linear(v * 255) @ _XYZ.T
-    root = np.where(t > _LOW, np.maximum(t, _LOW) ** (-2 / 3) / 3, _SLOPE).astype(np.float32)
-    return _LAB @ (root[..., :, None] * _XYZ * steps[..., None, :])
+    root = np.where(t > _LOW, np.maximum(t, _LOW) ** (-2 / 3) / 3, _SLOPE)
+    return (_LAB @ (root[..., :, None] * _XYZ * steps[..., None, :])).astype(np.float32)
 
 
 def difference(a: npt.NDArray[np.floating], b: npt.NDArray[np.floating]) -> Floats:

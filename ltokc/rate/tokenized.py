@@ -12,6 +12,7 @@ from ltokc.metrics.colour import SIDE, pooled
 from ltokc.metrics.ssimulacra2 import LEAST_SIDE, Reference, points
 from ltokc.rate.colour import digits as colour
 from ltokc.rate.colour.digits import Means
+from ltokc.rate.colour.smooth import is_smooth, tried
 from ltokc.rate.curves import RDCurves
 from ltokc.rate.effort import Effort
 from ltokc.rate.plan import Plan
@@ -85,9 +86,11 @@ class TokenizedPicture:
             return self
         else:
             decoded = seen
-        means, found = Means(pooled(self.rgb), decoded), sent
-        if self.model.colour is not None:
-            found, means = colour.choose(means, sent, self.model.colour)
+        means, found = Means(pooled(self.rgb), decoded, is_smooth(self.rgb)), sent
+        if (response := self.model.colour) is not None and means.smooth:
+            found, means = tried(means, sent, response, lambda tokens: self.decoded_means(plan, tokens))
+        elif response is not None:
+            found, means = colour.choose(means, sent, response)
         return replace(self, tokens=Tokens(found.levels, found.digits, self.tokens.masks), means=means)
 
     def decoded_means(self, plan: Plan, tokens: Tokens | None = None) -> np.ndarray:

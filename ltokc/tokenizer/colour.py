@@ -29,7 +29,8 @@ class LevelResponse:
     """What digits of one level do, whose tokens have a side of `s` areas of 16x16 pixels.
 
     kernels: (digits, 3 s, 3 s, 3), change of red, green, blue in each area of the position and its eight neighbours;
-    texture: (digits, 2), squared change of luma and of the two colour differences inside the areas, summed over areas;
+    texture: (digits, 3), summed over areas: squared change of luma and of the two colour differences inside them, and
+    of red, green, blue in their means that is not as the kernel has it;
     bits: (digits, size), of each value on the average.
     """
 
@@ -62,7 +63,7 @@ class ColourResponse:
         found = []
         for k, level in enumerate(coarse(levels)):
             side = 3 * level.stride // SIDE
-            shapes = {"kernels": (level.digits, side, side, 3), "texture": (level.digits, 2),
+            shapes = {"kernels": (level.digits, side, side, 3), "texture": (level.digits, 3),
                       "bits": (level.digits, level.size)}  # fmt: skip
             parts = {name: tensors.get(f"{name}.{k}") for name in shapes}
             for name, array in parts.items():

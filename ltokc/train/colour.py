@@ -50,6 +50,7 @@ class _Sums:
         around = 9 * level.digits
         self.moves, self.changes = np.zeros((around, around)), np.zeros((around, self.side**2 * 3))
         self.counts, self.texture = np.zeros((level.digits, level.digits)), np.zeros((level.digits, 2))
+        self.seen: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []  # moves, their number, changes of means
         self.values = np.zeros((level.digits, level.size))
 
     def count(self, digits: np.ndarray) -> None:
@@ -80,6 +81,7 @@ class _Sums:
         self.changes += features.T @ split
         number = sum(np.square(each) for each in near)
         self.counts += number.T @ number
+        self.seen.append((features, number, split))
         self.texture += number.T @ texture.reshape(rows, side, columns, side, 2).sum((1, 3)).reshape(-1, 2)
 
     def solved(self) -> LevelResponse:
@@ -88,7 +90,9 @@ class _Sums:
         # a token at offset (a, b) of the areas it changes: those lie at the opposite offset of the token
         turned = weights.reshape(3, 3, digits, side, side, 3)[::-1, ::-1]
         kernels = turned.transpose(2, 0, 3, 1, 4, 5).reshape(digits, 3 * side, 3 * side, 3)
-        texture = 9 * np.linalg.solve(self.counts + RIDGE * np.eye(digits), self.texture)
+        missed = sum(n.T @ np.square(y - f @ weights).sum(1, keepdims=True) for f, n, y in self.seen)
+        squares = np.concatenate([self.texture, missed], 1)
+        texture = 9 * np.linalg.solve(self.counts + RIDGE * np.eye(digits), squares)
         shares = self.values / self.values.sum(1, keepdims=True)
         bits = -np.log2(np.maximum(shares, LEAST))
         kinds: Sequence[np.ndarray] = kernels, np.maximum(texture, 0), bits

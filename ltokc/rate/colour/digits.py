@@ -3,7 +3,8 @@
 The tokenizer rounds each digit for itself.  Here single digits of the coarse levels are moved by one where that brings
 the means of 16x16 pixels nearer to the original's:
 
-    sum of squared differences, CIE76, linear in the means  +  LUMA, CHROMA times what texture changes  +  BIT times bits
+    sum of squared differences, CIE76, linear in the means, and expected beyond that
+    +  LUMA, CHROMA times the squared change inside of areas  +  BIT times bits
 
 `ltokc.tokenizer.colour` says what a digit does to the means, so that no decode is needed but the one that measured the
 picture.  Other digits are left as they are.
@@ -23,8 +24,8 @@ from ltokc.token_grid import Tokens
 from ltokc.token_order import spread_rank
 from ltokc.tokenizer.colour import ColourResponse, LevelResponse
 
-LUMA, CHROMA = 1.0, 1.0  # worth of a squared 8-bit step inside an area
-BIT = 0.5  # worth of a bit
+LUMA, CHROMA = 1.5, 0.3  # worth of a squared 8-bit step inside an area
+BIT = 1.5  # worth of a bit
 SWEEPS, ROUNDS = 2, 8  # over all levels; of moves within a level
 WINDOW = 16  # cells along a side that are worked on at a time, so that memory stays bounded
 PER_CELL = CELL // SIDE  # areas along a cell's side
@@ -36,11 +37,14 @@ Floats = npt.NDArray[np.float32]
 class Means:
     """Means over 16x16 pixels, (rows * 4, columns * 4, 3) float32 in 0 to 255: of a picture and of what it decodes to.
 
-    Of a gray picture what is decoded is shown as its luma.
+    Of a gray picture what is decoded is shown as its luma.  smooth: it is made of flat fields and gradients
+    alone.  exact: the means are of a decode of these very tokens.
     """
 
     original: Floats
     decoded: Floats
+    smooth: bool = False
+    exact: bool = False
 
     @property
     def gray(self) -> bool:
@@ -80,7 +84,7 @@ def choose(means: Means, tokens: Tokens, response: ColourResponse) -> tuple[Toke
                     work.move(level, grid[place], start[place], sent[place], (y, x))
     inside = slice(PER_CELL, -PER_CELL)
     expected = means.original - work.residual[inside, inside]
-    return Tokens(tokens.levels, digits, tokens.masks, tokens.origin), replace(means, decoded=expected)
+    return Tokens(tokens.levels, digits, tokens.masks, tokens.origin), replace(means, decoded=expected, exact=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +107,9 @@ class _Work:
         flat = level.kernels.reshape(count, -1)
         squares = (level.kernels[..., :, None] * level.kernels[..., None, :]).reshape(count, -1)
         spent = _around(metric.reshape(high, wide, 9), side) @ squares.T  # what a step adds by its square
-        texture = level.texture @ np.array([LUMA, CHROMA], np.float32)
+        unlike = np.trace(metric, axis1=2, axis2=3)[..., None] / 3  # of a squared step that no kernel foresees
+        texture = level.texture[:, :2] @ np.array([LUMA, CHROMA], np.float32)
+        texture = texture + _around(unlike, side).mean(-1)[..., None] * level.texture[:, 2]
         order = 1 + np.float32(1e-4) * spread_rank(rows, columns)  # equal gains must not all be taken at once
         which = np.arange(count)
         for _ in range(ROUNDS):
@@ -152,7 +158,7 @@ def _margin(field: Floats) -> Floats:
 def _gray(level: LevelResponse) -> LevelResponse:
     """What digits do where the decoder shows luma alone."""
     kernels = np.repeat((level.kernels @ GRAY)[..., None], 3, -1)
-    return LevelResponse(kernels, level.texture * np.array([1, 0], np.float32), level.bits)
+    return LevelResponse(kernels, level.texture * np.array([1, 0, 1], np.float32), level.bits)
 
 
 def total(residual: Floats, metric: Floats) -> float:

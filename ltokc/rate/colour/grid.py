@@ -9,21 +9,24 @@ least:
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from ltokc.container import colour
 from ltokc.container.chunks import COLOUR
-from ltokc.container.records import Chunk, Header, Ltk
+from ltokc.container.records import Chunk, Ltk
 from ltokc.geometry import CELL
 from ltokc.metrics.colour import SIDE
 from ltokc.rate.colour.digits import GRAY, Means, total
-from ltokc.rate.plan import Plan
-from ltokc.rate.tokenized import TokenizedPicture
 
-BYTE = 12.0  # worth of a byte
+if TYPE_CHECKING:
+    from ltokc.rate.plan import Plan
+    from ltokc.rate.tokenized import TokenizedPicture
+
+BYTE, SMOOTH_BYTE = 12.0, 3.0  # worth of a byte: of photographs; where nothing hides an error
 OVERHEAD = 10  # bytes of a chunk beside its data
 QUARTERS = 4  # of an 8-bit step, is the unit of the grid
 ROUNDINGS = (1, 2, 4, 8, 16)  # units
@@ -41,27 +44,38 @@ def with_grid(ltk: Ltk, picture: TokenizedPicture, plan: Plan, size: int | None 
     size: of the file, in bytes, of which a grid takes `MOST` at most.
     """
     most = LARGEST_DATA if size is None else int(MOST * size)
-    if picture.means is None or best_grid(picture.means, ltk.header, most) is None:
+    means, gray = picture.means, ltk.header.gray
+    if means is None or best_grid(means, gray, most).data is None:
         return ltk
-    grid = best_grid(replace(picture.means, decoded=picture.decoded_means(plan)), ltk.header, most)
-    return ltk if grid is None else ltk.with_chunks((grid, *ltk.chunks))
+    if not means.exact:
+        means = replace(means, decoded=picture.decoded_means(plan), exact=True)
+    data = best_grid(means, gray, most).data
+    return ltk if data is None else ltk.with_chunks((Chunk(COLOUR, data), *ltk.chunks))
 
 
-def best_grid(means: Means, header: Header, most: int = LARGEST_DATA) -> Chunk | None:
-    """The grid that pays, None if none does, of `most` bytes at most with all that a chunk takes."""
-    residual, metric = means.residual, means.metric
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """data: of the chunk, None for no grid; cost: error that is left, and bytes, as squared differences, CIE76."""
+
+    data: bytes | None
+    cost: float
+
+
+def best_grid(means: Means, gray: bool, most: int = LARGEST_DATA) -> Grid:
+    """The grid whose cost is least, or none; of `most` bytes at most with all that a chunk takes."""
+    residual, metric, byte = means.residual, means.metric, SMOOTH_BYTE if means.smooth else BYTE
     y, x = (_blend(count) for count in residual.shape[:2])
-    field = (residual @ GRAY)[..., None] if header.gray else residual
+    field = (residual @ GRAY)[..., None] if gray else residual
     exact = np.einsum("iy,yxc,jx->cij", _inverse(y), field, _inverse(x)) * QUARTERS
-    best, least = None, total(residual, metric)
+    best = Grid(None, total(residual, metric))
     for values in _rounded(exact):
         data = colour.encode(values)
         given = np.einsum("yi,cij,xj->yxc", y, values.astype(np.float32) / QUARTERS, x)
         if len(data) + OVERHEAD > most:
             continue
-        cost = total(residual - given, metric) + BYTE * (len(data) + OVERHEAD)
-        if cost < least:
-            best, least = Chunk(COLOUR, data), cost
+        cost = total(residual - given, metric) + byte * (len(data) + OVERHEAD)
+        if cost < best.cost:
+            best = Grid(data, cost)
     return best
 
 
