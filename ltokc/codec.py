@@ -80,9 +80,10 @@ def encode(
         return filled(sized(ltk, found, target, effort_, device, say), picture.alpha, target.size)
     curves = predict_curves(found, target, effort_)
     plan = choose_plan(found, target, effort_, curves)
-    better = found.refined(plan, curves, effort_, device)
+    better = found.refined(plan, curves, effort_, device, target.quality is not None)
+    plan = better.plan or plan
     file = writer_of(better, plan, ltk)
-    ltk = with_grid(ltk, better, plan)
+    ltk = with_grid(ltk, better.means)
     return file.write(ltk, counts_of(file, plan, target.tokens), found.steps)
 
 

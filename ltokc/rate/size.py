@@ -81,7 +81,7 @@ def sized(
         better, file = picture.refined(found.plan, curves, effort, device), found.file
         if better is not picture:
             file = writer_of(better, found.plan, ltk)
-        data = fitted(with_grid(ltk, better, found.plan, size), file, size, target.strict)
+        data = fitted(with_grid(ltk, better.means, size), file, size, target.strict)
         best = max(best, data, key=len)
         if len(data) >= size * (1 - SPARE / 2) or found.plan.keep == len(picture.model.levels):
             break

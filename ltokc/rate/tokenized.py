@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -12,7 +14,7 @@ from ltokc.metrics.colour import SIDE, pooled
 from ltokc.metrics.ssimulacra2 import LEAST_SIDE, Reference, points
 from ltokc.rate.colour import digits as colour
 from ltokc.rate.colour.digits import Means
-from ltokc.rate.colour.smooth import is_smooth, tried
+from ltokc.rate.colour.smooth import Trial, is_smooth, plans_to_try, tried
 from ltokc.rate.curves import RDCurves
 from ltokc.rate.effort import Effort
 from ltokc.rate.plan import Plan
@@ -30,7 +32,8 @@ RATES = (0.5, 20.0)  # its bounds
 class TokenizedPicture:
     """rgb: (H, W, 3) uint8; tokens: of all levels; steps: those of the work still to come.
 
-    means: colours of large areas, of the picture and, as far as is known, of what a plan's tokens decode to.
+    means: colours of large areas, of the picture and, as far as is known, of what a plan's tokens decode to;
+    plan: the one that it was refined for.
     """
 
     model: Model
@@ -39,6 +42,7 @@ class TokenizedPicture:
     tokens: Tokens
     steps: Steps
     means: Means | None = None
+    plan: Plan | None = None
 
     @property
     def size(self) -> Size:
@@ -69,11 +73,14 @@ class TokenizedPicture:
             cells[~seen] = cells[seen].mean(0)
         return by_cell.Moments(cells, colours)
 
-    def refined(self, plan: Plan, curves: RDCurves | None, effort: Effort, device: str) -> TokenizedPicture:
+    def refined(
+        self, plan: Plan, curves: RDCurves | None, effort: Effort, device: str, shallower: bool = False
+    ) -> TokenizedPicture:  # fmt: skip
         """The same picture with other digits of the plan's tokens, if the effort measures.
 
         If it searches, with digits that cost and show less error; then with those that bring the colours of large areas
-        nearer to the original's.
+        nearer to the original's.  shallower: flat fields and gradients may keep fewer levels than the plan, then `plan`
+        of what comes back says how many.
         """
         if not effort.measures or not self.measurable:
             return self
@@ -81,17 +88,30 @@ class TokenizedPicture:
         if effort.schedule is not None:
             search = Search(self.model.folder, device)
             sent = search.run(self.rgb, sent, effort.schedule, _worth_of_bits(curves, plan), self.steps.advance)
-            decoded = self.decoded_means(plan, sent)
-        elif curves is None or curves.measured is None or (seen := curves.measured[1].colours) is None:
+        means = self._means(plan, sent, curves, effort)
+        if means is None:
             return self
-        else:
-            decoded = seen
-        means, found = Means(pooled(self.rgb), decoded, is_smooth(self.rgb)), sent
-        if (response := self.model.colour) is not None and means.smooth:
-            found, means = tried(means, sent, response, lambda tokens: self.decoded_means(plan, tokens))
-        elif response is not None:
-            found, means = colour.choose(means, sent, response)
-        return replace(self, tokens=Tokens(found.levels, found.digits, self.tokens.masks), means=means)
+        found = sent
+        if means.smooth and curves is not None:
+            start = Trial(plan, sent, means, math.inf)
+            best = tried(self, start, plans_to_try(plan, self, shallower), partial(_bytes_of, curves))
+            plan, found, means = best.plan, best.tokens, best.means
+        elif self.model.colour is not None:
+            found, means = colour.choose(means, sent, self.model.colour)
+            if effort.schedule is not None:
+                means = replace(means, decoded=self.decoded_means(plan, found))
+        tokens = Tokens(found.levels, found.digits, self.tokens.masks)
+        return replace(self, tokens=tokens, means=means, plan=plan)
+
+    def _means(self, plan: Plan, tokens: Tokens, curves: RDCurves | None, effort: Effort) -> Means | None:
+        """Of the picture and of what a plan's tokens decode to: decoded where digits were searched, else expected."""
+        measured = None if curves is None else curves.measured
+        if effort.schedule is not None:
+            return Means(pooled(self.rgb), self.decoded_means(plan, tokens), is_smooth(self.rgb))
+        if measured is None or measured[1].colours is None:
+            return None
+        seen = Means(pooled(self.rgb), measured[1].colours, is_smooth(self.rgb))
+        return seen.expected((plan.depths if plan.keep is None else plan.keep) - measured[0] + 0 * plan.depths)
 
     def decoded_means(self, plan: Plan, tokens: Tokens | None = None) -> np.ndarray:
         """Decodes a plan's tokens, window by window: means over 16x16 pixels (`ltokc.metrics.colour.pooled`).
@@ -118,6 +138,11 @@ def tokenized(
     windows = len(networks.tokenizer_windows(size))
     steps = Steps(progress, windows + segments + effort.decodes + effort.steps(size.grid))
     return TokenizedPicture(model, networks, rgb, networks.tokenize(rgb, advance=steps.advance), steps)
+
+
+def _bytes_of(curves: RDCurves, plan: Plan) -> float:
+    """About the bytes of a plan's tokens."""
+    return float(np.take_along_axis(curves.bits, plan.depths[None] - 1, 0).sum()) / 8
 
 
 def _no_means(plan: Plan) -> np.ndarray:

@@ -24,8 +24,9 @@ from ltokc.token_grid import Tokens
 from ltokc.token_order import spread_rank
 from ltokc.tokenizer.colour import ColourResponse, LevelResponse
 
-LUMA, CHROMA = 1.5, 0.3  # worth of a squared 8-bit step inside an area
-BIT = 1.5  # worth of a bit
+LUMA, CHROMA = 1.0, 0.2  # worth of a squared 8-bit step inside an area
+BIT = 1.0  # worth of a bit
+DOUBT = 0.3  # of what a decode lacked, for the square of each level that a cell keeps more or fewer
 SWEEPS, ROUNDS = 2, 8  # over all levels; of moves within a level
 WINDOW = 16  # cells along a side that are worked on at a time, so that memory stays bounded
 PER_CELL = CELL // SIDE  # areas along a cell's side
@@ -38,13 +39,12 @@ class Means:
     """Means over 16x16 pixels, (rows * 4, columns * 4, 3) float32 in 0 to 255: of a picture and of what it decodes to.
 
     Of a gray picture what is decoded is shown as its luma.  smooth: it is made of flat fields and gradients
-    alone.  exact: the means are of a decode of these very tokens.
+    alone.
     """
 
     original: Floats
     decoded: Floats
     smooth: bool = False
-    exact: bool = False
 
     @property
     def gray(self) -> bool:
@@ -56,6 +56,14 @@ class Means:
         """What the decode, as it is shown, lacks."""
         shown = np.repeat((self.decoded @ GRAY)[..., None], 3, -1) if self.gray else self.decoded
         return self.original - shown
+
+    def expected(self, levels_off: np.ndarray) -> Means:
+        """Of a decode whose cells keep other numbers of levels than the one that was seen.
+
+        levels_off: (rows, columns) of cells, how many.  What was lacking is believed the less the more it is.
+        """
+        doubt = 1 + DOUBT * np.square(levels_off.repeat(PER_CELL, 0).repeat(PER_CELL, 1))[..., None]
+        return replace(self, decoded=(self.original - self.residual / doubt).astype(np.float32))
 
     @property
     def metric(self) -> Floats:
@@ -84,7 +92,7 @@ def choose(means: Means, tokens: Tokens, response: ColourResponse) -> tuple[Toke
                     work.move(level, grid[place], start[place], sent[place], (y, x))
     inside = slice(PER_CELL, -PER_CELL)
     expected = means.original - work.residual[inside, inside]
-    return Tokens(tokens.levels, digits, tokens.masks, tokens.origin), replace(means, decoded=expected, exact=False)
+    return Tokens(tokens.levels, digits, tokens.masks, tokens.origin), replace(means, decoded=expected)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,7 @@ least:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -22,11 +21,7 @@ from ltokc.geometry import CELL
 from ltokc.metrics.colour import SIDE
 from ltokc.rate.colour.digits import GRAY, Means, total
 
-if TYPE_CHECKING:
-    from ltokc.rate.plan import Plan
-    from ltokc.rate.tokenized import TokenizedPicture
-
-BYTE, SMOOTH_BYTE = 12.0, 3.0  # worth of a byte: of photographs; where nothing hides an error
+BYTE, SMOOTH_BYTE = 5.0, 1.5  # worth of a byte: of photographs; where nothing hides an error
 OVERHEAD = 10  # bytes of a chunk beside its data
 QUARTERS = 4  # of an 8-bit step, is the unit of the grid
 ROUNDINGS = (1, 2, 4, 8, 16)  # units
@@ -38,27 +33,26 @@ MOST = 0.25
 Floats = npt.NDArray[np.float32]
 
 
-def with_grid(ltk: Ltk, picture: TokenizedPicture, plan: Plan, size: int | None = None) -> Ltk:
-    """The record with a colour grid, if that pays; where it is expected to, the plan's tokens are decoded for it.
+def with_grid(ltk: Ltk, means: Means | None, size: int | None = None) -> Ltk:
+    """The record with a colour grid, if that pays.
 
-    size: of the file, in bytes, of which a grid takes `MOST` at most.
+    means: of the picture and of what its tokens decode to, as far as is known, None where nothing is; size: of the
+    file, in bytes, of which a grid takes `MOST` at most.
     """
     most = LARGEST_DATA if size is None else int(MOST * size)
-    means, gray = picture.means, ltk.header.gray
-    if means is None or best_grid(means, gray, most).data is None:
-        return ltk
-    if not means.exact:
-        means = replace(means, decoded=picture.decoded_means(plan), exact=True)
-    data = best_grid(means, gray, most).data
+    data = None if means is None else best_grid(means, ltk.header.gray, most).data
     return ltk if data is None else ltk.with_chunks((Chunk(COLOUR, data), *ltk.chunks))
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """data: of the chunk, None for no grid; cost: error that is left, and bytes, as squared differences, CIE76."""
+    """data: of the chunk, None for no grid; cost: error that is left, and bytes, as squared differences, CIE76; given:
+    what it adds to the means, (rows * 4, columns * 4, 3) or nothing.
+    """
 
     data: bytes | None
     cost: float
+    given: Floats | float = 0.0
 
 
 def best_grid(means: Means, gray: bool, most: int = LARGEST_DATA) -> Grid:
@@ -75,7 +69,7 @@ def best_grid(means: Means, gray: bool, most: int = LARGEST_DATA) -> Grid:
             continue
         cost = total(residual - given, metric) + byte * (len(data) + OVERHEAD)
         if cost < best.cost:
-            best = Grid(data, cost)
+            best = Grid(data, cost, given)
     return best
 
 

@@ -1,20 +1,28 @@
-"""Flat fields and gradients: digits are tried by decodes, since nothing hides there what a linear model misses."""
+"""Flat fields and gradients: digits and depths are tried by decodes, since nothing hides there what a model misses.
+
+There few levels and a colour grid may be nearer to the original than many levels, which add an unevenness of their own.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from ltokc.rate.colour.digits import Means, choose
-from ltokc.rate.colour.grid import best_grid
+from ltokc.rate.colour.grid import SMOOTH_BYTE, best_grid
+from ltokc.rate.plan import Plan, uniform
 from ltokc.token_grid import Tokens
-from ltokc.tokenizer.colour import ColourResponse
+
+if TYPE_CHECKING:
+    from ltokc.rate.tokenized import TokenizedPicture
 
 SMOOTH = 2.0  # of 255: mean second difference of green from pixel to pixel; photographs have 5 and more
-ROUNDS = 3  # decodes of digits that were chosen
+ROUNDS = 2  # decodes of digits that were chosen, at most
+FEWER = (2.0, 3.0, 4.0)  # levels that are tried: the first ones are the smoothest
 GAIN = 0.98  # of the error before, that a round has to reach
 _STRIP = 1024  # rows looked at at a time
 
@@ -32,21 +40,43 @@ def is_smooth(rgb: npt.NDArray[np.uint8]) -> bool:
     return found < SMOOTH * seen
 
 
-def tried(
-    means: Means, tokens: Tokens, response: ColourResponse, decode: Callable[[Tokens], np.ndarray]
-) -> tuple[Tokens, Means]:  # fmt: skip
-    """Of `tokens` and what is chosen of them, round by round, those whose decode with its grid is nearest; its means.
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A plan, tokens for it, the means of their decode, and what they cost, a grid included."""
 
-    decode: from tokens to the means of the picture that they give.
+    plan: Plan
+    tokens: Tokens
+    means: Means
+    cost: float
+
+
+def tried(picture: TokenizedPicture, start: Trial, plans: Sequence[Plan], bytes_of: Callable[[Plan], float]) -> Trial:
+    """The best of the plans and of the digits chosen for them round by round, by decodes with their grids.
+
+    start: the first plan, with what is known of its tokens; bytes_of: what the tokens of a plan take.
     """
-    means = replace(means, decoded=decode(tokens), exact=True)
-    best = tokens, means
-    least = best_grid(means, means.gray).cost
-    for _ in range(ROUNDS):
-        tokens, _expected = choose(means, tokens, response)
-        means = replace(means, decoded=decode(tokens), exact=True)
-        cost = best_grid(means, means.gray).cost
-        if cost >= least * GAIN:
-            break
-        best, least = (tokens, means), cost
-    return best
+    best: Trial | None = None
+    for plan in plans:
+        tokens = replace(start.tokens, masks=plan.masks(picture.model.levels))
+        last: Trial | None = None
+        for _ in range(1 + ROUNDS):
+            means = replace(start.means, decoded=picture.decoded_means(plan, tokens))
+            grid = best_grid(means, means.gray)
+            trial = Trial(plan, tokens, means, grid.cost + SMOOTH_BYTE * bytes_of(plan))
+            if last is not None and trial.cost > GAIN * last.cost:
+                break
+            last = trial
+            if picture.model.colour is None:
+                break
+            tokens, _means = choose(replace(means, decoded=means.decoded + grid.given), tokens, picture.model.colour)
+        if last is not None and (best is None or last.cost < best.cost):
+            best = last
+    return best or start
+
+
+def plans_to_try(plan: Plan, picture: TokenizedPicture, shallower: bool) -> list[Plan]:
+    """The plan, and, of pictures that are small enough to try many, those of fewer levels if they may be."""
+    if not shallower or not picture.networks.tiling.fits(picture.size):
+        return [plan]
+    fewer = [uniform(keep, plan.depths.shape) for keep in FEWER if keep < plan.depths.mean()]
+    return [plan, *fewer]
