@@ -12,6 +12,7 @@ from ltokc.geometry import CELL, Size, segment_boxes
 from ltokc.metrics import by_cell
 from ltokc.metrics.colour import SIDE, pooled
 from ltokc.metrics.ssimulacra2 import LEAST_SIDE, Reference, points
+from ltokc.pictures.chunks import is_gray
 from ltokc.rate.colour import digits as colour
 from ltokc.rate.colour.digits import Means
 from ltokc.rate.colour.smooth import Trial, is_smooth, plans_to_try, tried
@@ -74,13 +75,13 @@ class TokenizedPicture:
         return by_cell.Moments(cells, colours)
 
     def refined(
-        self, plan: Plan, curves: RDCurves | None, effort: Effort, device: str, shallower: bool = False
+        self, plan: Plan, curves: RDCurves | None, effort: Effort, device: str, any_depth: bool = False
     ) -> TokenizedPicture:  # fmt: skip
         """The same picture with other digits of the plan's tokens, if the effort measures.
 
         If it searches, with digits that cost and show less error; then with those that bring the colours of large areas
-        nearer to the original's.  shallower: flat fields and gradients may keep fewer levels than the plan, then `plan`
-        of what comes back says how many.
+        nearer to the original's.  any_depth: flat fields and gradients may keep other numbers of levels than the plan,
+        then `plan` of what comes back says how many.
         """
         if not effort.measures or not self.measurable:
             return self
@@ -94,7 +95,7 @@ class TokenizedPicture:
         found = sent
         if means.smooth and curves is not None:
             start = Trial(plan, sent, means, math.inf)
-            best = tried(self, start, plans_to_try(plan, self, shallower), partial(_bytes_of, curves))
+            best = tried(self, start, plans_to_try(plan, self, any_depth), partial(_bytes_of, curves))
             plan, found, means = best.plan, best.tokens, best.means
         elif self.model.colour is not None:
             found, means = colour.choose(means, sent, self.model.colour)
@@ -106,11 +107,13 @@ class TokenizedPicture:
     def _means(self, plan: Plan, tokens: Tokens, curves: RDCurves | None, effort: Effort) -> Means | None:
         """Of the picture and of what a plan's tokens decode to: decoded where digits were searched, else expected."""
         measured = None if curves is None else curves.measured
-        if effort.schedule is not None:
-            return Means(pooled(self.rgb), self.decoded_means(plan, tokens), is_smooth(self.rgb))
-        if measured is None or measured[1].colours is None:
+        if effort.schedule is None and (measured is None or measured[1].colours is None):
             return None
-        seen = Means(pooled(self.rgb), measured[1].colours, is_smooth(self.rgb))
+        kinds = {"gray": is_gray(self.rgb), "smooth": is_smooth(self.rgb)}
+        if effort.schedule is not None:
+            return Means(pooled(self.rgb), self.decoded_means(plan, tokens), **kinds)
+        assert measured is not None and measured[1].colours is not None
+        seen = Means(pooled(self.rgb), measured[1].colours, **kinds)
         return seen.expected((plan.depths if plan.keep is None else plan.keep) - measured[0] + 0 * plan.depths)
 
     def decoded_means(self, plan: Plan, tokens: Tokens | None = None) -> np.ndarray:

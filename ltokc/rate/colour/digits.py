@@ -26,6 +26,7 @@ from ltokc.tokenizer.colour import ColourResponse, LevelResponse
 
 LUMA, CHROMA = 1.0, 0.2  # worth of a squared 8-bit step inside an area
 BIT = 1.0  # worth of a bit
+SMOOTH = 0.25  # share of these in flat fields and gradients, where decodes tell what is better
 DOUBT = 0.3  # of what a decode lacked, for the square of each level that a cell keeps more or fewer
 SWEEPS, ROUNDS = 2, 8  # over all levels; of moves within a level
 WINDOW = 16  # cells along a side that are worked on at a time, so that memory stays bounded
@@ -38,18 +39,13 @@ Floats = npt.NDArray[np.float32]
 class Means:
     """Means over 16x16 pixels, (rows * 4, columns * 4, 3) float32 in 0 to 255: of a picture and of what it decodes to.
 
-    Of a gray picture what is decoded is shown as its luma.  smooth: it is made of flat fields and gradients
-    alone.
+    gray: the decode is shown as its luma; smooth: the picture is made of flat fields and gradients alone.
     """
 
     original: Floats
     decoded: Floats
+    gray: bool = False
     smooth: bool = False
-
-    @property
-    def gray(self) -> bool:
-        """Whether the picture is gray."""
-        return bool(np.ptp(self.original, axis=-1).max() == 0)
 
     @property
     def residual(self) -> Floats:
@@ -79,7 +75,7 @@ def choose(means: Means, tokens: Tokens, response: ColourResponse) -> tuple[Toke
     """
     if means.gray:
         response = ColourResponse(tuple(_gray(level) for level in response.levels))
-    work = _Work(_margin(means.residual), _margin(means.metric))
+    work = _Work(_margin(means.residual), _margin(means.metric), SMOOTH if means.smooth else 1.0)
     digits = [np.array(grid) for grid in tokens.digits]
     for _ in range(SWEEPS):
         for level, grid, start, sent in zip(response.levels, digits, tokens.digits, tokens.masks, strict=False):
@@ -97,10 +93,12 @@ def choose(means: Means, tokens: Tokens, response: ColourResponse) -> tuple[Toke
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """residual: (h, w, 3), what means lack; metric: (h, w, 3, 3), of a squared difference; a cell of margin around."""
+    """residual: (h, w, 3), what means lack; metric: (h, w, 3, 3), of a squared difference; a cell of margin around; caution:
+    what texture and bits weigh."""
 
     residual: Floats
     metric: Floats
+    caution: float
 
     def move(
         self, level: LevelResponse, digits: np.ndarray, start: np.ndarray, sent: np.ndarray, first: tuple[int, int]
@@ -117,7 +115,7 @@ class _Work:
         spent = _around(metric.reshape(high, wide, 9), side) @ squares.T  # what a step adds by its square
         unlike = np.trace(metric, axis1=2, axis2=3)[..., None] / 3  # of a squared step that no kernel foresees
         texture = level.texture[:, :2] @ np.array([LUMA, CHROMA], np.float32)
-        texture = texture + _around(unlike, side).mean(-1)[..., None] * level.texture[:, 2]
+        texture = (texture + _around(unlike, side).mean(-1)[..., None] * level.texture[:, 2]) * np.float32(self.caution)
         order = 1 + np.float32(1e-4) * spread_rank(rows, columns)  # equal gains must not all be taken at once
         which = np.arange(count)
         for _ in range(ROUNDS):
@@ -127,7 +125,7 @@ class _Work:
             for way in (-1, 1):
                 to = np.clip(now + way, -half, half)
                 bits = np.maximum(level.bits[which, to + half] - level.bits[which, now + half], 0)
-                gain = 2 * way * pull - spent - texture * (1 + 2 * way * moved) - BIT * bits
+                gain = 2 * way * pull - spent - texture * (1 + 2 * way * moved) - BIT * self.caution * bits
                 gains.append(np.where((to != now) & sent[..., None], gain, 0))
             both = np.concatenate(gains, -1)
             best = both.argmax(-1)

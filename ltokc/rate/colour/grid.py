@@ -21,7 +21,7 @@ from ltokc.geometry import CELL
 from ltokc.metrics.colour import SIDE
 from ltokc.rate.colour.digits import GRAY, Means, total
 
-BYTE, SMOOTH_BYTE = 5.0, 1.5  # worth of a byte: of photographs; where nothing hides an error
+BYTE, SMOOTH_BYTE = 5.0, 1.0  # worth of a byte: of photographs; where nothing hides an error
 OVERHEAD = 10  # bytes of a chunk beside its data
 QUARTERS = 4  # of an 8-bit step, is the unit of the grid
 ROUNDINGS = (1, 2, 4, 8, 16)  # units
@@ -40,7 +40,7 @@ def with_grid(ltk: Ltk, means: Means | None, size: int | None = None) -> Ltk:
     file, in bytes, of which a grid takes `MOST` at most.
     """
     most = LARGEST_DATA if size is None else int(MOST * size)
-    data = None if means is None else best_grid(means, ltk.header.gray, most).data
+    data = None if means is None else best_grid(means, most).data
     return ltk if data is None else ltk.with_chunks((Chunk(COLOUR, data), *ltk.chunks))
 
 
@@ -55,11 +55,11 @@ class Grid:
     given: Floats | float = 0.0
 
 
-def best_grid(means: Means, gray: bool, most: int = LARGEST_DATA) -> Grid:
+def best_grid(means: Means, most: int = LARGEST_DATA) -> Grid:
     """The grid whose cost is least, or none; of `most` bytes at most with all that a chunk takes."""
     residual, metric, byte = means.residual, means.metric, SMOOTH_BYTE if means.smooth else BYTE
     y, x = (_blend(count) for count in residual.shape[:2])
-    field = (residual @ GRAY)[..., None] if gray else residual
+    field = (residual @ GRAY)[..., None] if means.gray else residual
     exact = np.einsum("iy,yxc,jx->cij", _inverse(y), field, _inverse(x)) * QUARTERS
     best = Grid(None, total(residual, metric))
     for values in _rounded(exact):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SMOOTH = 2.0  # of 255: mean second difference of green from pixel to pixel; photographs have 5 and more
 ROUNDS = 2  # decodes of digits that were chosen, at most
-FEWER = (2.0, 3.0, 4.0)  # levels that are tried: the first ones are the smoothest
+DEPTHS = (2.0, 3.0, 4.0, 5.0, 6.0)  # levels that are tried: the first ones are the smoothest
 GAIN = 0.98  # of the error before, that a round has to reach
 _STRIP = 1024  # rows looked at at a time
 
@@ -61,7 +61,7 @@ def tried(picture: TokenizedPicture, start: Trial, plans: Sequence[Plan], bytes_
         last: Trial | None = None
         for _ in range(1 + ROUNDS):
             means = replace(start.means, decoded=picture.decoded_means(plan, tokens))
-            grid = best_grid(means, means.gray)
+            grid = best_grid(means)
             trial = Trial(plan, tokens, means, grid.cost + SMOOTH_BYTE * bytes_of(plan))
             if last is not None and trial.cost > GAIN * last.cost:
                 break
@@ -74,9 +74,8 @@ def tried(picture: TokenizedPicture, start: Trial, plans: Sequence[Plan], bytes_
     return best or start
 
 
-def plans_to_try(plan: Plan, picture: TokenizedPicture, shallower: bool) -> list[Plan]:
-    """The plan, and, of pictures that are small enough to try many, those of fewer levels if they may be."""
-    if not shallower or not picture.networks.tiling.fits(picture.size):
+def plans_to_try(plan: Plan, picture: TokenizedPicture, any_depth: bool) -> list[Plan]:
+    """The plan, and, of pictures that are small enough to try many, those of other depths if they may be."""
+    if not any_depth or not picture.networks.tiling.fits(picture.size):
         return [plan]
-    fewer = [uniform(keep, plan.depths.shape) for keep in FEWER if keep < plan.depths.mean()]
-    return [plan, *fewer]
+    return [plan, *(uniform(keep, plan.depths.shape) for keep in DEPTHS if keep != plan.keep)]
