@@ -107,13 +107,14 @@ class TokenizedPicture:
     def _means(self, plan: Plan, tokens: Tokens, curves: RDCurves | None, effort: Effort) -> Means | None:
         """Of the picture and of what a plan's tokens decode to: decoded where digits were searched, else expected."""
         measured = None if curves is None else curves.measured
-        if effort.schedule is None and (measured is None or measured[1].colours is None):
-            return None
-        kinds = {"gray": is_gray(self.rgb), "smooth": is_smooth(self.rgb)}
+        original, gray, smooth = pooled(self.rgb), is_gray(self.rgb), is_smooth(self.rgb)
+        if smooth and curves is not None:
+            return Means(original, original, gray, smooth)  # nothing is known yet: decodes will tell
         if effort.schedule is not None:
-            return Means(pooled(self.rgb), self.decoded_means(plan, tokens), **kinds)
-        assert measured is not None and measured[1].colours is not None
-        seen = Means(pooled(self.rgb), measured[1].colours, **kinds)
+            return Means(original, self.decoded_means(plan, tokens), gray, smooth)
+        if measured is None or measured[1].colours is None:
+            return None
+        seen = Means(original, measured[1].colours, gray, smooth)
         return seen.expected((plan.depths if plan.keep is None else plan.keep) - measured[0] + 0 * plan.depths)
 
     def decoded_means(self, plan: Plan, tokens: Tokens | None = None) -> np.ndarray:

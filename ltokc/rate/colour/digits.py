@@ -93,8 +93,8 @@ def choose(means: Means, tokens: Tokens, response: ColourResponse) -> tuple[Toke
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """residual: (h, w, 3), what means lack; metric: (h, w, 3, 3), of a squared difference; a cell of margin around; caution:
-    what texture and bits weigh."""
+    """residual: (h, w, 3), what means lack; metric: (h, w, 3, 3), of a squared difference; with a cell of margin
+    around; caution: what texture and bits weigh."""
 
     residual: Floats
     metric: Floats
