@@ -43,7 +43,8 @@ def models(ctx: click.Context) -> None:
     """List, show, find, check and make models.
 
     Without a command: list. Models are looked for in the folders that LTOKC_MODELS names, and in the package. A
-    model is made in these steps: pack, fit-halting, add-halting, fit-colour, add-colour, verify.
+    model is made in six steps: models pack, train-halting, models add-halting, models fit-colour, models add-colour,
+    models verify.
 
     \b
     Examples:

@@ -2,7 +2,7 @@
 
 Pillow tries every reader that it has.  One of them starts another program (EPS: Ghostscript), some open a second file
 inside the first by trying every reader again (IPTC), others are kept for formats that nobody stores photographs in.
-Only the readers named here are ever tried.
+Only the readers named here are ever tried, and those of two packages (`ltokc.pictures.plugins`) for their own formats.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from PIL import Image
 
 from ltokc.container import MAX_SIDE
 from ltokc.errors import FormatError
+from ltokc.pictures.plugins import open_by_plugin, plugin_of
 
 # Pillow's names of formats and the module of each.  TGA has no magic number and is tried last.
 READERS = {
@@ -55,6 +56,8 @@ def open_listed(file: BinaryIO) -> Image.Image:
             return factory(file, "")
         except (SyntaxError, IndexError, TypeError, struct.error):  # as Image.open: not of this format after all
             continue
+    if (plugin := plugin_of(head)) is not None:
+        return open_by_plugin(file, plugin)
     raise FormatError("not a picture of a known format")
 
 

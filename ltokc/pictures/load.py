@@ -36,10 +36,6 @@ TIFF_KEPT = tuple(  # of a TIFF's own directory; EXIF 2.32 has them in its first
 SIDEWAYS = 5  # of EXIF's orientations, the first of those that exchange width and height
 _HINTS = (  # files that Pillow does not know and users do have: (offset, bytes, reason)
     (0, b"\x89LTK", "already a .ltk file"),
-    (4, b"ftyphei", "HEIC is not supported; export it as JPEG, PNG or AVIF"),
-    (4, b"ftypmif1", "HEIF is not supported; export it as JPEG, PNG or AVIF"),
-    (0, b"\xff\x0a", "JPEG XL is not supported; export it as PNG"),
-    (0, b"\x00\x00\x00\x0cJXL ", "JPEG XL is not supported; export it as PNG"),
 )
 
 

@@ -15,6 +15,7 @@ from ltokc.metrics.ssimulacra2 import LEAST_SIDE, Reference, points
 from ltokc.pictures.chunks import is_gray
 from ltokc.rate.colour import digits as colour
 from ltokc.rate.colour.digits import Means
+from ltokc.rate.colour.grid import worth_of_byte
 from ltokc.rate.colour.smooth import Trial, is_smooth, plans_to_try, tried
 from ltokc.rate.curves import RDCurves
 from ltokc.rate.effort import Effort
@@ -26,6 +27,7 @@ from ltokc.tokenizer.windows import Networks
 from ltokc.zoo.model import Model
 
 RATE = 2.5  # what a bit per pixel weighs in the search where nothing is known of the picture's own curve
+USUAL = 0.005  # bytes of tokens for each sample, where nothing is known of the picture's own
 RATES = (0.5, 20.0)  # its bounds
 
 
@@ -108,13 +110,15 @@ class TokenizedPicture:
         """Of the picture and of what a plan's tokens decode to: decoded where digits were searched, else expected."""
         measured = None if curves is None else curves.measured
         original, gray, smooth = pooled(self.rgb), is_gray(self.rgb), is_smooth(self.rgb)
+        bytes_ = self.rgb.size * USUAL if curves is None else _bytes_of(curves, plan)
+        means = Means(original, original, gray, smooth, worth_of_byte(original[..., 0].size, bytes_, smooth))
         if smooth and curves is not None:
-            return Means(original, original, gray, smooth)  # nothing is known yet: decodes will tell
+            return means  # decodes will tell
         if effort.schedule is not None:
-            return Means(original, self.decoded_means(plan, tokens), gray, smooth)
+            return replace(means, decoded=self.decoded_means(plan, tokens))
         if measured is None or measured[1].colours is None:
             return None
-        seen = Means(original, measured[1].colours, gray, smooth)
+        seen = replace(means, decoded=measured[1].colours)
         return seen.expected((plan.depths if plan.keep is None else plan.keep) - measured[0] + 0 * plan.depths)
 
     def decoded_means(self, plan: Plan, tokens: Tokens | None = None) -> np.ndarray:

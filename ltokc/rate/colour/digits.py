@@ -39,13 +39,15 @@ Floats = npt.NDArray[np.float32]
 class Means:
     """Means over 16x16 pixels, (rows * 4, columns * 4, 3) float32 in 0 to 255: of a picture and of what it decodes to.
 
-    gray: the decode is shown as its luma; smooth: the picture is made of flat fields and gradients alone.
+    gray: the decode is shown as its luma; smooth: the picture is made of flat fields and gradients alone; byte: what
+    one of a colour grid has to save (`ltokc.rate.colour.grid.worth_of_byte`).
     """
 
     original: Floats
     decoded: Floats
     gray: bool = False
     smooth: bool = False
+    byte: float = 1.0
 
     @property
     def residual(self) -> Floats:

@@ -4,7 +4,7 @@ The values at the centres of the cells are those whose blend is nearest to the l
 squares, and a ridge that keeps them from swinging).  Of several roundings that is taken whose error and bytes cost
 least:
 
-    sum of squared differences, CIE76, over areas of 16x16 pixels  +  BYTE times bytes of the chunk
+    sum of squared differences, CIE76, over areas of 16x16 pixels  +  worth of a byte, times bytes of the chunk
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from ltokc.geometry import CELL
 from ltokc.metrics.colour import SIDE
 from ltokc.rate.colour.digits import GRAY, Means, total
 
-BYTE, SMOOTH_BYTE = 5.0, 1.0  # worth of a byte: of photographs; where nothing hides an error
+SMOOTH_BYTE = 1.0  # worth of a byte in flat fields and gradients, where nothing hides an error
+SHARE = 40.0  # in other pictures: worth of as many bytes as the tokens take, for every area
 OVERHEAD = 10  # bytes of a chunk beside its data
 QUARTERS = 4  # of an 8-bit step, is the unit of the grid
 ROUNDINGS = (1, 2, 4, 8, 16)  # units
@@ -44,6 +45,11 @@ def with_grid(ltk: Ltk, means: Means | None, size: int | None = None) -> Ltk:
     return ltk if data is None else ltk.with_chunks((Chunk(COLOUR, data), *ltk.chunks))
 
 
+def worth_of_byte(areas: int, tokens: float, smooth: bool) -> float:
+    """What a byte of the grid has to save, as a sum of squared differences over `areas`; tokens: their bytes."""
+    return SMOOTH_BYTE if smooth else SHARE * areas / max(tokens, 1)
+
+
 @dataclass(frozen=True, slots=True)
 class Grid:
     """data: of the chunk, None for no grid; cost: error that is left, and bytes, as squared differences, CIE76; given:
@@ -57,7 +63,7 @@ class Grid:
 
 def best_grid(means: Means, most: int = LARGEST_DATA) -> Grid:
     """The grid whose cost is least, or none; of `most` bytes at most with all that a chunk takes."""
-    residual, metric, byte = means.residual, means.metric, SMOOTH_BYTE if means.smooth else BYTE
+    residual, metric = means.residual, means.metric
     y, x = (_blend(count) for count in residual.shape[:2])
     field = (residual @ GRAY)[..., None] if means.gray else residual
     exact = np.einsum("iy,yxc,jx->cij", _inverse(y), field, _inverse(x)) * QUARTERS
@@ -67,7 +73,7 @@ def best_grid(means: Means, most: int = LARGEST_DATA) -> Grid:
         given = np.einsum("yi,cij,xj->yxc", y, values.astype(np.float32) / QUARTERS, x)
         if len(data) + OVERHEAD > most:
             continue
-        cost = total(residual - given, metric) + byte * (len(data) + OVERHEAD)
+        cost = total(residual - given, metric) + means.byte * (len(data) + OVERHEAD)
         if cost < best.cost:
             best = Grid(data, cost, given)
     return best
