@@ -41,7 +41,8 @@ def encode_one(job: Job, load: dict[str, Any], how: dict[str, Any]) -> Result:
 
     start = time.perf_counter()
     source = io.BytesIO(streams.read(STDIO)) if job.source == STDIO else job.source
-    picture = load_picture(source, frame=how.get("frame"), **load)
+    given = {name: how[name] for name in ("frame", "allow_damaged") if name in how}
+    picture = load_picture(source, **given, **load)
     losses: list[str] = []
     data = codec.encode(picture, progress=advance, say=losses.append, **how, **load)
     seconds = time.perf_counter() - start
@@ -73,6 +74,7 @@ def encode_one(job: Job, load: dict[str, Any], how: dict[str, Any]) -> Result:
               help="Transparency: keep it, forget it, or blend it with white.")  # fmt: skip
 @click.option("--frame", type=click.IntRange(min=1), metavar="N",
               help="Frame of an animation or page of a file to encode.  [default: the first]")  # fmt: skip
+@click.option("--allow-damaged", is_flag=True, help="Take what can be read of a damaged picture.")
 @options.limit_pixels
 @options.backend
 @options.device

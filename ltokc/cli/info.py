@@ -125,8 +125,8 @@ def _heatmap(console: Console, name: str, data: bytes, plain: bool, limit: dict[
     from PIL import Image
 
     from ltokc import codec, heatmap
+    from ltokc.pictures.planes import samples_of
     from ltokc.pictures.save import on_white, render
-    from ltokc.pictures.srgb import samples_of
 
     bits = heatmap.bit_map(data, allow_truncated=True, **limit)
     about = codec.info(data)

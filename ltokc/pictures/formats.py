@@ -43,6 +43,7 @@ def open_listed(file: BinaryIO) -> Image.Image:
     head = file.read(16)
     if head.startswith(POSTSCRIPT):
         raise FormatError("PostScript is not read, since it would have to be run")
+    trouble = ""
     for name, module in READERS.items():
         importlib.import_module(f"PIL.{module}")
         if name not in Image.OPEN:  # a build of Pillow without this format
@@ -54,11 +55,12 @@ def open_listed(file: BinaryIO) -> Image.Image:
         file.seek(0)
         try:
             return factory(file, "")
-        except (SyntaxError, IndexError, TypeError, struct.error):  # as Image.open: not of this format after all
-            continue
-    if (plugin := plugin_of(head)) is not None:
+        except (SyntaxError, IndexError, TypeError, struct.error) as error:  # not of this format after all, or damaged
+            if accept is not None and not trouble:
+                trouble = f"{name} picture that cannot be opened ({' '.join(str(error).split())[:200] or 'damaged'})"
+    if not trouble and (plugin := plugin_of(head)) is not None:
         return open_by_plugin(file, plugin)
-    raise FormatError("not a picture of a known format")
+    raise FormatError(trouble or "not a picture of a known format")
 
 
 @contextlib.contextmanager
