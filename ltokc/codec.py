@@ -84,8 +84,7 @@ def encode(
     better = found.refined(plan, curves, effort_, device, target.quality is not None)
     plan = better.plan or plan
     file = writer_of(better, plan, ltk)
-    ltk = with_grid(ltk, better.means)
-    return file.write(ltk, counts_of(file, plan, target.tokens), found.steps)
+    return file.write(with_grid(ltk, better.means), counts_of(file, plan, target.tokens), found.steps)
 
 
 def decode(
