@@ -38,13 +38,15 @@ FIGURES = ("bytes", "delta_e", "block", "largest", "psnr", "ms_ssim", "ssimulacr
 @click.option("--gradients", type=options.FOLDER, help="Folder with grad_*.png and flat_*.png.")
 @click.option("--random", "drawn", default=20, show_default=True, type=click.IntRange(0), help="Random slopes.")
 @click.option("--flat", default=12, show_default=True, type=click.IntRange(0), help="Flat fields of random colours.")
+@click.option("--avif/--no-avif", "rivals", default=True, help="AVIF beside it.")
 @options.qualities("0.4,0.6")
 @options.effort(DEFAULT_EFFORT)
 @options.limit()
 @options.model()
 @options.out()
 def main(
-    images: Path | None, gradients: Path | None, drawn: int, flat: int, qualities: tuple[float, ...], effort: int,
+    images: Path | None, gradients: Path | None, drawn: int, flat: int, rivals: bool,
+    qualities: tuple[float, ...], effort: int,
     limit: int | None, model: str | None, out: Path | None,
 ) -> None:  # fmt: skip
     """Measure what becomes of colours."""
@@ -58,7 +60,7 @@ def main(
                 before = codec.encode(image, quality, effort=effort, model=called)
             row |= {"grid": grid, **_figures(image, codec.decode(data).convert("RGB"), len(data))}
             row["before"] = _figures(image, codec.decode(before).convert("RGB"), len(before))
-            rival = Avif().encode_to_size(image, len(data))
+            rival = Avif().encode_to_size(image, len(data)) if rivals else None
             row["avif"] = rival and _figures(image, Avif().decode(rival.data), len(rival.data))
             rows.append(row)
             click.echo(

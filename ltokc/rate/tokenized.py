@@ -16,7 +16,7 @@ from ltokc.pictures.chunks import is_gray
 from ltokc.rate.colour import digits as colour
 from ltokc.rate.colour.digits import Means
 from ltokc.rate.colour.grid import worth_of_byte
-from ltokc.rate.colour.smooth import Trial, is_smooth, plans_to_try, tried
+from ltokc.rate.colour.smooth import Decoder, Trial, is_smooth, tried, with_other_depths
 from ltokc.rate.curves import RDCurves
 from ltokc.rate.effort import Effort
 from ltokc.rate.plan import Plan
@@ -97,7 +97,9 @@ class TokenizedPicture:
         found = sent
         if means.smooth and curves is not None:
             start = Trial(plan, sent, means, math.inf)
-            best = tried(self, start, plans_to_try(plan, self, any_depth), partial(_bytes_of, curves))
+            decoder = Decoder(self.model.levels, self.model.colour, self.decoded_means, partial(_bytes_of, curves))
+            many = any_depth and self.networks.tiling.fits(self.size)  # of small pictures alone
+            best = tried(decoder, start, with_other_depths(plan) if many else [plan])
             plan, found, means = best.plan, best.tokens, best.means
         elif self.model.colour is not None:
             found, means = colour.choose(means, sent, self.model.colour)

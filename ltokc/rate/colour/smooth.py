@@ -7,18 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from ltokc.geometry import Level
 from ltokc.rate.colour.digits import Means, choose
 from ltokc.rate.colour.grid import SMOOTH_BYTE, best_grid
 from ltokc.rate.plan import Plan, uniform
 from ltokc.token_grid import Tokens
-
-if TYPE_CHECKING:
-    from ltokc.rate.tokenized import TokenizedPicture
+from ltokc.tokenizer.colour import ColourResponse
 
 SMOOTH = 2.0  # of 255: mean second difference of green from pixel to pixel; photographs have 5 and more
 ROUNDS = 2  # decodes of digits that were chosen, at most
@@ -50,32 +48,43 @@ class Trial:
     cost: float
 
 
-def tried(picture: TokenizedPicture, start: Trial, plans: Sequence[Plan], bytes_of: Callable[[Plan], float]) -> Trial:
+@dataclass(frozen=True, slots=True)
+class Decoder:
+    """A model on a picture.
+
+    decode: gives the means of a plan's tokens; bytes_of: what these take; response: of colours to digits, if there is one.
+    """
+
+    levels: Sequence[Level]
+    response: ColourResponse | None
+    decode: Callable[[Plan, Tokens], npt.NDArray[np.float32]]
+    bytes_of: Callable[[Plan], float]
+
+
+def tried(decoder: Decoder, start: Trial, plans: Sequence[Plan]) -> Trial:
     """The best of the plans and of the digits chosen for them round by round, by decodes with their grids.
 
-    start: the first plan, with what is known of its tokens; bytes_of: what the tokens of a plan take.
+    start: tokens of all plans, and means of the picture.
     """
     best: Trial | None = None
     for plan in plans:
-        tokens = replace(start.tokens, masks=plan.masks(picture.model.levels))
+        tokens = replace(start.tokens, masks=plan.masks(decoder.levels))
         last: Trial | None = None
         for _ in range(1 + ROUNDS):
-            means = replace(start.means, decoded=picture.decoded_means(plan, tokens))
+            means = replace(start.means, decoded=decoder.decode(plan, tokens))
             grid = best_grid(means)
-            trial = Trial(plan, tokens, means, grid.cost + SMOOTH_BYTE * bytes_of(plan))
+            trial = Trial(plan, tokens, means, grid.cost + SMOOTH_BYTE * decoder.bytes_of(plan))
             if last is not None and trial.cost > GAIN * last.cost:
                 break
             last = trial
-            if picture.model.colour is None:
+            if decoder.response is None:
                 break
-            tokens, _means = choose(replace(means, decoded=means.decoded + grid.given), tokens, picture.model.colour)
+            tokens, _means = choose(replace(means, decoded=means.decoded + grid.given), tokens, decoder.response)
         if last is not None and (best is None or last.cost < best.cost):
             best = last
     return best or start
 
 
-def plans_to_try(plan: Plan, picture: TokenizedPicture, any_depth: bool) -> list[Plan]:
-    """The plan, and, of pictures that are small enough to try many, those of other depths if they may be."""
-    if not any_depth or not picture.networks.tiling.fits(picture.size):
-        return [plan]
+def with_other_depths(plan: Plan) -> list[Plan]:
+    """The plan, and those of the first depths, all cells alike."""
     return [plan, *(uniform(keep, plan.depths.shape) for keep in DEPTHS if keep != plan.keep)]
