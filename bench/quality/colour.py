@@ -4,7 +4,7 @@
 
 Of each file: bytes, mean CIE76 between means of 16x16 pixels, their mean and largest difference of 255, PSNR, MS-SSIM
 and SSIMULACRA2; the same of the file that the encoder writes without a choice of digits and a grid (`before`); and of
-the largest AVIF that is no larger.  A folder of gradients gives its grad_*.png and flat_*.png; flat fields and slopes
+the largest AVIF that is no larger, or the smallest there is.  A folder of gradients gives its grad_*.png and flat_*.png; flat fields and slopes
 of random colours come beside them.
 """
 
@@ -60,8 +60,7 @@ def main(
                 before = codec.encode(image, quality, effort=effort, model=called)
             row |= {"grid": grid, **_figures(image, codec.decode(data).convert("RGB"), len(data))}
             row["before"] = _figures(image, codec.decode(before).convert("RGB"), len(before))
-            rival = Avif().encode_to_size(image, len(data)) if rivals else None
-            row["avif"] = rival and _figures(image, Avif().decode(rival.data), len(rival.data))
+            row["avif"] = _rival(image, len(data)) if rivals else None
             rows.append(row)
             click.echo(
                 f"{kind} {name} {quality}: {row['delta_e']:.2f}, before {row['before']['delta_e']:.2f}", err=True
@@ -101,6 +100,13 @@ def slope(rng: np.random.Generator) -> np.ndarray:
     colours = rng.integers(0, 256, (int(rng.integers(2, 4)), 3))
     places = np.linspace(0, 1, len(colours))
     return np.stack([np.interp(at, places, colours[:, c]) for c in range(3)], -1).round().astype(np.uint8)
+
+
+def _rival(image: Image.Image, size: int) -> dict[str, Any]:
+    """Figures of the largest AVIF that is no larger than `size`, or of the smallest there is."""
+    found = Avif().encode_to_size(image, size)
+    data = found.data if found else Avif().encode(image, Avif.steps[0])
+    return _figures(image, Avif().decode(data), len(data))
 
 
 def _figures(image: Image.Image, decoded: Image.Image, size: int) -> dict[str, Any]:

@@ -52,7 +52,7 @@ class Trial:
 class Decoder:
     """A model on a picture.
 
-    decode: gives the means of a plan's tokens; bytes_of: what these take; response: of colours to digits, if there is one.
+    decode: gives the means of a plan's tokens; bytes_of: what these take; response: of colours to digits, if known.
     """
 
     levels: Sequence[Level]
