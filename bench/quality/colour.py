@@ -4,7 +4,8 @@
 
 Of each file: bytes, mean CIE76 between means of 16x16 pixels, their mean and largest difference of 255, PSNR, MS-SSIM
 and SSIMULACRA2; the same of the file that the encoder writes without a choice of digits and a grid (`before`); and of
-the largest AVIF that is no larger, or the smallest there is.  A folder of gradients gives its grad_*.png and flat_*.png; flat fields and slopes
+the largest AVIF that is no larger, or the smallest there is.  A folder of gradients gives its grad_*.png and
+flat_*.png; flat fields and slopes
 of random colours come beside them.
 """
 
