@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ltokc.cli.console import Console, with_console
+from ltokc.cli.models_add_encoder import add_encoder
 from ltokc.cli.models_add_generator import add_generator
 from ltokc.cli.models_add_halting import add_halting
 from ltokc.cli.models_pack import pack
@@ -143,5 +144,5 @@ def verify(console: Console, names: tuple[str, ...]) -> None:
     console.finish()
 
 
-for step in (pack, fit_halting, add_halting, add_generator):
+for step in (pack, fit_halting, add_halting, add_encoder, add_generator):
     models.add_command(step)

@@ -41,7 +41,6 @@ PILLOW_NAMES = {"exif": EXIF, "xmp": XMP, "icc_profile": ICC, "iptc": IPTC}  # i
 MAX_TEXTS = MAX_CHUNKS - len(METADATA) - 1  # so that with alpha there is room for the others
 
 
-
 def chunks_of(picture: Picture, metadata: str | Iterable[str], alpha: str, say: Say) -> tuple[Chunk, ...]:
     """The chunks of a picture; metadata: see `options.kinds_of`; alpha: "keep", "drop" or "blend".  Raises UsageError.
 

@@ -13,8 +13,9 @@ from ltokc.rate.curves import RDCurves
 from ltokc.rate.effort import Effort
 from ltokc.rate.plan import Plan
 from ltokc.rate.refine.search import Search
+from ltokc.rate.target import RateTarget
 from ltokc.threads import Progress, Steps
-from ltokc.token_grid import Tokens
+from ltokc.token_grid import Tokens, kept_levels, tokens_of_cell
 from ltokc.tokenizer.windows import Networks
 from ltokc.zoo.model import Model
 
@@ -60,6 +61,20 @@ class TokenizedPicture:
         return by_cell.Moments(cells)
 
     def refined(self, plan: Plan, curves: RDCurves | None, effort: Effort, device: str) -> TokenizedPicture:
+        """The same picture with digits that serve this plan better, if the effort spends anything on that.
+
+        A told tokenizer makes them anew for the plan's depths; then those of the plan's tokens are searched for.
+        """
+        told = self.told(plan) if effort.measures and self.model.told else self
+        return told.searched(plan, curves, effort, device)
+
+    def told(self, plan: Plan) -> TokenizedPicture:
+        """The picture as a told tokenizer makes it for the depths of a plan."""
+        levels = self.model.levels
+        kept = kept_levels(plan.masks(levels), levels)
+        return replace(self, tokens=self.networks.tokenize(self.rgb, advance=self.steps.advance, kept=kept))
+
+    def searched(self, plan: Plan, curves: RDCurves | None, effort: Effort, device: str) -> TokenizedPicture:
         """The same picture with digits of the plan's tokens that cost and show less error, if the effort searches."""
         if effort.schedule is None or not self.measurable:
             return self
@@ -70,9 +85,10 @@ class TokenizedPicture:
 
 
 def tokenized(
-    model: Model, networks: Networks, rgb: np.ndarray, effort: Effort, progress: Progress | None = None
-) -> TokenizedPicture:
-    """Every token of a picture (H, W, 3) uint8.
+    model: Model, networks: Networks, rgb: np.ndarray, effort: Effort, target: RateTarget,
+    progress: Progress | None = None,
+) -> TokenizedPicture:  # fmt: skip
+    """Every token of a picture (H, W, 3) uint8, by a told tokenizer for the depth that such pictures mostly take.
 
     progress: called with steps done and steps in all, to which the decodes and the search of the effort and the writing
     of the segments belong.
@@ -80,8 +96,21 @@ def tokenized(
     size = Size.of(rgb)
     segments = len(segment_boxes(*size, networks.tiling.segment_cells(size)))
     windows = len(networks.tokenizer_windows(size))
-    steps = Steps(progress, windows + segments + effort.decodes + effort.steps(size.grid))
-    return TokenizedPicture(model, networks, rgb, networks.tokenize(rgb, advance=steps.advance), steps)
+    walks = 2 if effort.measures and model.told else 1
+    steps = Steps(progress, walks * windows + segments + effort.decodes + effort.steps(size.grid))
+    kept = np.full(size.grid, usual_keep(model, target, size), np.float32)
+    return TokenizedPicture(model, networks, rgb, networks.tokenize(rgb, advance=steps.advance, kept=kept), steps)
+
+
+def usual_keep(model: Model, target: RateTarget, size: Size) -> float:
+    """Levels that a picture takes for a target, as far as that can be told without having seen it."""
+    counts = np.arange(1, len(model.levels) + 1)
+    if target.tokens is not None:
+        return float(np.interp(target.tokens / size.grid.cells, tokens_of_cell(model.levels), counts))
+    if target.size is not None:
+        return model.keep_of_bits(8 * target.size / size.grid.cells)
+    assert target.quality is not None
+    return model.keep_of_quality(target.quality)
 
 
 def _worth_of_bits(curves: RDCurves | None, plan: Plan) -> float:

@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 
 from ltokc.losses.lpips import LPIPS
 from ltokc.tokenizer.nn.config import CELL
-from ltokc.tokenizer.nn.ladder import PICTURE_ONLY, Ladder
+from ltokc.tokenizer.nn.ladder import ENCODER_ONLY, PICTURE_ONLY, Ladder
 from ltokc.train.cuda_graph import CudaGraph
 from ltokc.train.data.loader import Batches, batches
 from ltokc.train.data.pictures import Pictures
@@ -32,9 +32,10 @@ from ltokc.train.optim import optimizers_of
 from ltokc.train.recipe import Recipe
 
 MAX_WORKERS = 14  # processes at most that draw crops for a GPU
-NEW_BLOCK = re.compile(r"(encoder|pre|final)\..*\.[abc]\.(weight|bias)")
+NEW_BLOCK = re.compile(r"(encoder|pre|final)\..*\.[abc]\.(weight|bias)|levels\.\d+\.query\.told\.weight")
 LEARNING = {  # names of what learns, by the recipe's `train`
-    "encoder": re.compile(r"(stem|encoder|down|levels\.\d+\.query)\."),  # files are decoded as before
+    "encoder": ENCODER_ONLY,  # files are decoded as before
+    "queries": re.compile(r"levels\.\d+\.query\."),
     "finish": re.compile("|".join(map(re.escape, PICTURE_ONLY))),
     "prior": re.compile(r"prior\."),
 }
@@ -103,7 +104,7 @@ class Trainer:
         grown = {name: t for name, t in self.net.state_dict().items() if name not in tensors}
         if stray := [name for name in grown if not NEW_BLOCK.fullmatch(name)]:
             raise KeyError(stray[0])
-        tensors |= {name: torch.zeros_like(t) if ".c." in name else t for name, t in grown.items()}
+        tensors |= {name: torch.zeros_like(t) if ".c." in name or ".told." in name else t for name, t in grown.items()}
         self.net.load_state_dict(tensors)
         self.ema.load_state_dict(tensors)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
+from ltokc.losses.colour import colour_distance
 from ltokc.losses.grid_pattern import grid_pattern_energy
 from ltokc.losses.lpips import LPIPS
 from ltokc.losses.ssim import structural_loss
@@ -25,6 +26,7 @@ class Objective:
     def __init__(self, recipe: Recipe, lpips: LPIPS, device: str = "cpu"):
         self.recipe, self.lpips = recipe, lpips
         self.rate_weights = torch.tensor(recipe.loss.rate, device=device)
+        self.rate_at = torch.tensor(recipe.loss.rate_at, device=device)
 
     def __call__(self, net: Ladder, x: torch.Tensor, keep: torch.Tensor) -> dict[str, torch.Tensor]:
         if self.recipe.train == "prior":
@@ -34,16 +36,30 @@ class Objective:
             y, bits = self.coded(net, x, keep)
             shown = y.clamp(-1.05, 1.05)
             lpips, texture = self.perceptual(shown, x)
-        bpp = bits.float().mean(0) / (x.shape[2] * x.shape[3])
+        bpp = bits.float() / (x.shape[2] * x.shape[3])
         mse = F.mse_loss(y, x) * 127.5**2
         ssim = structural_loss(shown, x).mean()
         look = self.look(y, x) if weights.look else torch.zeros((), device=x.device)
-        rate = (bpp * self.rate_weights).sum()
-        total = weights.mse * mse + weights.lpips * lpips + weights.ssim * ssim + weights.texture * texture + rate
+        colour = colour_distance(y, x).mean() if weights.colour else torch.zeros((), device=x.device)
+        total = weights.mse * mse + weights.lpips * lpips + weights.ssim * ssim + weights.texture * texture
         pattern = grid_pattern_energy((y - x) * 127.5) if weights.grid_pattern else torch.zeros((), device=x.device)
-        total = total + weights.look * look + weights.grid_pattern * pattern
+        total = total + weights.look * look + weights.grid_pattern * pattern + weights.colour * colour
+        total = total + self.rate(bpp, keep)
         terms = {"mse": mse, "lpips": lpips, "ssim": ssim, "look": look, "texture": texture, "grid_pattern": pattern}
-        return {"loss": total, **terms, "bpp": bpp.sum()}
+        return {"loss": total, **terms, "colour": colour, "bpp": bpp.mean(0).sum()}
+
+    def rate(self, bpp: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
+        """What the bits per pixel (B, levels) weigh, by level or by the levels that a picture keeps on average: ().
+
+        A plan trades cells of one picture at one price, so that its deep cells pay what its shallow ones do.
+        """
+        if not len(self.rate_at):
+            return (bpp.mean(0) * self.rate_weights).sum()
+        at = (keep.mean((1, 2, 3)) - 1).clamp(0, len(self.rate_at) - 1)
+        low = at.floor().long().clamp_max(len(self.rate_at) - 2)
+        share = at - low
+        price = self.rate_at[low] * (1 - share) + self.rate_at[low + 1] * share
+        return (bpp.sum(1) * price).mean()
 
     def coded(self, net: Ladder, x: torch.Tensor, keep: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Decoded pictures (B, 3, H, W), and bits (B, levels), which are zeros where only the last layers learn."""

@@ -99,6 +99,11 @@ class Examples:
             mean=mean, deviation=deviation, about_mean=about_mean, about_deviation=about_deviation,
         )  # fmt: skip
 
+    def usual_bits(self) -> torch.Tensor:
+        """(levels,) bits of a cell up to every level: the pictures' means."""
+        sums = torch.zeros(len(self.count), self.bits.shape[1]).index_add_(0, self.owner, self.bits.exp())
+        return (sums / self.count).mean(0).cumsum(0)
+
 
 def _standardised(features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Features of mean 0 and deviation 1, clamped to `FAR`; their mean and deviation before."""
@@ -146,7 +151,7 @@ class TrainedHead(torch.nn.Module):
             "hidden.bias": self.first.bias, "out.weight": self.last.weight, "out.bias": self.last.bias,
             "picture.mean": examples.about_mean, "picture.deviation": examples.about_deviation,
             "picture.weight": self.picture.weight, "picture.bias": self.picture.bias, "pooled": self.pooled,
-            "slopes": torch.from_numpy(sensitivity),
+            "slopes": torch.from_numpy(sensitivity), halting.USUAL: examples.usual_bits(),
         }  # fmt: skip
         return {name: tensor.detach().float().numpy() for name, tensor in found.items()}
 
