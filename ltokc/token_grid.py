@@ -141,7 +141,7 @@ def cells_at(cells: np.ndarray, level: Level) -> np.ndarray:
 
 
 def kept_levels(masks: Masks, levels: Sequence[Level]) -> npt.NDArray[np.float32]:
-    """How many levels each cell has, a fraction for a part of one: (rows, columns) float32.  Inverse of `full_masks`."""
+    """How many levels each cell has, a fraction for a part of one: (rows, columns) float32; undoes `full_masks`."""
     shares = []
     for mask, level in zip(masks, levels, strict=True):
         side = level.per_side

@@ -65,8 +65,12 @@ class TokenizedPicture:
 
         A told tokenizer makes them anew for the plan's depths; then those of the plan's tokens are searched for.
         """
-        told = self.told(plan) if effort.measures and self.model.told else self
+        told = self.told(plan) if self.retold(effort) else self
         return told.searched(plan, curves, effort, device)
+
+    def retold(self, effort: Effort) -> bool:
+        """Whether digits are made anew once there is a plan."""
+        return effort.measures and self.model.told
 
     def told(self, plan: Plan) -> TokenizedPicture:
         """The picture as a told tokenizer makes it for the depths of a plan."""
@@ -96,7 +100,7 @@ def tokenized(
     size = Size.of(rgb)
     segments = len(segment_boxes(*size, networks.tiling.segment_cells(size)))
     windows = len(networks.tokenizer_windows(size))
-    walks = 2 if effort.measures and model.told else 1
+    walks = 2 if effort.measures and model.told else 1  # of which a wanted size may take one more
     steps = Steps(progress, walks * windows + segments + effort.decodes + effort.steps(size.grid))
     kept = np.full(size.grid, usual_keep(model, target, size), np.float32)
     return TokenizedPicture(model, networks, rgb, networks.tokenize(rgb, advance=steps.advance, kept=kept), steps)

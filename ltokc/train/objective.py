@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 
@@ -15,6 +17,15 @@ from ltokc.tokenizer.nn.config import STRIDES
 from ltokc.tokenizer.nn.ladder import Ladder, sent_mask
 from ltokc.train.recipe import Recipe
 
+Term = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+def look_distance(y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """Distance of decoded pictures from 100 points of SSIMULACRA2, in hundreds: (B,)."""
+    with torch.no_grad():
+        original = Original.of(x)
+    return distance(original.error(y))
+
 
 class Objective:
     """Losses of a network on pictures x (B, 3, H, W) in [-1, 1] that keep `keep` (B, 1, rows, columns) levels a cell.
@@ -27,6 +38,12 @@ class Objective:
         self.recipe, self.lpips = recipe, lpips
         self.rate_weights = torch.tensor(recipe.loss.rate, device=device)
         self.rate_at = torch.tensor(recipe.loss.rate_at, device=device)
+        self.compile(False)
+
+    def compile(self, compiled: bool) -> None:
+        """Whether SSIM and SSIMULACRA2's distance run compiled: the same numbers but for rounding."""
+        self.structure: Term = torch.compile(structural_loss) if compiled else structural_loss
+        self.look_of: Term = torch.compile(look_distance) if compiled else look_distance
 
     def __call__(self, net: Ladder, x: torch.Tensor, keep: torch.Tensor) -> dict[str, torch.Tensor]:
         if self.recipe.train == "prior":
@@ -38,8 +55,8 @@ class Objective:
             lpips, texture = self.perceptual(shown, x)
         bpp = bits.float() / (x.shape[2] * x.shape[3])
         mse = F.mse_loss(y, x) * 127.5**2
-        ssim = structural_loss(shown, x).mean()
-        look = self.look(y, x) if weights.look else torch.zeros((), device=x.device)
+        ssim = self.structure(shown, x).mean()
+        look = self.look_of(y, x).mean() if weights.look else torch.zeros((), device=x.device)
         colour = colour_distance(y, x).mean() if weights.colour else torch.zeros((), device=x.device)
         total = weights.mse * mse + weights.lpips * lpips + weights.ssim * ssim + weights.texture * texture
         pattern = grid_pattern_energy((y - x) * 127.5) if weights.grid_pattern else torch.zeros((), device=x.device)
@@ -78,12 +95,6 @@ class Objective:
         lpips = self.lpips.distance(ours, theirs).mean()
         wanted = self.recipe.loss.texture
         return lpips, texture_distance(ours, theirs) if wanted else torch.zeros((), device=x.device)
-
-    def look(self, y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        """Mean distance from 100 points of SSIMULACRA2, in hundreds."""
-        with torch.no_grad():
-            original = Original.of(x)
-        return distance(original.error(y)).mean()
 
     def rate_alone(self, net: Ladder, x: torch.Tensor, keep: torch.Tensor) -> dict[str, torch.Tensor]:
         """Bits per pixel of the frozen tokenizer's tokens."""

@@ -209,7 +209,7 @@ def sent_mask(keep: torch.Tensor, k: int, stride: int) -> torch.Tensor:
 
 
 def at_stride(cells: torch.Tensor, stride: int) -> torch.Tensor:
-    """A map of cells (B, c, rows, columns) at the positions of a stride: (B, c, rows * s, columns * s), s = 64 / stride."""
+    """A map of cells (B, c, rows, columns) at a stride's positions: (B, c, rows * s, columns * s), s = 64 / stride."""
     scale = CELL // stride
     return cells.repeat_interleave(scale, 2).repeat_interleave(scale, 3)
 

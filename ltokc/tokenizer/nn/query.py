@@ -18,7 +18,7 @@ NARROW = 96  # channels, up to which the block of a query is as wide inside
 class Told(nn.Module):
     """Scales and shifts the channels of (B, c, h, w) by the depth at each place; does nothing at first.
 
-    Scale and shift are tables over the depths 0, 1, ... `levels`, linear in between: a 1x1 convolution of hat functions.
+    Scale and shift are tables over the depths 0, 1, ... `levels`, linear in between: a 1x1 convolution of hats.
     """
 
     def __init__(self, channels: int, levels: int):
@@ -48,4 +48,6 @@ class Query(nn.Sequential):
         if "told" in self._modules:
             assert depth is not None
             h = self.told(h, depth)
-        return self[2](self[1](h))
+        h = self[1](h)
+        with torch.autocast(h.device.type, enabled=False):  # what is rounded should not lie on the grid of bf16
+            return self[2](h.float())

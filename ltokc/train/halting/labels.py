@@ -27,8 +27,8 @@ from ltokc.zoo.model import Model, open_model
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What a picture measured.  features (rows, columns, features); moments: per level; bits (levels, rows, columns) that
-    each level adds."""
+    """What a picture measured.  features (rows, columns, features); moments: per level; bits (levels, rows, columns)
+    that each level adds."""
 
     features: np.ndarray
     moments: list[by_cell.Moments]
