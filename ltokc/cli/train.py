@@ -41,7 +41,7 @@ file = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--time-budget", type=click.FloatRange(min=0, min_open=True), metavar="S",
               help="Seconds from the first step on, by which the rate falls and the run ends.")  # fmt: skip
 @click.option("--probe", type=click.FloatRange(min=0), metavar="S",
-              help="Try for S seconds what makes steps faster here, and use it; 0: what the last probe chose.")  # fmt: skip
+              help="Try for S seconds what makes steps faster here, and use it; 0: as the last time.")  # fmt: skip
 @click.option("--export", type=extras.new_folder, metavar="FOLDER",
               help="Also put weights and, in files of 15 MiB, the state to go on from there.")  # fmt: skip
 @click.option(

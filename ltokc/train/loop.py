@@ -24,6 +24,7 @@ from ltokc.losses.lpips import LPIPS
 from ltokc.tokenizer.nn.config import CELL
 from ltokc.tokenizer.nn.ladder import ENCODER_ONLY, PICTURE_ONLY, Ladder
 from ltokc.train.cuda_graph import CudaGraph
+from ltokc.train.data.device_crops import DeviceCrops
 from ltokc.train.data.loader import Batches, batches
 from ltokc.train.data.pictures import Pictures
 from ltokc.train.data.watch import Watch
@@ -267,6 +268,8 @@ class Trainer:
 
     def feed(self, pictures: Pictures, rank: int) -> Iterator[torch.Tensor]:
         """Crops for every step from this one on, (batch, crop, crop, 3) uint8."""
+        if self.recipe.crops_on_device:
+            return DeviceCrops(pictures, self.recipe, self.device, rank).from_step(self.step)
         num_workers = min(MAX_WORKERS, max(1, (os.cpu_count() or 1) - 2)) if self.on_gpu else 0
         return batches(Batches(pictures, self.recipe, rank), self.step, num_workers, pinned=self.on_gpu)
 

@@ -55,6 +55,8 @@ class Recipe:
     fine_levels: int = 4
     text_share: float = 0.03  # share of synthetic pages of text
     smooth_share: float = 0.0  # share of synthetic slopes and flat fields
+    crops_on_device: bool = False  # pictures lie on the device and are cut there, with turns and changed colours
+    jitter: float = 0.0  # of the colours of such crops: by how much a channel's gain and offset vary
     held_out: int = 70
     # "encoder": only what chooses tokens learns; "queries": of that only what reads the features; "finish": only the
     # layers after the last token; "prior": only the prior, on frozen tokens

@@ -1,4 +1,4 @@
-"""Runs with a time budget: shards that arrive, the state that the next run goes on from, and shards that are refused."""
+"""Runs with a time budget: shards that arrive, a state that travels, shards that are refused."""
 
 from __future__ import annotations
 
