@@ -140,10 +140,10 @@ def test_the_state_travels_in_small_files(tmp_path: Path, lpips: Path, monkeypat
     trainer = Trainer(RECIPE, lpips)
     trainer.run(pictures, tmp_path / "run")
     assert MOST < 16 << 20
-    monkeypatch.setattr("ltokc.train.export.state.MOST", 100_000)
+    monkeypatch.setattr("ltokc.train.export.state.MOST", 400_000)
     write_state(trainer.state(), tmp_path / "back")
     files = sorted((tmp_path / "back").iterdir())
-    assert len(files) > 1 and all(path.stat().st_size < 120_000 for path in files) and has_state(tmp_path / "back")
+    assert len(files) > 1 and all(path.stat().st_size < 450_000 for path in files) and has_state(tmp_path / "back")
     again = Trainer(RECIPE, lpips)
     assert again.resume(tmp_path / "back", constant=True) and again.step == trainer.step
     for name, value in trainer.net.state_dict().items():
