@@ -20,18 +20,23 @@ from ltokc.tokenizer.windows import Networks
 from ltokc.zoo.model import Model
 
 RATE = 2.5  # what a bit per pixel weighs in the search where nothing is known of the picture's own curve
+ALIKE = 0.05  # levels, up to which a depth that was told is as good as the one that is wanted
 RATES = (0.5, 20.0)  # its bounds
 
 
 @dataclass(frozen=True, slots=True)
 class TokenizedPicture:
-    """rgb: (H, W, 3) uint8; tokens: of all levels; steps: those of the work still to come."""
+    """rgb: (H, W, 3) uint8; tokens: of all levels; steps: those of the work still to come.
+
+    kept: (rows, columns), how many levels each cell will keep, as the tokenizer was told.
+    """
 
     model: Model
     networks: Networks
     rgb: np.ndarray
     tokens: Tokens
     steps: Steps
+    kept: np.ndarray
 
     @property
     def size(self) -> Size:
@@ -76,7 +81,10 @@ class TokenizedPicture:
         """The picture as a told tokenizer makes it for the depths of a plan."""
         levels = self.model.levels
         kept = kept_levels(plan.masks(levels), levels)
-        return replace(self, tokens=self.networks.tokenize(self.rgb, advance=self.steps.advance, kept=kept))
+        if np.abs(kept - self.kept).max() < ALIKE:
+            return self
+        tokens = self.networks.tokenize(self.rgb, advance=self.steps.advance, kept=kept)
+        return replace(self, tokens=tokens, kept=kept)
 
     def searched(self, plan: Plan, curves: RDCurves | None, effort: Effort, device: str) -> TokenizedPicture:
         """The same picture with digits of the plan's tokens that cost and show less error, if the effort searches."""
@@ -103,7 +111,7 @@ def tokenized(
     walks = 2 if effort.measures and model.told else 1  # of which a wanted size may take one more
     steps = Steps(progress, walks * windows + segments + effort.decodes + effort.steps(size.grid))
     kept = np.full(size.grid, usual_keep(model, target, size), np.float32)
-    return TokenizedPicture(model, networks, rgb, networks.tokenize(rgb, advance=steps.advance, kept=kept), steps)
+    return TokenizedPicture(model, networks, rgb, networks.tokenize(rgb, advance=steps.advance, kept=kept), steps, kept)
 
 
 def usual_keep(model: Model, target: RateTarget, size: Size) -> float:
