@@ -60,7 +60,7 @@ def test_unscaled_crops_are_pixels_of_the_pictures(pictures: Pictures) -> None:
         (device_crops.TURNS[0], lambda a: a),
         (device_crops.TURNS[2], lambda a: a[::-1, ::-1]),
         (device_crops.TURNS[0] * [[-1], [1]], lambda a: a[:, ::-1]),
-        (device_crops.TURNS[1], lambda a: np.rot90(a, 1)),
+        (device_crops.TURNS[1], lambda a: np.rot90(a, -1)),
     ):
         found = crops._scaled(cut, sides, np.stack([matrix, matrix]).astype(np.float32)).permute(0, 2, 3, 1).numpy()
         for picture, (top, left), crop in zip((pictures[0], pictures[2]), corners, found, strict=True):

@@ -44,8 +44,9 @@ class Probe:
 
     def _once(self) -> tuple[float, torch.Tensor]:
         loss = float(self.trainer.gradients(self.x, self.keep)["loss"])
-        parts = [p.grad.flatten().float() for p in self.trainer.net.parameters() if p.grad is not None]
-        return loss, torch.cat(parts)
+        learning = [p for p in self.trainer.net.parameters() if p.requires_grad]
+        parts = [torch.zeros_like(p) if p.grad is None else p.grad for p in learning]  # None, where nothing is used
+        return loss, torch.cat([part.flatten().float() for part in parts])
 
     def measure(self, rows: Rows, seconds: float) -> Measured:
         """Raises whatever the rows raise that do not work here."""
