@@ -158,7 +158,7 @@ def test_two_processes_train_one_network(shard, lpips, tmp_path):
     config = small_config()
     levels = ", ".join(f"{{stride = {v.stride}, digits = {v.digits}, size = {v.size}}}" for v in config.levels)
     fields = "\n".join(
-        f"{k} = {list(getattr(config, k))}" for k in config.__slots__ if k not in ("levels", "final_blocks")
+        f"{k} = {list(getattr(config, k))}" for k in config.__slots__ if k not in ("levels", "final_blocks", "told")
     )
     recipe.write_text(
         f"batch = 2\ncrop = 64\nminutes = 0.02\nheld_out = 1\n[loss]\nrate = {[0.5] * len(LEVELS)}\n"
