@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 
-def with_told_encoder(models: Path, strength: float = 0.1) -> Path:
+def with_told_encoder(models: Path, strength: float = 0.2) -> Path:
     """Fills a folder for LTOKC_MODELS: the default model with scales and shifts of all queries drawn at random."""
     import torch
     from safetensors.torch import load_file, save_file

@@ -96,7 +96,7 @@ def test_one_walk_or_two(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
         ltokc.verify(data)
         assert len(told) >= 2 and np.ptp(told[0]) == 0, rate
         kept = sum(m.reshape(ROWS, m.shape[0] // ROWS, COLUMNS, -1).mean((1, 3)) for m in ltokc.tokens(data).masks)
-        assert np.abs(told[-1] - kept).mean() < 0.6, rate  # a wanted size may cut the last tokens
+        assert np.abs(told[-1] - kept).mean() < 1, rate  # a wanted size may cut the last tokens
 
 
 def test_the_weights_of_another_network_are_refused(models: Path, tmp_path: Path) -> None:

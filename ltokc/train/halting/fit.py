@@ -21,6 +21,7 @@ from ltokc.train.halting.labels import Label
 
 MISS = 0.14  # logarithm of an error ratio that counts as a miss: about a tenth of the distance to 100 points
 MISSES = 0.03  # share of pictures and levels that may miss by more, after `calibrated`
+RESERVE = np.float32(0.1)  # by which the errors of a head that was only moved are raised, as logarithms
 APART = 6  # every so many-th label is kept apart to calibrate on
 PULL = 2.3  # beyond this log-ratio of true to predicted distortion the loss is linear
 PIVOT = 7  # the level after whose decodes the error is taken as linear in a cell's moments
@@ -58,9 +59,10 @@ def calibrated(labels: Sequence[Label], **options: float) -> tuple[dict[str, np.
 def shifted(labels: Sequence[Label], tensors: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], float]:
     """A head for an encoder that has changed little: what the old one says, moved at each level by its mean error.
 
-    So many numbers need few labels.  Errors are raised as by `calibrated`; by how much comes second.
+    So many numbers need few labels, from which nothing follows of how far single pictures miss: errors are raised by
+    `RESERVE`, which comes second.
     """
-    levels, found = len(tensors["pooled"]), dict(tensors)
+    found = dict(tensors)
 
     def residuals() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Logarithms of measured over predicted: distortion, bits and errors, (pictures, levels) each."""
@@ -80,12 +82,9 @@ def shifted(labels: Sequence[Label], tensors: dict[str, np.ndarray]) -> tuple[di
     distortion, bits, _ = residuals()
     moves = np.concatenate([np.median(distortion, 0), np.median(bits, 0)]).astype(np.float32)
     found["out.bias"] = found["out.bias"] + moves
-    found["picture.bias"] = found["picture.bias"] + np.median(residuals()[2], 0).astype(np.float32)
-    wrong = residuals()[2][:, levels // 4 :]
-    margin = max(0.0, float(np.quantile(wrong, 1 - MISSES)) - MISS)
-    found["picture.bias"] = found["picture.bias"] + np.float32(margin)
+    found["picture.bias"] = found["picture.bias"] + np.median(residuals()[2], 0).astype(np.float32) + RESERVE
     usual = np.mean([each.bits.mean((1, 2)) for each in labels], 0).cumsum()
-    return found | {halting.USUAL: usual.astype(np.float32)}, margin
+    return found | {halting.USUAL: usual.astype(np.float32)}, float(RESERVE)
 
 
 @dataclass(frozen=True, slots=True)
