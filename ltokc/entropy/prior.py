@@ -24,6 +24,7 @@ from ltokc.entropy.number_formats import (
 )
 from ltokc.errors import ModelError
 from ltokc.geometry import Level, check_levels
+from ltokc.threads import limit_blas_of_worker
 from ltokc.token_order import spread_order, spread_rank
 
 Array = npt.NDArray[np.float32]
@@ -184,6 +185,7 @@ class Prior:
 
     def state(self, rows: int, columns: int) -> PriorState:
         """A fresh state for a grid of rows x columns cells of 64x64 px."""
+        limit_blas_of_worker()
         return PriorState(self, rows, columns)
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from ltokc.geometry import CELL, cells_of
 from ltokc.metrics.ssimulacra2_blur import RADIUS, blur_inside
-from ltokc.threads import in_parallel, threads
+from ltokc.threads import in_parallel
 
 Array = npt.NDArray[np.float32]
 SCALES = 6

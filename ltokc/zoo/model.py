@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from ltokc.container.records import Header, Ltk
 from ltokc.entropy.prior import Prior
 from ltokc.errors import ModelError
 from ltokc.geometry import Level
+from ltokc.threads import runtime_threads
 from ltokc.tokenizer import halting
 from ltokc.tokenizer.generative import GENERATIVE, Sampling
 from ltokc.tokenizer.generative import WEIGHTS as GENERATOR
@@ -70,8 +72,11 @@ class Model:
         return Prior(self.tensors, self.levels)
 
     def runtime(self, backend: str = "auto", device: str = "auto") -> Runtime:
-        """The networks on a backend and a device, opened once.  Raises ModelError, UsageError."""
-        key = (backend, device)
+        """The networks on a backend and a device, opened once.  Raises ModelError, UsageError.
+
+        Once for every number of threads, and anew in a process that was forked: the threads did not come along.
+        """
+        key = (backend, device, runtime_threads(), os.getpid())
         if key not in self.runtimes:
             self.runtimes[key] = open_runtime(self.folder, backend, device)
         return self.runtimes[key]

@@ -18,7 +18,7 @@ PACKAGE = ROOT / "ltokc"
 # A room imports only from what stands before its row; rooms of one row do not know each other.
 ORDER = (
     ("errors", "cgroup"),
-    ("arguments",),
+    ("arguments", "blas"),
     ("threads", "token_order", "geometry", "atomic", "spawn"),
     ("token_grid", "container", "metrics", "jobs"),
     ("entropy", "losses", "pictures"),
