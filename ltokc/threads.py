@@ -102,8 +102,10 @@ def limit_blas_of_worker() -> None:
 
 
 def wanted_threads() -> int | None:
-    """What `set_threads` said; else LTOKC_THREADS where it is a whole number from 1 up, but at most `most_threads`; else
-    1 in a worker; None where nothing is wanted."""
+    """What `set_threads` said, else LTOKC_THREADS, else 1 in a worker; None where nothing is wanted.
+
+    Of the variable whole numbers from 1 up are heeded, and no more than `most_threads`.
+    """
     if _Chosen.count is not None:
         return _Chosen.count
     text = os.environ.get("LTOKC_THREADS", "")
@@ -123,7 +125,7 @@ def threads() -> int:
 
 
 def runtime_threads() -> int | None:
-    """Threads for a runtime of networks: `wanted_threads`, else under a CPU quota `cores()`, else None (its own choice).
+    """Threads for a runtime of networks: `wanted_threads`, else under a CPU quota `cores()`, else None, its own choice.
 
     1 where the system does not let this process start that many.
     """

@@ -16,7 +16,7 @@ from ltokc.metrics.ssimulacra2 import WEIGHTS, Reference
 from ltokc.metrics.ssimulacra2_tiles import SCALES, scale_sizes
 
 PARTS = (3, SCALES, 2, 3)  # of moments: channels, scales, mean and mean fourth power, maps
-DECIDING = WEIGHTS >= 0.01  # the others together move a score by thousandths of a point, and cost two thirds of the time
+DECIDING = WEIGHTS >= 0.01  # the others move a score by thousandths of a point, and take most of the time
 Floats = npt.NDArray[np.float64]
 
 

@@ -20,7 +20,7 @@ ORDER = (
     ("errors", "cgroup"),
     ("arguments", "blas"),
     ("threads", "token_order", "geometry", "atomic", "spawn"),
-    ("token_grid", "container", "metrics", "jobs"),
+    ("token_grid", "container", "metrics", "jobs", "ort"),
     ("entropy", "losses", "pictures"),
     ("tokenizer",),
     ("zoo",),

@@ -82,4 +82,4 @@ def test_one_module_imports_the_runtime() -> None:
     """All others take it from there, so that it is silent in every process."""
     found = [p for folder in ("ltokc", "bench", "examples", "scripts") for p in (ROOT / folder).rglob("*.py")
              if imports_runtime(p)]  # fmt: skip
-    assert [os.fspath(path.relative_to(ROOT)) for path in found] == ["ltokc/tokenizer/runtime/silent_ort.py"]
+    assert [os.fspath(path.relative_to(ROOT)) for path in found] == ["ltokc/ort/silent.py"]

@@ -4,35 +4,19 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
 
 from ltokc.errors import ModelError
+from ltokc.ort.sessions import session_options
+from ltokc.ort.silent import ort
 from ltokc.tokenizer.generative import PLANES
 from ltokc.tokenizer.runtime import Cuts, state_cut
 from ltokc.tokenizer.runtime.onnx_cuts import with_cuts
-from ltokc.tokenizer.runtime.silent_ort import ort
 
 WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"  # of a graph that comes from memory
-SPINNING = "session.intra_op.allow_spinning"  # of threads that wait for work: it takes the cores from others
-SHARED_ARENA = "session.use_env_allocators"
-
-
-@cache
-def _shared_arena() -> bool:
-    """One pool of memory for all sessions of the process, if nobody has registered one: each would keep its own peak."""
-    place = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
-    try:
-        ort.create_and_register_allocator(place, ort.OrtArenaCfg({"arena_extend_strategy": GROW_AS_ASKED}))
-    except Exception:  # noqa: BLE001 (ONNX Runtime raises a family of its own)
-        return False
-    return True
-
-
-GROW_AS_ASKED = 1  # not to the next power of two
 
 
 class OnnxRuntime:
@@ -55,13 +39,7 @@ class OnnxRuntime:
         """The session of a graph, or of the same graph with cuts; those that it has are named by `cuts`."""
         key = name if cuts is None else f"{name} in windows"
         if key not in self.sessions:
-            options = ort.SessionOptions()
-            options.log_severity_level = 3
-            options.add_session_config_entry(SPINNING, "0")
-            if _shared_arena():
-                options.add_session_config_entry(SHARED_ARENA, "1")
-            if self.threads:
-                options.intra_op_num_threads = self.threads
+            options = session_options(self.threads)
             path = self.folder / f"{name}.onnx"
             source: str | bytes = str(path)
             try:
