@@ -27,7 +27,7 @@ def encode(
     image: Any, quality: float | None = None, *, tokens: int | None = None, target_size: int | None = None,
     target_bpp: float | None = None, strict: bool = False, model: str | int | None = None,
     metadata: str | Iterable[str] = (), alpha: str = "keep", backend: str = "auto", device: str = "auto",
-    effort: int = DEFAULT_EFFORT, limit_pixels: int | None = DEFAULT_LIMIT_PIXELS,
+    precision: str = "auto", effort: int = DEFAULT_EFFORT, limit_pixels: int | None = DEFAULT_LIMIT_PIXELS,
     value_range: tuple[float, float] | None = None, frame: int | None = None, progress: Progress | None = None,
     say: Say = warn_of_loss,
 ) -> bytes:  # fmt: skip
@@ -40,8 +40,9 @@ def encode(
     room.  Where even the smallest file is larger, that file is returned, or with `strict` UsageError raised.
     metadata: "all", "none" or which of `ltokc.pictures.options.METADATA_KINDS` to keep; alpha: "keep", "drop" or
     "blend" (with white).  say: called with each thing that is not kept as it was; by default these are LossWarnings.
-    effort: 0 to 4, see `ltokc.rate.effort`; above 1 torch is needed.  value_range: of floats, see `load`.  progress:
-    gets (steps done, in all); what it raises ends the work.  Raises FormatError, LimitError, ModelError, UsageError.
+    effort: 0 to 4, see `ltokc.rate.effort`; above 1 torch is needed.  value_range: of floats, see `load`.  backend,
+    device, precision: see `ltokc.tokenizer.runtime.open_runtime`.  progress: gets (steps done, in all); what it raises
+    ends the work.  Raises FormatError, LimitError, ModelError, UsageError.
     """
     from ltokc.pictures.chunks import chunks_of, is_gray, pixels_of
     from ltokc.pictures.load import Picture, load
@@ -74,7 +75,7 @@ def encode(
     ltk = Ltk(header, ()).with_chunks(chunks)
     if target.size is not None:
         ltk = with_room(ltk, picture.alpha, target.size, say)
-    found = tokenized(opened, opened.networks(backend, device), rgb, effort_, progress)
+    found = tokenized(opened, opened.networks(backend, device, precision=precision), rgb, effort_, progress)
     if target.size is not None:
         return filled(sized(ltk, found, target, effort_, device, say), picture.alpha, target.size)
     curves = predict_curves(found, target, effort_)
@@ -86,7 +87,7 @@ def encode(
 def decode(
     data: bytes, *, tokens: int | None = None, crop: Sequence[int] | None = None, allow_truncated: bool = False,
     limit_pixels: int | None = DEFAULT_LIMIT_PIXELS, backend: str = "auto", device: str = "auto",
-    decoder: str = "faithful", seed: int = 0, detail: float = 1.0, reduce: int = 1,
+    precision: str = "auto", decoder: str = "faithful", seed: int = 0, detail: float = 1.0, reduce: int = 1,
     metadata: str | Iterable[str] = "all", progress: Progress | None = None,
 ) -> Image:  # fmt: skip
     """Decodes an .ltk file to a PIL image, RGB or gray, with or without alpha, with the metadata it carries in `info`.
@@ -123,7 +124,7 @@ def decode(
     ltk = container.read(data, allow_truncated=allow_truncated, limit_pixels=None, only=part.levels)
     container.check_density(ltk, limit, part.levels)
     part = part.up_to(levels_for_reduced(reduce, len(model.levels)))
-    networks = model.networks(backend, device, sampling)
+    networks = model.networks(backend, device, sampling, precision)
     steps = Steps(progress, len(part.levels) + len(networks.decoder_windows(size, box)))
     found = read_tokens(model.prior, ltk, part, limit=tokens, steps=steps)
     image = Image.new("RGB", (box.width, box.height))

@@ -71,6 +71,7 @@ def encode_one(job: Job, load: dict[str, Any], how: dict[str, Any], bars: bool =
               help="Frame of an animation or page of a file to encode.  [default: the first]")  # fmt: skip
 @options.limit_pixels
 @options.backend
+@options.precision
 @options.device
 @options.jobs
 @with_console
