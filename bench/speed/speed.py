@@ -15,7 +15,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from bench.common.process import launch_family
 from bench.common.record import model_name, write_report
 
 PARTS = ("in-process", "commands", "large", "batch", "data-loader")
+THREADS = ("LTOKC_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 SMALL = (384, 256)  # of a folder's and a DataLoader's pictures
 # A process of a checkout: a line says what to do, and the answer is seconds and CPU seconds.
 CHILD = """
@@ -63,9 +64,8 @@ Figures = dict[str, float]
 
 
 def surroundings(checkout: Path) -> dict[str, str]:
-    """The environment in which Python finds this checkout's package first, with nothing said about threads."""
-    kept = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS") and k != "LTOKC_THREADS"}
-    return kept | {"PYTHONPATH": str(checkout), "PYTHONSAFEPATH": "1"}
+    """The environment in which Python finds this checkout's package first."""
+    return dict(os.environ) | {"PYTHONPATH": str(checkout), "PYTHONSAFEPATH": "1"}
 
 
 @contextmanager
@@ -92,7 +92,7 @@ def child(checkout: Path, picture: Path, quality: float, **environment: str) -> 
         process.wait()
 
 
-def in_turn(rounds: int, sides: dict[str, Callable[[], Figures]]) -> dict[str, Any]:
+def in_turn(rounds: int, sides: Mapping[str, Callable[[], Figures]]) -> dict[str, Any]:
     """The least of every figure of every side, and the ratio of `now` to `before`."""
     best: dict[str, Figures] = {}
     for _ in range(rounds):
@@ -174,16 +174,20 @@ def batch(sides: dict[str, Path], image: Image.Image, quality: float, count: int
 @click.option("--rounds", default=5, show_default=True, type=click.IntRange(1), help="Of each checkout, in turn.")
 @click.option("--megapixels", default=24, show_default=True, type=click.IntRange(1), help="Of the large picture.")
 @click.option("--count", default=500, show_default=True, type=click.IntRange(1), help="Pictures of the folder.")
+@click.option("--threads", type=click.IntRange(1), help="Of both, for a machine with other work.  [default: unsaid]")
 @click.option("--part", "parts", multiple=True, type=click.Choice(PARTS), default=PARTS, help="What to measure.")
 @click.option("--note", default="", help="A line to keep with the figures, on how busy the machine was.")
 @options.out()
 def main(
     image: Path | None, before: Path | None, quality: float, rounds: int, megapixels: int, count: int,
-    parts: tuple[str, ...], note: str, out: Path | None,
+    threads: int | None, parts: tuple[str, ...], note: str, out: Path | None,
 ) -> None:  # fmt: skip
     """Measure speed now, and before.  Parts that this run leaves out stay as they are in --out."""
     sides = ({"before": before.resolve()} if before else {}) | {"now": Path(__file__).resolve().parents[2]}
     report: dict[str, Any] = {}
+    for name in THREADS:
+        os.environ.pop(name, None)
+    os.environ.update({} if threads is None else dict.fromkeys(THREADS, str(threads)))
     if out is not None and out.exists():
         known = json.loads(out.read_text())
         report = {part: known[part] for part in PARTS if part in known}
@@ -203,7 +207,7 @@ def main(
             report["batch"] = {"count": count, **batch(sides, tiled(picture, 2), quality, count, work)}
         if "data-loader" in parts:
             report["data-loader"] = loaders(sides, small, quality, rounds)
-    write_report(model_name(), {"rounds": rounds, "quality": quality, "note": note} | report, out)
+    write_report(model_name(), {"rounds": rounds, "threads": threads, "quality": quality, "note": note} | report, out)
 
 
 def children(
@@ -230,7 +234,7 @@ def _all(
 
 def loaders(sides: dict[str, Path], picture: Path, quality: float, rounds: int) -> dict[str, Any]:
     """Pictures a second of a DataLoader with two workers and nothing set, over those of a process with one thread."""
-    one = dict.fromkeys(("LTOKC_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    one = dict.fromkeys(THREADS, "1")
     alone = children(sides, picture, quality, rounds, ("loader 0",), **one)["loader 0"]
     two = children(sides, picture, quality, rounds, ("loader 2",))["loader 2"]
     gain = {side: alone[side]["seconds"] / two[side]["seconds"] for side in sides}
