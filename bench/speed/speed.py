@@ -17,6 +17,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -217,9 +218,7 @@ def children(
     out = {}
     with contextmanager(_all)(sides, picture, quality, environment) as measures:
         for name in names:
-            each = {side: lambda measure=measure, name=name: measure(name)  # type: ignore[misc]
-                    for side, measure in measures.items()}  # fmt: skip
-            out[name] = in_turn(rounds, each)
+            out[name] = in_turn(rounds, {side: partial(measure, name) for side, measure in measures.items()})
     return out
 
 

@@ -72,8 +72,12 @@ class QuickNetwork:
         return session(seen if around is None else np.concatenate([seen, _bytes(around)], 1))
 
     def _session(self, name: str, make: Callable[..., Callable[..., np.ndarray] | None], *what: Any) -> Any:
+        """What `make` gives, made once; None where this runtime cannot do it, or not exactly."""
         if name not in self.sessions:
-            self.sessions[name] = make(*what)
+            try:
+                self.sessions[name] = make(*what)
+            except Exception:  # noqa: BLE001 (ONNX Runtime raises a family of its own; builds may lack operators)
+                self.sessions[name] = None
         return self.sessions[name]
 
     # -- graphs --------------------------------------------------------------------------------------------------------
