@@ -28,13 +28,13 @@ def encode(
     target_bpp: float | None = None, strict: bool = False, model: str | int | None = None,
     metadata: str | Iterable[str] = (), alpha: str = "keep", backend: str = "auto", device: str = "auto",
     precision: str = "auto", effort: int = DEFAULT_EFFORT, limit_pixels: int | None = DEFAULT_LIMIT_PIXELS,
-    value_range: tuple[float, float] | None = None, frame: int | None = None, progress: Progress | None = None,
-    say: Say = warn_of_loss,
+    value_range: tuple[float, float] | None = None, frame: int | None = None, allow_damaged: bool = False,
+    progress: Progress | None = None, say: Say = warn_of_loss,
 ) -> bytes:  # fmt: skip
     """Encodes a picture as the bytes of an .ltk file.
 
     image: a path, file object, PIL image, uint8 array (H, W, 3) or what else `ltokc.pictures.load.load` takes; frame:
-    which one of several in it, from 1.
+    which one of several in it, from 1; allow_damaged: take what can be read of a damaged one.
     One rate control at a time: quality 0..1 (default 0.6), tokens, target_size in bytes, target_bpp in bits per pixel
     of the whole file.  A target is met from below: alpha gets coarser and metadata is left out where they leave no
     room.  Where even the smallest file is larger, that file is returned, or with `strict` UsageError raised.
@@ -62,7 +62,8 @@ def encode(
     effort_.require()
     picture = image
     if not isinstance(image, Picture):
-        picture = load(image, limit_pixels=limit_pixels, value_range=value_range, frame=frame)
+        picture = load(image, limit_pixels=limit_pixels, value_range=value_range, frame=frame,
+                       allow_damaged=allow_damaged)  # fmt: skip
     opened = open_model(model)
     for loss in picture.losses:
         say(loss)

@@ -13,8 +13,9 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from ltokc import cgroup
-from ltokc.arguments import whole
+from ltokc.arguments import shown, whole
 from ltokc.blas import limit_blas
+from ltokc.errors import UsageError
 
 Progress = Callable[[int, int], None]  # (steps done, steps in all)
 Result = TypeVar("Result")
@@ -102,14 +103,16 @@ def limit_blas_of_worker() -> None:
 
 
 def wanted_threads() -> int | None:
-    """What `set_threads` said, else LTOKC_THREADS, else 1 in a worker; None where nothing is wanted.
+    """What `set_threads` said, else LTOKC_THREADS, but no more than `most_threads`, else 1 in a worker.
 
-    Of the variable whole numbers from 1 up are heeded, and no more than `most_threads`.
+    None where nothing is wanted; the variable says nothing when it is 0 or empty.  UsageError: it is no number.
     """
     if _Chosen.count is not None:
         return _Chosen.count
     text = os.environ.get("LTOKC_THREADS", "")
-    if text.isascii() and text.isdigit() and (digits := text.lstrip("0")):
+    if text and not (text.isascii() and text.isdigit()):
+        raise UsageError(f"LTOKC_THREADS is a whole number of threads, not {shown(text)}")
+    if digits := text.lstrip("0"):
         return min(int(digits), most_threads()) if len(digits) < 10 else most_threads()
     return 1 if is_worker() else None
 
