@@ -16,7 +16,7 @@ import numpy as np
 
 from ltokc.errors import ModelError
 from ltokc.ort.inline import with_weights
-from ltokc.threads import cores
+from ltokc.threads import can_start, cores
 from ltokc.tokenizer.runtime import Cuts, feeds
 from ltokc.tokenizer.runtime.onnx_cuts import with_cuts
 from ltokc.tokenizer.runtime.silent_openvino import openvino
@@ -25,8 +25,19 @@ FAST, EXACT = "bf16", "f32"
 
 
 def multiplies_bf16() -> bool:
-    """Whether the processor has instructions for products of bf16; OpenVINO can do without, slowly."""
-    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    """Whether the processor has instructions for products of bf16; OpenVINO can do without, slowly.
+
+    False also where OpenVINO cannot start: it needs threads of its own.
+    """
+    try:
+        return can_start(2) and "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    except RuntimeError:
+        return False
+
+
+def _line(error: RuntimeError) -> str:
+    """The last line of what OpenVINO says: those before are places in its sources."""
+    return (str(error).strip().splitlines() or ["no reason given"])[-1].strip()
 
 
 @dataclass(slots=True)
@@ -57,7 +68,10 @@ class OpenVinoRuntime:
     def __init__(self, folder: Path, precision: str = "auto", threads: int | None = None):
         self.folder, self.threads = folder, threads
         self.precision = FAST if precision == "auto" and multiplies_bf16() else EXACT
-        self.core = openvino.Core()
+        try:
+            self.core = openvino.Core()
+        except RuntimeError as error:
+            raise ModelError(f"OpenVINO cannot start: {_line(error)}") from error
         self.graphs: dict[str, _Graph] = {}
         self._making = threading.Lock()
         version = openvino.get_version().partition("-")[0]
@@ -86,7 +100,7 @@ class OpenVinoRuntime:
         except OSError as error:
             raise ModelError(f"cannot read {name}.onnx: {error.strerror}") from error
         except RuntimeError as error:
-            raise ModelError(f"cannot load {name}.onnx: {str(error).strip().splitlines()[0]}") from error
+            raise ModelError(f"cannot load {name}.onnx: {_line(error)}") from error
 
     def tokenize(self, packed: np.ndarray, masks: Sequence[np.ndarray], cuts: Cuts | None = None) -> list[np.ndarray]:
         outputs = [f"digits_{k}" for k in range(len(masks))]
