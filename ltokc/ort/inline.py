@@ -19,7 +19,7 @@ def with_weights(model: bytes, folder: Path) -> bytes:
             for number, value in parsed(model)
         ])  # fmt: skip
     except (IndexError, ValueError, KeyError) as error:
-        raise ModelError("the graph of the model is damaged") from error
+        raise ModelError("cannot read the graph of the model: it is damaged") from error
     except OSError as error:
         raise ModelError(f"cannot read the weights of the graph: {error.strerror}") from error
 
