@@ -39,10 +39,10 @@ def encode(
     of the whole file.  A target is met from below, alpha and metadata give way; where even the smallest file is larger,
     it is returned, or with `strict` UsageError raised.  metadata: "all", "none" or which of
     `ltokc.pictures.options.METADATA_KINDS` to keep; alpha: "keep", "drop" or "blend" (with white).  say: called with
-    each thing that is not kept as it was; by default these are LossWarnings.
-    effort: 0 to 4, see `ltokc.rate.effort`; above 1 torch is needed.  value_range: of floats, see `load`.  backend,
-    device, precision: see `ltokc.tokenizer.runtime.open_runtime`.  progress: gets (steps done, in all); what it raises
-    ends the work.  Raises FormatError, LimitError, ModelError, UsageError.
+    each thing that is not kept as it was; by default these are LossWarnings.  effort: 0 to 4, see `ltokc.rate.effort`;
+    above 1 torch is needed.  value_range: of floats, see `load`.  backend, device, precision: see
+    `ltokc.tokenizer.runtime.open_runtime`.  progress: gets (steps done, in all); what it raises ends the work.  Raises
+    FormatError, LimitError, ModelError, UsageError.
     """
     from ltokc.pictures.chunks import chunks_of, is_gray, pixels_of
     from ltokc.pictures.load import Picture, load

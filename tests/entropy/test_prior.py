@@ -171,7 +171,7 @@ def test_a_prior_of_another_kind_is_refused(tmp_path):
         save_file(tensors, path, {"config": json.dumps(config | {"prior_kind": kind})})
         model = Model(entry, tmp_path)
         if kind == 1:
-            assert model.prior.start.size
+            assert model.prior.network.start.size
         else:
             with pytest.raises(ModelError, match=f"a prior of kind {kind!r}"):
                 model.prior  # noqa: B018
