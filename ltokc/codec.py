@@ -36,13 +36,12 @@ def encode(
     image: a path, file object, PIL image, uint8 array (H, W, 3) or what else `ltokc.pictures.load.load` takes; frame:
     which one of several in it, from 1; allow_damaged: take what can be read of a damaged one.
     One rate control at a time: quality 0..1 (default 0.6), tokens, target_size in bytes, target_bpp in bits per pixel
-    of the whole file.  A target is met from below, alpha and metadata give way; where even the smallest file is larger,
-    it is returned, or with `strict` UsageError raised.  metadata: "all", "none" or which of
-    `ltokc.pictures.options.METADATA_KINDS` to keep; alpha: "keep", "drop" or "blend" (with white).  say: called with
-    each thing that is not kept as it was; by default these are LossWarnings.  effort: 0 to 4, see `ltokc.rate.effort`;
-    above 1 torch is needed.  value_range: of floats, see `load`.  backend, device, precision: see
-    `ltokc.tokenizer.runtime.open_runtime`.  progress: gets (steps done, in all); what it raises ends the work.  Raises
-    FormatError, LimitError, ModelError, UsageError.
+    of the whole file. A target is met from below, alpha and metadata give way; where even the smallest file is larger,
+    it is returned (`strict`: UsageError). metadata: "all", "none" or which of `ltokc.pictures.options.METADATA_KINDS`
+    to keep; alpha: "keep", "drop" or "blend" (with white). say: called with each thing that is not kept as it was; by
+    default these are LossWarnings. effort: 0 to 4, see `ltokc.rate.effort`; above 1 torch is needed. value_range: of
+    floats, see `load`. backend, device, precision: see `ltokc.tokenizer.runtime.open_runtime`. progress: gets (steps
+    done, in all); what it raises ends it. Raises FormatError, LimitError, ModelError, UsageError.
     """
     from ltokc.pictures.chunks import chunks_of, is_gray, pixels_of
     from ltokc.pictures.load import Picture, load
