@@ -45,6 +45,7 @@ def encode(
     """
     from ltokc.pictures.chunks import chunks_of, is_gray, pixels_of
     from ltokc.pictures.load import Picture, load
+    from ltokc.rate.colour.grid import with_grid
     from ltokc.rate.control import choose_plan, predict_curves
     from ltokc.rate.effort import effort_of
     from ltokc.rate.room import filled, with_room
@@ -80,8 +81,10 @@ def encode(
         return filled(sized(ltk, found, target, effort_, device, say), picture.alpha, target.size)
     curves = predict_curves(found, target, effort_)
     plan = choose_plan(found, target, effort_, curves)
-    file = writer_of(found.refined(plan, curves, effort_, device), plan, ltk)
-    return file.write(ltk, counts_of(file, plan, target.tokens), found.steps)
+    better = found.refined(plan, curves, effort_, device, target.quality is not None)
+    plan = better.plan or plan
+    file = writer_of(better, plan, ltk)
+    return file.write(with_grid(ltk, better.means), counts_of(file, plan, target.tokens), found.steps)
 
 
 def decode(
