@@ -100,7 +100,7 @@ def report_of(folder: Path, rows: list[dict[str, Any]], said: str, back: Path) -
 
 
 def selected(folder: Path, names: list[str], into: Path) -> Path:
-    """A folder in `into` with copies of these files of `folder`, named as it.  Raises click.UsageError: one is missing."""
+    """A folder in `into` with copies of these files of `folder`, named as it.  Raises UsageError."""
     if missing := [name for name in names if not (folder / name).is_file()]:
         raise click.UsageError(f"{len(missing)} files of the list are not in {folder}, the first of them {missing[0]}")
     copies = into / folder.resolve().name
