@@ -27,7 +27,7 @@ def encode(
     image: Any, quality: float | None = None, *, tokens: int | None = None, target_size: int | None = None,
     target_bpp: float | None = None, strict: bool = False, model: str | int | None = None,
     metadata: str | Iterable[str] = (), alpha: str = "keep", backend: str = "auto", device: str = "auto",
-    effort: int = DEFAULT_EFFORT, limit_pixels: int | None = DEFAULT_LIMIT_PIXELS,
+    effort: int = DEFAULT_EFFORT, patches: str = "auto", limit_pixels: int | None = DEFAULT_LIMIT_PIXELS,
     value_range: tuple[float, float] | None = None, frame: int | None = None, progress: Progress | None = None,
     say: Say = warn_of_loss,
 ) -> bytes:  # fmt: skip
@@ -45,18 +45,19 @@ def encode(
     """
     from ltokc.pictures.chunks import chunks_of, is_gray, pixels_of
     from ltokc.pictures.load import Picture, load
-    from ltokc.rate.control import choose_plan, predict_curves
     from ltokc.rate.effort import effort_of
     from ltokc.rate.room import filled, with_room
-    from ltokc.rate.size import counts_of, sized, writer_of
+    from ltokc.rate.size import sized
     from ltokc.rate.target import RateTarget
     from ltokc.rate.tokenized import tokenized
+    from ltokc.rate.written import check_patches, of_quality
     from ltokc.zoo.model import open_model
 
     if limit_pixels is not None:
         whole("limit_pixels", limit_pixels, 0)
     rates = {"quality": quality, "tokens": tokens, "target_size": target_size, "target_bpp": target_bpp}
     RateTarget.check(**rates)
+    patched = check_patches(patches)
     effort_ = effort_of(effort)
     effort_.require()
     picture = image
@@ -77,10 +78,7 @@ def encode(
     found = tokenized(opened, opened.networks(backend, device), rgb, effort_, progress)
     if target.size is not None:
         return filled(sized(ltk, found, target, effort_, device, say), picture.alpha, target.size)
-    curves = predict_curves(found, target, effort_)
-    plan = choose_plan(found, target, effort_, curves)
-    file = writer_of(found.refined(plan, curves, effort_, device), plan, ltk)
-    return file.write(ltk, counts_of(file, plan, target.tokens), found.steps)
+    return of_quality(ltk, found, target, effort_, device, patched)
 
 
 def decode(
