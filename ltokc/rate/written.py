@@ -40,9 +40,8 @@ def of_quality(
     if drawing is not None and curves is not None and quality is not None:
         coder = patched.coder_of(picture, ltk, effort.number, drawing)
         better = patched.part(
-            picture, coder, drawing, curves, lambda curves: choose_plan(picture, target, effort, curves),
-            patched.codec_quality(quality),
-        )  # fmt: skip
+            picture, coder, drawing, curves, lambda curves: choose_plan(picture, target, effort, curves), quality
+        )
         if better is not None:
             plan, ltk = better.plan, better.added_to(ltk)
     file = writer_of(picture.refined(plan, curves, effort, device), plan, ltk)

@@ -1,7 +1,7 @@
-"""Which cells a patch takes: those whose error and bits are worth less than the patch's own, cell by cell.
+"""What cells are worth, by tokens and in a patch, so that a patch takes those where it is worth more.
 
-A cell's worth is D + lambda R in the unit of the token plan: D what the cell adds to the picture's error, R its bits,
-lambda what a bit of the tokens gains where the plan stops.
+A cell costs E + lambda R.  E is the error that it would have as a picture of its own (SSIMULACRA2's weighted sum of
+norms), R its bits, and lambda what tokens of photographs gain by a bit at the wanted quality.
 """
 
 from __future__ import annotations
@@ -18,6 +18,10 @@ from ltokc.metrics.ssimulacra2 import LEAST_SIDE, Reference
 from ltokc.rate.curves import RDCurves
 from ltokc.rate.plan import Plan
 
+# by quality, the logarithm of what a byte gains: error times pixels, of photographs about this quality
+GAINS = tuple((quality, math.log(gain)) for quality, gain in (
+    (0.0, 12000.0), (0.2, 3700.0), (0.4, 1060.0), (0.6, 340.0), (0.8, 240.0), (0.9, 150.0)
+))  # fmt: skip
 BAND = 16  # rows of cells that are compared at a time
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -26,46 +30,49 @@ Pixels = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class Worth:
-    """Distortion and bits of each cell (rows, columns)."""
+    """Error and bits of each cell (rows, columns)."""
 
-    distortion: Floats
+    errors: Floats
     bits: Floats
 
     def cost(self, multiplier: float) -> Floats:
-        """D + lambda R."""
-        return self.distortion + multiplier * self.bits
+        """E + lambda R."""
+        return self.errors + multiplier * self.bits
+
+
+def multiplier_of(quality: float) -> float:
+    """Lambda: error that a cell has less for a bit more."""
+    gained = float(np.exp(np.interp(quality, *zip(*GAINS, strict=True))))
+    return gained / 8 / CELL**2
 
 
 def worth_of_tokens(curves: RDCurves, plan: Plan) -> Worth:
     """Of the tokens that a plan keeps."""
     if plan.keep is not None:
         levels = np.arange(1, len(curves.bits) + 1)
+        distortion = curves.at(plan.keep)
         bits = np.apply_along_axis(lambda each: np.interp(plan.keep, levels, each), 0, curves.bits)
-        return Worth(curves.at(plan.keep), bits)
-    return Worth(*(np.take_along_axis(values, plan.depths[None] - 1, 0)[0]
-                   for values in (curves.distortion, curves.bits)))  # fmt: skip
+    else:
+        distortion, bits = (np.take_along_axis(values, plan.depths[None] - 1, 0)[0]
+                            for values in (curves.distortion, curves.bits))  # fmt: skip
+    if curves.measured is None:  # an error grows about as the fourth root of the distortion
+        keep = plan.keep if plan.keep is not None else float(plan.depths.mean())
+        return Worth(curves.error_at(keep) * (distortion / curves.at(keep).mean()) ** 0.25, bits)
+    keep, moments = curves.measured
+    return Worth(moments.scaled(distortion / curves.at(keep)).errors(), bits)
 
 
-def multiplier_of(curves: RDCurves, plan: Plan) -> float:
-    """Lambda: how much distortion of all cells a bit saves about where the plan ends."""
-    levels = len(curves.bits)
-    keep = plan.keep if plan.keep is not None else float(plan.depths.mean())
-    low, high = max(1.0, keep - 1), min(float(levels), keep + 1)
-    bits = np.interp([low, high], np.arange(1, levels + 1), curves.bits.sum((1, 2)))
-    return float((curves.at(low).sum() - curves.at(high).sum()) / max(bits[1] - bits[0], 1.0))
-
-
-def worth_of_patch(rgb: Pixels, shown: Pixels, size: int, detail: Floats, sensitivity: np.ndarray) -> Worth:
+def worth_of_patch(rgb: Pixels, shown: Pixels, size: int, detail: Floats) -> Worth:
     """Of a patch of `size` bytes over the cells that have any `detail`; it shows `shown`, the picture being `rgb`.
 
     Bytes are shared out by detail (`ltokc.rate.patches.drawn.Drawing`).
     """
     share = detail / max(float(detail.sum()), 1.0)
-    return Worth(difference(rgb, shown, sensitivity), 8.0 * size * share)
+    return Worth(errors_of(rgb, shown), 8.0 * size * share)
 
 
-def difference(rgb: Pixels, shown: Pixels, sensitivity: np.ndarray) -> Floats:
-    """What each cell (rows, columns) of a decoded picture adds to the error, found in bands of rows."""
+def errors_of(rgb: Pixels, shown: Pixels) -> Floats:
+    """The error of each cell (rows, columns) of a decoded picture, found in bands of rows."""
     parts: list[Floats] = []
     step = BAND * CELL
     for top in range(0, len(rgb), step):
@@ -74,5 +81,5 @@ def difference(rgb: Pixels, shown: Pixels, sensitivity: np.ndarray) -> Floats:
             rows = math.ceil(len(one) / CELL)
             parts.append(np.repeat(parts[-1][-1:], rows, 0))
         else:
-            parts.append(by_cell.moments(Reference(one), other).distortion(sensitivity))
+            parts.append(by_cell.moments(Reference(one), other).errors())
     return np.concatenate(parts)

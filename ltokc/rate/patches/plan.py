@@ -89,22 +89,21 @@ def whole_at(picture: TokenizedPicture, coder: PatchCoder, quality: int) -> Patc
 
 
 def part(
-    picture: TokenizedPicture, coder: PatchCoder, drawing: Drawing, curves: RDCurves, plan_of: Planner, quality: int
+    picture: TokenizedPicture, coder: PatchCoder, drawing: Drawing, curves: RDCurves, plan_of: Planner,
+    quality: float,
 ) -> Patched | None:
     """Patches over the cells where they are worth more than tokens; None: nowhere.
 
-    plan_of(curves): the plan of the tokens for a part of the picture; quality: of the lossy codec.
+    plan_of(curves): the plan of the tokens for a part of the picture; quality: 0 to 1, the encoder's.
     """
-    plan = plan_of(curves)
-    tokens, multiplier = worth_of_tokens(curves, plan), multiplier_of(curves, plan)
+    tokens, multiplier = worth_of_tokens(curves, plan_of(curves)), multiplier_of(quality)
     preview = multiplier * curves.bits[PREVIEW - 1]
 
     def tried(cells: Mask) -> tuple[tuple[Patch, ...], Floats]:
         """The patches of some cells, and what each cell gains by them."""
-        assert picture.model.halting is not None
-        found = coder.patches(cells, quality)
+        found = coder.patches(cells, codec_quality(quality))
         worth = worth_of_patch(picture.rgb, coder.shown(found, picture.rgb), bytes_of(found),
-                               np.where(cells, drawing.detail, 0), picture.model.halting.sensitivity)  # fmt: skip
+                               np.where(cells, drawing.detail, 0))  # fmt: skip
         return found, np.where(cells, tokens.cost(multiplier) - worth.cost(multiplier) - preview, 0)
 
     cells = drawing.candidates
