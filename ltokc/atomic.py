@@ -43,13 +43,15 @@ def write_atomic(path: str | os.PathLike[str], data: bytes, placement: Placement
     or pipe is written directly.  A file that may not be written is not replaced.  Raises Exists, LtokcError.
     """
     try:
+        if placement.within is None and _is_stream(path):
+            _write_into(path, data)
+            return
         final = _final(os.fspath(path), placement)
         old = os.lstat(final) if os.path.lexists(final) else None
         if old is not None and not stat.S_ISREG(old.st_mode):
             if placement.within is not None and not stat.S_ISDIR(old.st_mode):
                 raise LtokcError("is no regular file")
-            with open(final, "wb") as device:
-                device.write(data)
+            _write_into(final, data)
             return
         if old is not None and not placement.overwrite:
             raise Exists("exists, and is not replaced")
@@ -61,6 +63,20 @@ def write_atomic(path: str | os.PathLike[str], data: bytes, placement: Placement
         raise Exists("exists by now, and is not replaced") from error
     except OSError as error:
         raise LtokcError(f"cannot be written ({(error.strerror or str(error)).lower()})") from error
+
+
+def _is_stream(path: str | os.PathLike[str]) -> bool:
+    """Whether a name leads to a device or pipe; that of a shell's `>(...)` is a link to nothing that has a name."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def _write_into(path: str | os.PathLike[str], data: bytes) -> None:
+    with open(path, "wb") as device:
+        device.write(data)
 
 
 def _final(path: str, placement: Placement) -> str:

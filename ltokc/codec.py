@@ -28,29 +28,29 @@ def encode(
     target_bpp: float | None = None, strict: bool = False, model: str | int | None = None,
     metadata: str | Iterable[str] = (), alpha: str = "keep", backend: str = "auto", device: str = "auto",
     effort: int = DEFAULT_EFFORT, patches: str = "auto", limit_pixels: int | None = DEFAULT_LIMIT_PIXELS,
-    value_range: tuple[float, float] | None = None, frame: int | None = None, progress: Progress | None = None,
-    say: Say = warn_of_loss,
+    value_range: tuple[float, float] | None = None, frame: int | None = None, allow_damaged: bool = False,
+    progress: Progress | None = None, say: Say = warn_of_loss,
 ) -> bytes:  # fmt: skip
     """Encodes a picture as the bytes of an .ltk file.
 
     image: a path, file object, PIL image, uint8 array (H, W, 3) or what else `ltokc.pictures.load.load` takes; frame:
-    which one of several in it, from 1.
+    which one of several in it, from 1; allow_damaged: take what can be read of a damaged one.
     One rate control at a time: quality 0..1 (default 0.6), tokens, target_size in bytes, target_bpp in bits per pixel
     of the whole file.  A target is met from below: alpha gets coarser and metadata is left out where they leave no
     room.  Where even the smallest file is larger, that file is returned, or with `strict` UsageError raised.
     metadata: "all", "none" or which of `ltokc.pictures.options.METADATA_KINDS` to keep; alpha: "keep", "drop" or
     "blend" (with white).  say: called with each thing that is not kept as it was; by default these are LossWarnings.
-    effort: 0 to 4, see `ltokc.rate.effort`; above 1 torch is needed.  value_range: of floats, see `load`.  progress:
-    gets (steps done, in all); what it raises ends the work.  Raises FormatError, LimitError, ModelError, UsageError.
+    effort: 0 to 4, see `ltokc.rate.effort`; above 1 torch is needed.  patches: "auto" or "off", see
+    `ltokc.rate.patches`; with "off" quality 1 is all tokens.  value_range: of floats, see `load`.  progress: gets
+    (steps done, in all); what it raises ends the work.  Raises FormatError, LimitError, ModelError, UsageError.
     """
     from ltokc.pictures.chunks import chunks_of, is_gray, pixels_of
     from ltokc.pictures.load import Picture, load
     from ltokc.rate.effort import effort_of
     from ltokc.rate.room import filled, with_room
-    from ltokc.rate.size import sized
     from ltokc.rate.target import RateTarget
     from ltokc.rate.tokenized import tokenized
-    from ltokc.rate.written import check_patches, of_quality
+    from ltokc.rate.written import check_patches, of_quality, of_size
     from ltokc.zoo.model import open_model
 
     if limit_pixels is not None:
@@ -62,7 +62,8 @@ def encode(
     effort_.require()
     picture = image
     if not isinstance(image, Picture):
-        picture = load(image, limit_pixels=limit_pixels, value_range=value_range, frame=frame)
+        picture = load(image, limit_pixels=limit_pixels, value_range=value_range, frame=frame,
+                       allow_damaged=allow_damaged)  # fmt: skip
     opened = open_model(model)
     for loss in picture.losses:
         say(loss)
@@ -77,7 +78,7 @@ def encode(
         ltk = with_room(ltk, picture.alpha, target.size, say)
     found = tokenized(opened, opened.networks(backend, device), rgb, effort_, progress)
     if target.size is not None:
-        return filled(sized(ltk, found, target, effort_, device, say), picture.alpha, target.size)
+        return filled(of_size(ltk, found, target, effort_, device, patched, say), picture.alpha, target.size)
     return of_quality(ltk, found, target, effort_, device, patched)
 
 
@@ -99,7 +100,7 @@ def decode(
     from PIL import Image
 
     from ltokc.entropy.file import read_tokens
-    from ltokc.pictures.chunks import compose, metadata_of
+    from ltokc.pictures.chunks import compose, hides_tokens, metadata_of
     from ltokc.pictures.metadata import generated_xmp
     from ltokc.tokenizer.generative import sampling_of
     from ltokc.tokenizer.regions import levels_for_reduced, needed
@@ -123,16 +124,17 @@ def decode(
     part = part.up_to(levels_for_reduced(reduce, len(model.levels)))
     networks = model.networks(backend, device, sampling)
     steps = Steps(progress, len(part.levels) + len(networks.decoder_windows(size, box)))
-    found = read_tokens(model.prior, ltk, part, limit=tokens, steps=steps)
-    image = Image.new("RGB", (box.width, box.height))
-    for left, top, pixels in networks.parts(found, size, box):
-        image.paste(Image.fromarray(pixels), (left - box.left, top - box.top))
-        steps.advance()
+    image, hidden = Image.new("RGB", (box.width, box.height)), hides_tokens(ltk, box)
+    if not hidden:
+        found = read_tokens(model.prior, ltk, part, limit=tokens, steps=steps)
+        for left, top, pixels in networks.parts(found, size, box):
+            image.paste(Image.fromarray(pixels), (left - box.left, top - box.top))
+            steps.advance()
     image = compose(image, ltk, box)
     if reduce > 1:
         image = image.reduce(reduce)
     image.info.update(metadata_of(ltk, metadata))
-    if sampling and sampling.detail > 0:
+    if sampling and sampling.detail > 0 and not hidden:
         image.info["xmp"] = generated_xmp(image.info.get("xmp", b""))
     return image
 

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from ltokc import cgroup
+from ltokc.arguments import shown
+from ltokc.errors import UsageError
 
 Progress = Callable[[int, int], None]  # (steps done, steps in all)
 Result = TypeVar("Result")
@@ -47,10 +49,12 @@ def most_workers() -> int:
 
 
 def wanted_threads() -> int | None:
-    """LTOKC_THREADS where it is a whole number from 1 up, but no more than `most_threads`; None where it is none."""
+    """LTOKC_THREADS, but no more than `most_threads`; None where it is 0 or empty.  UsageError: it is no number."""
     text = os.environ.get("LTOKC_THREADS", "")
-    if not (text.isascii() and text.isdigit()):
+    if not text:
         return None
+    if not (text.isascii() and text.isdigit()):
+        raise UsageError(f"LTOKC_THREADS is a whole number of threads, not {shown(text)}")
     digits = text.lstrip("0")
     return (min(int(digits), most_threads()) if len(digits) < 10 else most_threads()) if digits else None
 

@@ -52,7 +52,8 @@ def subcommands(context: click.Context) -> Iterator[tuple[str, click.Command]]:
     for name in group.list_commands(context) if isinstance(group, click.Group) else ():
         found = group.get_command(context, name)
         assert found is not None
-        yield name, found
+        if not found.hidden:
+            yield name, found
 
 
 def program() -> list[click.Context]:

@@ -28,7 +28,9 @@ import click
 from bench.common import options
 from bench.common.process import LTOKC, launch_family, members
 from bench.common.record import model_name, write_report
-from ltokc.jobs import journal, paths
+from ltokc.jobs import journal
+from ltokc.jobs.kinds import PICTURES
+from ltokc.jobs.sources import Walk, collect
 
 BATCH = [*LTOKC, "batch"]
 
@@ -110,7 +112,7 @@ def chosen(pictures: Path, count: int, folder: Path) -> str:
     """A folder with the first `count` pictures (0: all) below `pictures`, linked."""
     if not count:
         return str(pictures)
-    found = paths.collect([str(pictures)], paths.PICTURES, recursive=True)[:count]
+    found = collect([str(pictures)], Walk(PICTURES, recursive=True))[:count]
     target = folder / "pictures"
     target.mkdir()
     for number, source in enumerate(found):

@@ -15,6 +15,8 @@ __all__ = ["COMMANDS", "cli", "main"]
 
 def main() -> None:
     """The `ltokc` program.  Signals are heard before anything else is loaded."""
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     if getattr(sys, "frozen", False):  # a program of one file starts its workers by itself
         from multiprocessing import freeze_support
 
@@ -36,8 +38,9 @@ def main() -> None:
             if not interruption.came():
                 raise
             sys.stderr.write("ltokc: interrupted\n")
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # all is done: no traceback while Python leaves
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)  # all is done: no traceback while Python leaves
     exec("")  # Python remembers an interrupted exec() of text, as dataclasses make, to kill itself at exit: forget it
     sys.exit(status)
 

@@ -17,6 +17,7 @@ from ltokc.cli.compare import Rivals
 from ltokc.cli.console import Console, with_console
 from ltokc.cli.encode import RATES
 from ltokc.jobs import journal, paths, rows, task
+from ltokc.jobs.left_out import DONE
 from ltokc.jobs.paths import Existing, OutputRule
 from ltokc.jobs.rows import WRITERS
 from ltokc.jobs.task import BatchPlan, Task
@@ -39,9 +40,10 @@ class ShardOf(click.ParamType):
 
 
 @click.command()
-@click.argument("inputs", nargs=-1, required=True, type=click.Path(readable=False), metavar="SRC...")
+@click.argument("inputs", nargs=-1, required=True, type=options.Input(), metavar="SRC...")
 @options.directory(required=True)
 @options.recursive
+@options.exclude
 @click.option("--decode", "decode_", is_flag=True, help="Decode .ltk files to pictures.")
 @click.option("--resume", is_flag=True, help="Leave out what an earlier run finished with the same options.")
 @options.no_clobber
@@ -52,7 +54,8 @@ class ShardOf(click.ParamType):
 @click.option("--shard", type=ShardOf(), metavar="I/N", help="Do part I of N, chosen by path, for several machines.")
 @click.option("--keep-smaller", is_flag=True,
               help="Where the .ltk file is not smaller than its source, copy the source (with its metadata) to DIR "
-              "instead, under its own name: so DIR is complete and no picture grows.")  # fmt: skip
+              "instead, under its own name: so DIR is complete and no picture grows. A file that is left out and "
+              "that --exclude does not name is an error then.")  # fmt: skip
 @click.option("--report", "tables", multiple=True, type=click.Path(), metavar="FILE",
               help="Write a row for each picture to FILE, by its suffix "
               f"{' or '.join(WRITERS)}, with --versus also .html; may be repeated.")  # fmt: skip
@@ -71,6 +74,7 @@ def batch(
     inputs: tuple[str, ...],
     directory: str,
     recursive: bool,
+    exclude: tuple[str, ...],
     decode_: bool,
     resume: bool,
     no_clobber: bool,
@@ -89,7 +93,8 @@ def batch(
     """Encode folders of pictures, or decode folders of .ltk files.
 
     SRC is a file, a folder (with -r its folders too), or a pattern in quotes, such as 'in/**/*.png'. The outputs keep
-    the inputs' paths below DIR. A picture that fails does not stop the others; it is named at the end.
+    the inputs' paths below DIR. A picture that fails does not stop the others; it is named at the end, and so is what
+    lies in the folders and is no picture, or belongs to a NAS or an operating system.
 
     A run that was interrupted or killed goes on with --resume: pictures are done again whose source, output or
     options are not those of the journal that every run keeps in DIR (.ltokc-batch*.journal). --resume is also the
@@ -121,19 +126,21 @@ def batch(
     direction = (batch_direction.decoder if decode_ else batch_direction.encoder)(chosen, BORROWED, limit_pixels)
     existing = options.existing(overwrite, no_clobber, Existing.RESUME if resume else Existing.REFUSE)
     rule = OutputRule(
-        direction.suffix, direction.takes, directory=directory, recursive=recursive, own=True, patterns=True,
-        keep_suffix=keep_suffix, undone=direction.undone, existing=existing, advice=ADVICE, keep_times=keep_times,
+        direction.suffix, direction.takes, directory=directory, recursive=recursive, own=True, exclude=exclude,
+        patterns=True, keep_suffix=keep_suffix, undone=direction.undone, existing=existing, advice=ADVICE,
+        keep_times=keep_times,
     )  # fmt: skip
     if not dry_run:
         reports.check()
-    found = task.without_absent(paths.plan(inputs, rule))
+    found = task.without_absent(paths.plan(inputs, rule, left_out=console.left_out))
     if keep_smaller and no_clobber:
         found = task.copies_exist(found)
     found = [job for job in found if task.in_shard(task.below(job.target, directory), shard)]
-    if not found and not decode_ and paths.collect(inputs, paths.LTK, recursive, own=True):
+    if not found and not decode_ and console.left_out.paths.get(DONE):
         console.say("no pictures, but .ltk files: did you mean --decode?")
     known = journal.read_all(directory) if resume else {}
     console.idle_is_done = resume
+    console.whole = f"{directory} is not complete" if keep_smaller else ""
     tasks = [Task(job, tuple(known.get(task.below(job.target, directory), ()))) for job in found]
     shaping = journal.fingerprint({**direction.shaping, "keep_smaller": keep_smaller})
     plan = BatchPlan(direction.convert, shaping, directory, keep_smaller)

@@ -13,22 +13,22 @@ import click
 from ltokc.cli import decode as decoding
 from ltokc.cli import encode as encoding
 from ltokc.cli import options
-from ltokc.jobs import paths
 from ltokc.jobs.conversion import Convert
+from ltokc.jobs.kinds import LTK, PICTURES, Kind
 
 WHERE = ("backend", "device")  # options about where and how fast, which shape no output
 
 
 @dataclass(frozen=True, slots=True)
 class Direction:
-    """A conversion, the suffixes of its inputs and outputs, and what shapes the outputs (JSON, or known by its repr).
+    """A conversion, the kind of its inputs, the suffix of its outputs, and what shapes them (JSON, or their repr).
 
     `undone`: see `ltokc.jobs.paths.OutputRule`.
     `shaping` goes into the journal as a fingerprint: what changes it makes --resume do everything again.
     """
 
     convert: Convert
-    takes: tuple[str, ...]
+    takes: Kind
     suffix: str
     undone: tuple[str, ...]
     shaping: dict[str, Any]
@@ -70,7 +70,7 @@ def encoder(chosen: dict[str, Any], borrowed: Borrowed, limit_pixels: int | None
     convert = partial(encoding.encode_one, load=options.pixel_limit(limit_pixels), how=how)
     model = registry.find(how["model"])
     shaping = {"encode": _shape(how), "model": [model.id, model.files, model.quality]}
-    return Direction(convert, paths.PICTURES, ".ltk", (), shaping)
+    return Direction(convert, PICTURES, ".ltk", (), shaping)
 
 
 def decoder(chosen: dict[str, Any], borrowed: Borrowed, limit_pixels: int | None) -> Direction:
@@ -85,7 +85,7 @@ def decoder(chosen: dict[str, Any], borrowed: Borrowed, limit_pixels: int | None
     convert = partial(decoding.decode_one, format=kind, how=how | options.pixel_limit(limit_pixels))
     models = [[model.id, model.files] for model in registry.registry()]
     shaping = {"decode": _shape(how), "format": kind, "models": models}
-    return Direction(convert, paths.LTK, f".{kind}", decoding.suffixes_of(kind), shaping)
+    return Direction(convert, LTK, f".{kind}", decoding.suffixes_of(kind), shaping)
 
 
 def _refuse(names: Sequence[str], verb: str) -> None:

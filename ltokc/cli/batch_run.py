@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict
@@ -13,6 +12,7 @@ from ltokc.cli import interruption
 from ltokc.cli.batch_tables import Tables, in_order
 from ltokc.cli.console import Console, complain, reason, show_warnings
 from ltokc.cli.progress import BatchProgress, human
+from ltokc.cli.status_line import StatusLine
 from ltokc.jobs import processes
 from ltokc.jobs.paths import Job
 from ltokc.jobs.processes import Outcome
@@ -44,26 +44,27 @@ def rehearse(console: Console, plan: BatchPlan, tasks: Sequence[Task]) -> None:
 
 def nothing(console: Console, tasks: Sequence[Task], write: Tables) -> None:
     """A run of which no task needs work, or none can be done.  Raises click's Exit."""
-    _finish(console, _settled(console, tasks)[1], write, BatchProgress(0, False))
+    _finish(console, _settled(console, tasks)[1], write, BatchProgress(0))
 
 
 def run(console: Console, plan: BatchPlan, tasks: Sequence[Task], workers: int, write: Tables) -> None:
     """Does the tasks in so many processes.  Raises click's Exit if a file failed, or none was there."""
     todo, rows = _settled(console, tasks)
-    progress = BatchProgress(len(todo), not console.quiet and not console.as_json and sys.stderr.isatty())
+    progress = BatchProgress(len(todo))
     waiting, work, workers = [task for _, task in todo], partial(perform, plan), min(workers, len(todo))
+    running = processes.run(
+        waiting, work, workers, started=show_warnings,
+        heard=lambda i, task, *steps: progress.heard(i, task.job.source, *steps),
+    )  # fmt: skip
     try:
-        with closing(processes.run(waiting, work, workers, started=show_warnings)) as outcomes:
+        with StatusLine(progress.text, not console.quiet), closing(running) as outcomes:
             for outcome in outcomes:
-                with progress.aside():
-                    row = _told(console, outcome)
+                row = _told(console, outcome)
                 rows[todo[outcome.index][0]] = row
-                progress.add(row)
+                progress.add(outcome.index, row)
     except BaseException:  # interrupted: the report says what was done so far
-        progress.close()
         write(rows, interrupted=True)
         raise
-    progress.close()
     _finish(console, rows, write, progress)
 
 
@@ -124,5 +125,5 @@ def _finish(console: Console, rows: dict[int, Row], write: Tables, progress: Bat
         more = len(failed) - NAMED_AT_THE_END
         complain(f"failed: {', '.join(failed[:NAMED_AT_THE_END])}" + (f" and {more:,} more" if more > 0 else ""))
     if console.done:
-        console.say(f"{progress.text()}, {progress.seconds:.1f} s")
+        console.say(f"{progress.sums()}, {progress.seconds:.1f} s")
     console.finish()

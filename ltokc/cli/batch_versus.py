@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 from ltokc.cli.batch_tables import Reports, in_order
 from ltokc.cli.console import Console, complain, reason, show_warnings
+from ltokc.cli.progress import AtWork
 from ltokc.cli.reading import read_ltk
+from ltokc.cli.status_line import StatusLine
 from ltokc.jobs import processes
 from ltokc.jobs.rows import FAILED, Row
 
@@ -63,8 +65,13 @@ def compared(versus: Versus, console: Console, rows: Sequence[Row]) -> list[Pict
     compare = partial(compare_one, versus, len(good) <= CURVES_UP_TO, len(good) <= VIEWS_UP_TO)
     found: dict[int, PictureComparison] = {}
     workers = min(versus.workers, max(1, len(good)))
-    with closing(processes.run(good, compare, workers, started=show_warnings)) as outcomes:
+    at_work = AtWork(len(good))
+    running = processes.run(
+        good, compare, workers, started=show_warnings, heard=lambda i, row, *steps: at_work.heard(i, row.input, *steps)
+    )
+    with StatusLine(lambda: f"comparing: {at_work.text()}", not console.quiet), closing(running) as outcomes:
         for outcome in outcomes:
+            at_work.finished(outcome.index)
             try:
                 found[outcome.index] = outcome.get()
             except Exception as error:  # noqa: BLE001 (whatever it is, the user gets one line)

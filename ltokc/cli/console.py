@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import re
+import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import click
 
 from ltokc.cli import exit_status, interruption
+from ltokc.cli.status_line import StatusLine, aside, clock
 from ltokc.errors import LtokcError
+from ltokc.jobs.left_out import LeftOut
 
 _DIGITS = 20
 _LONG_NUMBER = re.compile(rf"\d{{{2 * _DIGITS},}}")
@@ -48,14 +52,15 @@ class OutputError(LtokcError):
 
 def tell(text: str) -> None:
     """A line on stderr; where that is closed or full, the work goes on without it."""
-    with suppress(OSError, ValueError):
+    with aside(), suppress(OSError, ValueError):
         click.echo(one_line(text), err=True)
 
 
 def write_out(text: str, nl: bool = True) -> None:
     """Lines for people, or JSON, on stdout.  Raises OutputError, BrokenPipeError."""
     try:
-        click.echo(lines(text), nl=nl)
+        with aside():
+            click.echo(lines(text), nl=nl)
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -69,7 +74,7 @@ def complain(text: str) -> None:
 
 def show_trace(error: BaseException) -> None:
     """The traceback of an exception on stderr."""
-    with suppress(OSError, ValueError):
+    with aside(), suppress(OSError, ValueError):
         click.echo(lines("".join(traceback.format_exception(error))), err=True, nl=False)
 
 
@@ -109,7 +114,11 @@ def reason(error: BaseException, name: str = "") -> str:
 
 @dataclass
 class Console:
-    """Counts and tells what became of the files of one command."""
+    """Counts and tells what became of the files of one command.
+
+    left_out: what lies in named folders and was not taken; whole: what is not true where something was, "" for no
+    promise.
+    """
 
     as_json: bool = False
     verbose: int = 0
@@ -118,6 +127,8 @@ class Console:
     failed: int = 0
     skipped: int = 0
     idle_is_done: bool = False  # files that all were done before are no status of their own
+    left_out: LeftOut = field(default_factory=LeftOut)
+    whole: str = ""
 
     def say(self, text: str) -> None:
         """A line for people; silent under --quiet."""
@@ -155,8 +166,10 @@ class Console:
     @contextmanager
     def each(self, name: str) -> Iterator[None]:
         """The work on one file: counted as done, or its error told and counted as failed."""
+        start = time.monotonic()
         try:
-            yield
+            with StatusLine(lambda: f"{os.path.basename(name)}, {clock(start)}", not self.quiet):
+                yield
         except (BrokenPipeError, OutputError, click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:  # noqa: BLE001 (whatever it is, the user gets one line)
@@ -167,17 +180,29 @@ class Console:
             self.done += 1
 
     def finish(self) -> None:
-        """Summary of a batch, and the exit status: 1 if some file failed, 3 if there was nothing to do."""
+        """Summary of a batch, and the exit status: 1 if some file failed or is missing, 3 with nothing to do."""
         counts = ((self.done, "done"), (self.failed, "failed"), (self.skipped, "skipped"))
         if self.done + self.failed + self.skipped > 1:
             self.say(", ".join(f"{n} {what}" for n, what in counts if n))
-        if self.failed:
+        missing = self._tell_left_out()
+        if self.failed or missing:
             raise click.exceptions.Exit(exit_status.FAILED)
         if not self.done:
             self.say("nothing to do")
             if self.idle_is_done and self.skipped:
                 return
             raise click.exceptions.Exit(exit_status.NOTHING)
+
+    def _tell_left_out(self) -> bool:
+        """Counts and names what was left out; whether that breaks a promise."""
+        for path in self.left_out.unasked():
+            self.detail(f"{path}: left out")
+        if self.left_out:
+            self.say(self.left_out.text())
+        missing = len(self.left_out.unasked()) if self.whole else 0
+        if missing:
+            complain(f"{self.whole}: {missing:,} left out that nobody asked to leave out (see --exclude)")
+        return missing > 0
 
 
 def with_console(command: Callable[..., None]) -> Callable[..., None]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
 
 from ltokc.cli.console import Console, show_warnings
+from ltokc.cli.progress import AtWork
+from ltokc.cli.status_line import StatusLine
 from ltokc.jobs import processes, streams
 from ltokc.jobs.conversion import Convert, Result
 from ltokc.jobs.paths import Job
+from ltokc.jobs.processes import Outcome
 
 
 def convert_all(console: Console, jobs: Sequence[Job], convert: Convert, workers: int) -> None:
@@ -26,8 +29,12 @@ def convert_all(console: Console, jobs: Sequence[Job], convert: Convert, workers
         else:
             todo.append(job)
     work, workers = partial(convert_one, convert), min(workers, len(todo))
-    with closing(processes.run(todo, work, workers, started=show_warnings)) as outcomes:
-        for outcome in processes.in_order(outcomes):
+    at_work = AtWork(len(todo))
+    running = processes.run(
+        todo, work, workers, started=show_warnings, heard=lambda i, job, *steps: at_work.heard(i, job.source, *steps)
+    )
+    with StatusLine(at_work.text, not console.quiet), closing(running) as outcomes:
+        for outcome in processes.in_order(_counted(outcomes, at_work)):
             with console.each(outcome.job.source):
                 result = outcome.get()
                 console.say(result.line)
@@ -37,6 +44,13 @@ def convert_all(console: Console, jobs: Sequence[Job], convert: Convert, workers
                     console.detail(f"{outcome.job.source}: {note}")
                 console.record(result.fields | ({"losses": result.losses} if result.losses else {}))
     console.finish()
+
+
+def _counted(outcomes: Iterable[Outcome[Job, Result]], at_work: AtWork) -> Iterator[Outcome[Job, Result]]:
+    """The outcomes, each counted as soon as it is there."""
+    for outcome in outcomes:
+        at_work.finished(outcome.index)
+        yield outcome
 
 
 def convert_one(convert: Convert, job: Job) -> Result:

@@ -12,11 +12,12 @@ import click
 from ltokc.cli import options
 from ltokc.cli.console import Console, with_console
 from ltokc.cli.convert import convert_all
-from ltokc.cli.progress import bars_wanted, step_bar
+from ltokc.cli.progress import advance
 from ltokc.cli.reading import read_ltk
 from ltokc.errors import UsageError
 from ltokc.jobs import paths
 from ltokc.jobs.conversion import Result
+from ltokc.jobs.kinds import LTK, PICTURES
 from ltokc.jobs.paths import Job, OutputRule
 from ltokc.jobs.streams import STDIO
 from ltokc.pictures.options import FORMAT_ALIASES, SAVE_FORMATS
@@ -42,11 +43,15 @@ class Region(click.ParamType):
 
 
 def format_of(output: str | None, wanted: str | None) -> str:
-    """The format to write: -f, else the suffix of -o, else png.  UsageError: a suffix that says nothing."""
-    if wanted or output is None or output == STDIO:
+    """The format to write: -f, else the suffix of -o, else png.  UsageError: a suffix that says nothing, or another."""
+    if output is None or output == STDIO:
         return wanted or "png"
     suffix = os.path.splitext(output)[1].lower().removeprefix(".")
     suffix = FORMAT_ALIASES.get(suffix, suffix)
+    if wanted and suffix != wanted and (f".{suffix}" in PICTURES or suffix in (*SAVE_FORMATS, "ltk")):
+        raise UsageError(f"-f {wanted} and -o {output} name two formats")
+    if wanted:
+        return wanted
     if suffix not in SAVE_FORMATS:
         raise UsageError(f"-o {output}: no known suffix; -f says which of {', '.join(SAVE_FORMATS)}")
     return suffix
@@ -57,7 +62,7 @@ def suffixes_of(kind: str) -> tuple[str, ...]:
     return (f".{kind}", *(f".{alias}" for alias, name in FORMAT_ALIASES.items() if name == kind))
 
 
-def decode_one(job: Job, format: str, how: dict[str, Any], bars: bool = False, samples: int = 1) -> Result:
+def decode_one(job: Job, format: str, how: dict[str, Any], samples: int = 1) -> Result:
     """`how`: keyword arguments of `ltokc.codec.decode`; samples: drawings of a generative one on one sheet."""
     from ltokc import codec
     from ltokc.pictures.save import render
@@ -65,8 +70,7 @@ def decode_one(job: Job, format: str, how: dict[str, Any], bars: bool = False, s
 
     start = time.perf_counter()
     data = read_ltk(job.source)
-    with step_bar(job.source, bars) as progress:
-        image = codec.decode(data, progress=progress, **how)
+    image = codec.decode(data, progress=advance, **how)
     if samples > 1:
         seeds = range(how["seed"] + 1, how["seed"] + samples)
         image = sheet([image, *(codec.decode(data, **how | {"seed": seed}) for seed in seeds)])
@@ -91,7 +95,7 @@ def _notes(how: dict[str, Any], samples: int, format: str) -> list[str]:
 
 
 @click.command()
-@click.argument("inputs", nargs=-1, required=True, type=click.Path(readable=False), metavar="INPUT...")
+@click.argument("inputs", nargs=-1, required=True, type=options.Input(), metavar="INPUT...")
 @options.outputs
 @click.option(
     "-f", "--format", type=click.Choice(SAVE_FORMATS), help="Format of the picture.  [default: as -o, else png]"
@@ -114,6 +118,7 @@ def decode(
     output: str | None,
     directory: str | None,
     recursive: bool,
+    exclude: tuple[str, ...],
     no_clobber: bool,
     overwrite: bool,
     keep_times: bool,
@@ -152,12 +157,12 @@ def decode(
         raise click.UsageError(f"--seed {drawing['seed']} --samples {samples}: seeds end at {MAX_SEED}")
     kind = format_of(output, format)
     rule = OutputRule(
-        f".{kind}", paths.LTK, output, directory, recursive, undone=suffixes_of(kind), keep_times=keep_times,
+        f".{kind}", LTK, output, directory, recursive, exclude=exclude, undone=suffixes_of(kind), keep_times=keep_times,
         existing=options.existing(overwrite, no_clobber), advice=options.elsewhere(output, directory),
     )  # fmt: skip
-    plan = paths.plan(inputs, rule)
+    plan = paths.plan(inputs, rule, left_out=console.left_out)
     if console.as_json and any(job.target == STDIO for job in plan):
         raise click.UsageError("--json and the picture itself cannot both go to stdout; use -o FILE")
     how |= options.pixel_limit(limit_pixels) | options.given(metadata=metadata) | drawing
-    convert = partial(decode_one, format=kind, how=how, bars=bars_wanted(console, workers), samples=samples)
+    convert = partial(decode_one, format=kind, how=how, samples=samples)
     convert_all(console, plan, convert, workers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import time
 from functools import partial
 from typing import Any
@@ -12,12 +13,14 @@ import click
 from ltokc.cli import options
 from ltokc.cli.console import Console, with_console
 from ltokc.cli.convert import convert_all
-from ltokc.cli.progress import bars_wanted, step_bar
+from ltokc.cli.progress import advance
 from ltokc.jobs import paths, streams
 from ltokc.jobs.conversion import Result
+from ltokc.jobs.kinds import PICTURES
 from ltokc.jobs.paths import Job, OutputRule
 from ltokc.jobs.streams import STDIO
 from ltokc.pictures.options import ALPHA_MODES
+from ltokc.rate.defaults import PATCH_MODES
 
 RATES = ("quality", "tokens", "target_size", "target_bpp")
 
@@ -32,19 +35,22 @@ def keywords(strict: bool, **options_: Any) -> dict[str, Any]:
     return options_ | {name: value for name, value in rates.items() if value is not None} | {"strict": strict}
 
 
-def encode_one(job: Job, load: dict[str, Any], how: dict[str, Any], bars: bool = False) -> Result:
+def encode_one(job: Job, load: dict[str, Any], how: dict[str, Any]) -> Result:
     """`load`, `how`: keyword arguments of `ltokc.pictures.load.load` and `ltokc.codec.encode`."""
     from ltokc import codec
     from ltokc.pictures.load import load as load_picture
 
     start = time.perf_counter()
     source = io.BytesIO(streams.read(STDIO)) if job.source == STDIO else job.source
-    picture = load_picture(source, frame=how.get("frame"), **load)
+    given = {name: how[name] for name in ("frame", "allow_damaged") if name in how}
+    picture = load_picture(source, **given, **load)
     losses: list[str] = []
-    with step_bar(job.source, bars) as progress:
-        data = codec.encode(picture, progress=progress, say=losses.append, **how, **load)
+    data = codec.encode(picture, progress=advance, say=losses.append, **how, **load)
     seconds = time.perf_counter() - start
     about = codec.info(data)
+    before = source.getbuffer().nbytes if isinstance(source, io.BytesIO) else os.path.getsize(source)
+    if len(data) > before > 0:
+        losses.append(f"the .ltk file is larger than its source: {len(data):,} instead of {before:,} bytes")
     size = f"{about.width}x{about.height}  {len(data):,} bytes  {about.bpp:.3f} bpp"
     fields = {
         "input": job.source, "output": job.target, "width": about.width, "height": about.height, "bytes": len(data),
@@ -54,7 +60,7 @@ def encode_one(job: Job, load: dict[str, Any], how: dict[str, Any], bars: bool =
 
 
 @click.command()
-@click.argument("inputs", nargs=-1, required=True, type=click.Path(readable=False), metavar="INPUT...")
+@click.argument("inputs", nargs=-1, required=True, type=options.Input(), metavar="INPUT...")
 @options.outputs
 @options.keep_suffix
 @options.quality
@@ -63,12 +69,16 @@ def encode_one(job: Job, load: dict[str, Any], how: dict[str, Any], bars: bool =
 @click.option("--target-bpp", type=options.Density(), help="Bits per pixel of the whole file to aim for.")
 @click.option("--strict", is_flag=True, help="Never exceed the target.")
 @options.effort
+@click.option("--patches", type=click.Choice(PATCH_MODES), default=PATCH_MODES[0], show_default=True,
+              help="Lettering and drawings, and all above -q 0.9, as pictures of their own inside the file; off: "
+              "tokens alone.")  # fmt: skip
 @click.option("-m", "--model", metavar="NAME", help="Model by name or id; see `ltokc models`.")
 @options.metadata("keep", "none")
 @click.option("--alpha", type=click.Choice(ALPHA_MODES), default=ALPHA_MODES[0], show_default=True,
               help="Transparency: keep it, forget it, or blend it with white.")  # fmt: skip
 @click.option("--frame", type=click.IntRange(min=1), metavar="N",
               help="Frame of an animation or page of a file to encode.  [default: the first]")  # fmt: skip
+@click.option("--allow-damaged", is_flag=True, help="Take what can be read of a damaged picture.")
 @options.limit_pixels
 @options.backend
 @options.device
@@ -80,6 +90,7 @@ def encode(
     output: str | None,
     directory: str | None,
     recursive: bool,
+    exclude: tuple[str, ...],
     no_clobber: bool,
     overwrite: bool,
     keep_times: bool,
@@ -94,6 +105,8 @@ def encode(
     photo.png becomes photo.ltk beside it, and so does photo.jpg: --keep-suffix names them apart. A photo.ltk that is
     there already is only replaced with --overwrite. Any format that Pillow reads is taken; - is standard input, and
     then standard output unless -o is given. One of -q, --tokens, --target-size and --target-bpp sets the rate.
+    HEIC and JPEG XL need pillow-heif and pillow-jxl-plugin. In folders pictures are known by their suffix or their
+    first bytes; what else lies there is left out, and named.
 
     \b
     Examples:
@@ -106,11 +119,11 @@ def encode(
     """
     how = keywords(strict, **how)
     rule = OutputRule(
-        ".ltk", paths.PICTURES, output, directory, recursive, keep_suffix=keep_suffix, keep_times=keep_times,
+        ".ltk", PICTURES, output, directory, recursive, exclude=exclude, keep_suffix=keep_suffix, keep_times=keep_times,
         existing=options.existing(overwrite, no_clobber), advice=options.elsewhere(output, directory),
     )  # fmt: skip
-    plan = paths.plan(inputs, rule)
+    plan = paths.plan(inputs, rule, left_out=console.left_out)
     if console.as_json and any(job.target == STDIO for job in plan):
         raise click.UsageError("--json and the file itself cannot both go to stdout; use -o FILE")
     load = options.pixel_limit(limit_pixels)
-    convert_all(console, plan, partial(encode_one, load=load, how=how, bars=bars_wanted(console, workers)), workers)
+    convert_all(console, plan, partial(encode_one, load=load, how=how), workers)

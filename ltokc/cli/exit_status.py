@@ -3,7 +3,7 @@
 DONE, FAILED, USAGE, NOTHING, INTERRUPTED = 0, 1, 2, 3, 130  # USAGE is click's own
 MEANINGS = {
     DONE: "done",
-    FAILED: "some file failed; the others are done",
+    FAILED: "some file failed; the others are done (with batch --keep-smaller also: some file was left out)",
     USAGE: "usage",
     NOTHING: "nothing to do",
     INTERRUPTED: "interrupted",

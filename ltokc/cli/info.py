@@ -14,6 +14,8 @@ from ltokc.cli.console import Console, with_console, write_out
 from ltokc.cli.reading import read_ltk
 from ltokc.errors import ModelError, UsageError
 from ltokc.jobs import names, paths, streams
+from ltokc.jobs.kinds import LTK, PICTURES
+from ltokc.jobs.sources import Walk, collect
 from ltokc.jobs.streams import STDIO
 
 if TYPE_CHECKING:
@@ -32,6 +34,9 @@ def _describe(name: str, about: Info) -> str:
         ("segments", f"{about.segments}"),
     ]
     rows += [("decoders", ", ".join(about.decoders))] if about.decoders else []
+    if about.patches:
+        of_bytes = about.patch_bytes / about.bytes
+        rows.append(("patches", f"{about.patches:.0%} of the picture, {of_bytes:.0%} of the bytes"))
     rows += [("chunk", f"{code} {size:,} bytes") for code, size in about.chunks]
     return "\n".join([name, *(f"  {label:9} {text}" for label, text in rows)])
 
@@ -45,7 +50,9 @@ def _fields(name: str, about: Info) -> dict[str, Any]:
 @click.command()
 @options.files
 @options.recursive
-@click.option("--heatmap", metavar="PNG", help="Write a picture of where the bits of the one FILE went; - for stdout.")
+@options.exclude
+@click.option("--heatmap", type=options.Output(), metavar="PNG",
+              help="Write a picture of where the bits of the one FILE went; - for stdout.")  # fmt: skip
 @click.option("--plain", is_flag=True, help="The heat map alone, not over the picture in gray.")
 @options.overwrite
 @options.limit_pixels
@@ -54,6 +61,7 @@ def info(
     console: Console,
     inputs: tuple[str, ...],
     recursive: bool,
+    exclude: tuple[str, ...],
     heatmap: str | None,
     plain: bool,
     overwrite: bool,
@@ -79,7 +87,7 @@ def info(
     if heatmap is not None:
         _check_heatmap(console, inputs, heatmap)
         placement = paths.named_placement(heatmap, overwrite, inputs[0])
-    for source in paths.collect(inputs, paths.LTK, recursive):
+    for source in collect(inputs, Walk(LTK, recursive, exclude=exclude), console.left_out):
         if source.error:
             console.fail(source.path, source.error)
             continue
@@ -106,6 +114,9 @@ def _check_heatmap(console: Console, inputs: tuple[str, ...], target: str) -> No
         raise click.UsageError("--heatmap takes one FILE")
     if names.same_file(inputs[0], target):
         raise UsageError(f"{inputs[0]}: input and output are the same file")
+    suffix = os.path.splitext(target)[1].lower()
+    if suffix != ".png" and (suffix in PICTURES or suffix in LTK):
+        raise UsageError(f"--heatmap {target}: a heat map is a PNG file, no {suffix}")
     if target == STDIO:
         if console.as_json:
             raise click.UsageError("--json and the heat map cannot both go to stdout; use --heatmap FILE")
@@ -117,8 +128,8 @@ def _heatmap(console: Console, name: str, data: bytes, plain: bool, limit: dict[
     from PIL import Image
 
     from ltokc import codec, heatmap
+    from ltokc.pictures.planes import samples_of
     from ltokc.pictures.save import on_white, render
-    from ltokc.pictures.srgb import samples_of
 
     bits = heatmap.bit_map(data, allow_truncated=True, **limit)
     about = codec.info(data)

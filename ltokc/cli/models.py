@@ -41,7 +41,7 @@ def models(ctx: click.Context) -> None:
     """List, show, find, check and make models.
 
     Without a command: list. Models are looked for in the folders that LTOKC_MODELS names, and in the package. A
-    model is made in four steps: pack, fit-halting, add-halting, verify.
+    model is made in four steps: models pack, train-halting, models add-halting, models verify.
 
     \b
     Examples:

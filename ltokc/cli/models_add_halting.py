@@ -37,7 +37,7 @@ class LooksTable(click.ParamType):
               help="Error of SSIMULACRA2 that a -q stands for; 80 is -61 points, 8 is 42.")  # fmt: skip
 @options.overwrite
 def add_halting(head: Path, folder: Path, name: str, looks: list[list[float]], overwrite: bool) -> None:
-    """Give a model its halting HEAD (halting.safetensors of ltokc models fit-halting).
+    """Give a model its halting HEAD (halting.safetensors of ltokc train-halting).
 
     Copies it into the model's folder and enters it in MODELS/registry.json. From then on -q means a quality that
     every picture reaches, not a number of levels.

@@ -53,7 +53,7 @@ def pack(
 
     Writes model.safetensors, tokenizer.onnx and detokenizer.onnx into MODELS/NAME, and the entry in
     MODELS/registry.json; prior-float.safetensors beside them is for training on. With --overwrite a model of the same
-    id is replaced: do that only before it is released. The halting head comes next: ltokc models fit-halting.
+    id is replaced: do that only before it is released. The halting head comes next: ltokc train-halting.
 
     \b
     Examples:

@@ -11,6 +11,7 @@ import click
 
 from ltokc.errors import UsageError
 from ltokc.jobs.paths import Existing
+from ltokc.jobs.streams import as_input, as_output
 from ltokc.pictures.options import METADATA_KINDS, kinds_of
 from ltokc.rate.defaults import DEFAULT_EFFORT, DEFAULT_QUALITY, HIGHEST_EFFORT
 from ltokc.tokenizer.generative import DECODERS, GENERATIVE, MAX_SEED
@@ -73,6 +74,23 @@ class Density(click.ParamType):
         return number
 
 
+class Input(click.Path):
+    """A file, a folder, or - for standard input, however it is called."""
+
+    def __init__(self) -> None:
+        super().__init__(readable=False)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return as_input(str(super().convert(value, param, ctx)))
+
+
+class Output(click.Path):
+    """A file to write, or - for standard output, however it is called."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return as_output(str(super().convert(value, param, ctx)))
+
+
 class Metadata(click.ParamType):
     """none, all, or some kinds with commas between."""
 
@@ -123,8 +141,11 @@ def together(*options: Decorator) -> Decorator:
     return decorate
 
 
-files = click.argument("inputs", nargs=-1, required=True, type=click.Path(readable=False), metavar="FILE...")
+files = click.argument("inputs", nargs=-1, required=True, type=Input(), metavar="FILE...")
 recursive = click.option("-r", "--recursive", is_flag=True, help="Take the files in folders, and in their folders.")
+exclude = click.option("--exclude", multiple=True, metavar="PATTERN",
+                       help="Leave out files and folders of such a name ('*.tif', drafts) or path ('2024/*/raw'); may "
+                       "be repeated.")  # fmt: skip
 no_clobber = click.option("-n", "--no-clobber", is_flag=True, help="Leave outputs that exist as they are.")
 overwrite = click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")
 keep_times = click.option("--keep-times", is_flag=True, help="Give outputs the times of their inputs.")
@@ -151,10 +172,11 @@ def directory(required: bool = False) -> Decorator:
 
 outputs = together(
     click.option(
-        "-o", "--output", type=click.Path(), metavar="FILE", help="Output file; - for stdout. Only with one input."
+        "-o", "--output", type=Output(), metavar="FILE", help="Output file; - for stdout. Only with one input."
     ),
     directory(),
     recursive,
+    exclude,
     no_clobber,
     overwrite,
     keep_times,

@@ -17,7 +17,7 @@ import click
 
 from ltokc.cli import exit_status, interruption
 from ltokc.cli.console import complain, is_loud, plainly, reason, show_trace, show_warnings
-from ltokc.errors import UsageError
+from ltokc.cli.own_usage import with_own_usage
 from ltokc.threads import limit_libraries
 
 COMMANDS = {  # each a module of ltokc.cli, with the first line of its help, so that the list loads none of them
@@ -48,7 +48,7 @@ class Program(click.Group):
             return None
         name = cmd_name.replace("-", "_")
         command: click.Command = getattr(importlib.import_module(f"ltokc.cli.{name}"), name)
-        return command if command.help is not None else _restored(command)
+        return with_own_usage(command if command.help is not None else _restored(command))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -87,8 +87,6 @@ class Program(click.Group):
         except BrokenPipeError:  # the reader of our output has enough
             _silence_stdout()
             raise click.exceptions.Exit(exit_status.FAILED) from None
-        except UsageError as error:
-            raise plainly(click.UsageError(str(error), ctx)) from error
         except Exception as error:  # noqa: BLE001 (whatever it is, the user gets one line)
             interruption.check()
             if is_loud(ctx):

@@ -1,53 +1,25 @@
-"""Progress bars on stderr: the steps of one picture, and the pictures of a batch."""
+"""How far the work is: the picture that is worked on, and the pictures of a run."""
 
 from __future__ import annotations
 
 import os
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
 
 from ltokc.cli import interruption
-from ltokc.cli.console import Console, one_line
+from ltokc.cli.status_line import clock
+from ltokc.jobs.reporting import report
 from ltokc.jobs.rows import FRESH, Row
-from ltokc.threads import Progress
 
-FEW = 4  # steps of pictures that are done before a bar would be read
-
-
-def bars_wanted(console: Console, workers: int) -> bool:
-    """Only people at a terminal want bars, and several at a time would overwrite each other."""
-    return workers == 1 and not console.quiet and sys.stderr.isatty()
+MOST_NAMED = 3  # pictures at work that the line names
 
 
-@contextmanager
-def step_bar(name: str, wanted: bool) -> Iterator[Progress]:
-    """A callback for `ltokc.codec` that draws a bar where one is wanted; the bar is gone at the end.
+def advance(done: int, total: int) -> None:
+    """The `progress` of `ltokc.codec`: handed on to whoever shows it, from whichever process.
 
     It raises KeyboardInterrupt for a signal that nobody else has told of.
     """
-    drawn: Any = None
-
-    def advance(done: int, total: int) -> None:
-        nonlocal drawn
-        interruption.check()
-        if not wanted:
-            return
-        if drawn is None:
-            if total < FEW:
-                return
-            from tqdm import tqdm
-
-            drawn = tqdm(total=total, desc=one_line(os.path.basename(name))[:30], leave=False, file=sys.stderr)
-        drawn.update(done - drawn.n)
-
-    try:
-        yield advance
-    finally:
-        if drawn is not None:
-            drawn.close()
+    interruption.check()
+    report(done, total)
 
 
 def human(size: float) -> str:
@@ -59,44 +31,59 @@ def human(size: float) -> str:
     return f"{size:.1f} TB"
 
 
-class BatchProgress:
-    """Pictures done of `total`, megapixels per second, bytes in and out; a bar only where `show`."""
+class AtWork:
+    """Jobs done of `total`, and how far those are that are worked on: the text of a status line."""
 
-    def __init__(self, total: int, show: bool):
+    def __init__(self, total: int):
+        self.total, self.done = total, 0
         self.start = time.monotonic()
-        self.pixels = self.bytes_in = self.bytes_out = 0
-        self.bar: Any = None
-        if show and total:
-            from tqdm import tqdm
+        self._at_work: dict[int, str] = {}
 
-            self.bar = tqdm(total=total, unit=" pictures", dynamic_ncols=True, mininterval=0.2, leave=False)
+    def heard(self, index: int, name: str, done: int, total: int) -> None:
+        """The job of this index has done so many steps of `total`; 0 of 0 as it begins."""
+        share = f" {100 * done // total} %" if total else ""
+        self._at_work[index] = os.path.basename(name) + share
+
+    def finished(self, index: int) -> None:
+        """The job of this index is done, or has failed."""
+        self._at_work.pop(index, None)
+        self.done += 1
+
+    def text(self) -> str:
+        """photo.png 45 %, 0:12; of several jobs how many are done before it."""
+        named = list(self._at_work.values())
+        more = [f"{len(named) - MOST_NAMED} more"] if len(named) > MOST_NAMED else []
+        counts = [f"{self.done:,} of {self.total:,} done"] if self.total > 1 else []
+        return ", ".join([*counts, *self.said(), *named[:MOST_NAMED], *more, clock(self.start)])
+
+    def said(self) -> list[str]:
+        """What else there is to say."""
+        return []
+
+
+class BatchProgress(AtWork):
+    """Pictures done of `total`, megapixels per second, bytes in and out."""
+
+    def __init__(self, total: int):
+        super().__init__(total)
+        self.pixels = self.bytes_in = self.bytes_out = 0
 
     @property
     def seconds(self) -> float:
         return time.monotonic() - self.start
 
-    def add(self, row: Row) -> None:
+    def add(self, index: int, row: Row) -> None:
+        """The picture of this index is done."""
+        self.finished(index)
         if row.status in FRESH:
             self.pixels += row.pixels
             self.bytes_in += row.input_bytes or 0
             self.bytes_out += row.output_bytes or 0
-        if self.bar is not None:
-            self.bar.set_postfix_str(self.text(), refresh=False)
-            self.bar.update()
 
-    def text(self) -> str:
+    def sums(self) -> str:
+        """Speed and sizes so far."""
         rate = self.pixels / 1e6 / max(self.seconds, 1e-6)
         return f"{rate:.2f} MP/s, {human(self.bytes_in)} -> {human(self.bytes_out)}"
 
-    @contextmanager
-    def aside(self) -> Iterator[None]:
-        """Lines written inside appear above the bar."""
-        if self.bar is None:
-            yield
-            return
-        with self.bar.external_write_mode(file=sys.stderr):
-            yield
-
-    def close(self) -> None:
-        if self.bar is not None:
-            self.bar.close()
+    def said(self) -> list[str]:
+        return [self.sums()] if self.pixels else []

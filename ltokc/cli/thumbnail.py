@@ -10,7 +10,9 @@ from ltokc.atomic import Exists
 from ltokc.cli import options
 from ltokc.cli.console import Console, with_console
 from ltokc.cli.reading import read_ltk
+from ltokc.errors import UsageError
 from ltokc.jobs import paths, streams
+from ltokc.jobs.kinds import LTK, PICTURES
 from ltokc.jobs.paths import OutputRule
 from ltokc.jobs.streams import STDIO
 
@@ -18,8 +20,8 @@ KINDS = {".jpg": "jpg", ".jpeg": "jpg", ".webp": "webp", ".avif": "avif"}
 
 
 @click.command()
-@click.argument("source", type=click.Path(), metavar="IN")
-@click.argument("output", type=click.Path(), metavar="OUT")
+@click.argument("source", type=options.Input(), metavar="IN")
+@click.argument("output", type=options.Output(), metavar="OUT")
 @click.option("-s", "--size", type=click.IntRange(1, 4096), default=256, show_default=True, metavar="N",
               help="Pixels of the longer side, at most.")  # fmt: skip
 @options.overwrite
@@ -38,12 +40,15 @@ def thumbnail(console: Console, source: str, output: str, size: int, overwrite: 
     """
     if output == STDIO:
         streams.refuse_terminal()
+    suffix = os.path.splitext(output)[1].lower()
+    if suffix not in (*KINDS, ".png") and (suffix in PICTURES or suffix in LTK):
+        raise UsageError(f"{output}: thumbnails are PNG, JPEG, WebP or AVIF files, no {suffix}")
     existing = options.existing(overwrite, no_clobber=False)
-    (job,) = paths.plan([source], OutputRule(".png", paths.LTK, output=output, existing=existing))
+    (job,) = paths.plan([source], OutputRule(".png", LTK, output=output, existing=existing))
     with console.each(source):
         if job.error:
             raise Exists(job.error)
-        data = render(read_ltk(source), size, KINDS.get(os.path.splitext(output)[1].lower(), "png"),
+        data = render(read_ltk(source), size, KINDS.get(suffix, "png"),
                       **options.pixel_limit(limit_pixels))  # fmt: skip
         streams.write(output, data, job.placement)
         console.say(f"{source} -> {job.target}  {len(data):,} bytes")

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("source", type=click.Path(readable=False), metavar="FILE")
+@click.argument("source", type=options.Input(), metavar="FILE")
 @click.option("--npz", "as_npz", is_flag=True, help="The token arrays as a NumPy .npz file.")
-@click.option("-o", "--output", type=click.Path(), metavar="OUT", default=STDIO, help="Output file instead of stdout.")
+@click.option("-o", "--output", type=options.Output(), metavar="OUT", default=STDIO,
+              help="Output file instead of stdout.")  # fmt: skip
 @options.overwrite
 @options.allow_truncated
 @options.limit_pixels

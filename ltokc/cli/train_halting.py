@@ -71,9 +71,10 @@ def train_halting(
     click.echo(f"{head}: fitted to {len(found)} pictures, errors raised by {margin:.3f}", err=True)
 
 
-fit_halting = click.Command(  # the same, where a model's other steps are
+fit_halting = click.Command(  # the same by its former name
     "fit-halting",
     params=train_halting.params,
     callback=train_halting.callback,
     help=(train_halting.help or "").replace("ltokc train-halting", "ltokc models fit-halting"),
+    hidden=True,  # one name is enough for a list
 )

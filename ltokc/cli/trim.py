@@ -8,15 +8,16 @@ from ltokc.cli import options
 from ltokc.cli.console import Console, with_console
 from ltokc.cli.reading import read_ltk
 from ltokc.jobs import paths, streams
+from ltokc.jobs.kinds import LTK
 from ltokc.jobs.paths import OutputRule
 from ltokc.jobs.streams import STDIO
 
 
 @click.command()
-@click.argument("source", type=click.Path(readable=False), metavar="IN")
+@click.argument("source", type=options.Input(), metavar="IN")
 @click.option("--tokens", type=click.IntRange(min=1), metavar="N", help="Keep the first N tokens.")
 @click.option("--target-size", type=options.Size(), help="Cut to at most this size: 800, 2k, 2kB, 1.5M.")
-@click.option("-o", "--output", type=click.Path(), metavar="OUT", required=True, help="Output file; - for stdout.")
+@click.option("-o", "--output", type=options.Output(), metavar="OUT", required=True, help="Output file; - for stdout.")
 @click.option("-n", "--no-clobber", is_flag=True, help="Leave an output that exists as it is.")
 @options.overwrite
 @options.keep_times
@@ -41,7 +42,7 @@ def trim(
     if output == STDIO:
         streams.refuse_terminal()
     existing = options.existing(overwrite, no_clobber)
-    rule = OutputRule(".ltk", paths.LTK, output=output, existing=existing, keep_times=keep_times)
+    rule = OutputRule(".ltk", LTK, output=output, existing=existing, keep_times=keep_times)
     (job,) = paths.plan([source], rule)
     from ltokc import codec
 

@@ -7,15 +7,19 @@ import click
 from ltokc.cli import options
 from ltokc.cli.console import Console, with_console
 from ltokc.cli.reading import read_ltk
-from ltokc.jobs import paths
+from ltokc.jobs.kinds import LTK
+from ltokc.jobs.sources import Walk, collect
 
 
 @click.command()
 @options.files
 @options.recursive
+@options.exclude
 @options.limit_pixels
 @with_console
-def verify(console: Console, inputs: tuple[str, ...], recursive: bool, limit_pixels: int | None) -> None:
+def verify(
+    console: Console, inputs: tuple[str, ...], recursive: bool, exclude: tuple[str, ...], limit_pixels: int | None
+) -> None:
     """Check that .ltk files are whole.
 
     Structure, checksums, and that every token decodes. The networks are not run; only the prior of the
@@ -28,7 +32,7 @@ def verify(console: Console, inputs: tuple[str, ...], recursive: bool, limit_pix
     """
     from ltokc import codec
 
-    for source in paths.collect(inputs, paths.LTK, recursive):
+    for source in collect(inputs, Walk(LTK, recursive, exclude=exclude), console.left_out):
         if source.error:
             console.fail(source.path, source.error)
             continue

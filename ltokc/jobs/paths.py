@@ -7,37 +7,22 @@ one file, and no file that exists is replaced unless that is asked for.
 
 from __future__ import annotations
 
-import glob
 import os
-import stat
-from collections.abc import Callable, Collection, Iterator, Sequence
+import re
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from ltokc.atomic import ANYWHERE, Exists, Placement, link_below
 from ltokc.errors import UsageError
+from ltokc.jobs.kinds import LTK, PICTURES, Kind
+from ltokc.jobs.left_out import LeftOut
 from ltokc.jobs.names import Taken, same_file, same_name
+from ltokc.jobs.patterns import expand, fixed_part
+from ltokc.jobs.sources import Source, Walk, collect, regular
 from ltokc.jobs.streams import STDIO
 
-LTK = (".ltk",)
-PICTURES = (
-    ".png", ".jpg", ".jpeg", ".jpe", ".webp", ".avif", ".ppm", ".pgm", ".pbm", ".pnm", ".tif", ".tiff", ".bmp", ".gif",
-    ".jp2", ".ico", ".tga",
-)  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """An input as it was named, or found below a named folder.
-
-    `error`: why it cannot be taken ("" when it can); `skip`: why it is left out; `root`: the named folder that it was
-    found in, or the folder of a named file.
-    """
-
-    path: str
-    error: str = ""
-    skip: str = ""
-    root: str = ""
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
 class Existing(Enum):
@@ -53,8 +38,9 @@ class Existing(Enum):
 class OutputRule:
     """How outputs are named.
 
-    suffix: of the outputs; takes: suffixes of the inputs (lower case, with the dot).  output, directory: -o and -d.
-    recursive: take what lies in folders and in theirs; own: what lies in named folders alone.
+    suffix: of the outputs; takes: the kind of the inputs.  output, directory: -o and -d.
+    recursive: take what lies in folders and in theirs; own: what lies in named folders alone; exclude: patterns of
+    names and paths that are left out.
     patterns: inputs may be globs, mirrored from their fixed part.
     keep_suffix: the input's suffix stays before the output's (photo.jpg.ltk); undone: suffixes to which `suffix` is not
     added (with .jpg and .jpeg photo.jpeg.ltk is decoded to photo.jpeg).
@@ -63,11 +49,12 @@ class OutputRule:
     """
 
     suffix: str
-    takes: Collection[str]
+    takes: Kind
     output: str | None = None
     directory: str | None = None
     recursive: bool = False
     own: bool = False
+    exclude: tuple[str, ...] = ()
     patterns: bool = False
     keep_suffix: bool = False
     undone: Collection[str] = ()
@@ -90,73 +77,6 @@ class Job:
     placement: Placement = field(default=ANYWHERE, compare=False)
 
 
-def expand(name: str) -> list[str]:
-    """What a pattern with * ? [] or ** matches, sorted, hidden names left out; a name that exists is itself."""
-    if name == STDIO or os.path.lexists(name) or not glob.has_magic(name):
-        return [name]
-    return sorted(glob.iglob(name, recursive=True)) or [name]
-
-
-def fixed_part(pattern: str) -> str:
-    """The folder of a pattern before the first part with a wildcard: where its matches are mirrored from."""
-    folder = os.path.dirname(pattern)
-    while glob.has_magic(folder):
-        folder = os.path.dirname(folder)
-    return folder or os.curdir
-
-
-def collect(
-    inputs: Sequence[str], suffixes: Collection[str], recursive: bool = False, leave_out: str = "", *, own: bool = False
-) -> list[Source]:
-    """The files to read, every file once, in the order of the arguments and sorted inside a folder.
-
-    Named files are taken whatever their suffix; below folders (with `recursive`; with `own` in the named ones alone)
-    those with one of `suffixes` (lower case, with the dot), hidden ones left out, and the folder `leave_out`, unless it
-    is named itself.  Devices,
-    pipes and sockets are taken where they are named, and left out (`skip`) below folders.
-    UsageError: `-` beside other inputs.
-    """
-    if STDIO in inputs and len(inputs) > 1:
-        raise UsageError("- (standard input) cannot be mixed with other inputs")
-    sources: dict[str, Source] = {}
-    for name in inputs:
-        if name == STDIO or not os.path.isdir(name):
-            found: Iterator[Source] = iter([Source(name, root=os.path.dirname(name))])
-        elif recursive or own:
-            found = _walk(name, suffixes, leave_out, recursive)
-        else:
-            found = iter([Source(name, "is a folder (-r takes the files in it)")])
-        for source in found:
-            sources.setdefault(os.path.abspath(source.path), source)
-    return list(sources.values())
-
-
-def _walk(folder: str, suffixes: Collection[str], leave_out: str, deep: bool) -> Iterator[Source]:
-    refused: list[Source] = []
-    outside = os.path.realpath(leave_out) if leave_out else ""
-
-    def refuse(error: OSError) -> None:
-        refused.append(Source(str(error.filename), error.strerror or str(error)))
-
-    for place, folders, names in os.walk(folder, onerror=refuse):
-        folders[:] = sorted(f for f in folders if deep and not f.startswith("."))
-        if outside:
-            folders[:] = [f for f in folders if os.path.realpath(os.path.join(place, f)) != outside]
-        for name in sorted(names):
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in suffixes:
-                yield _regular(Source(os.path.join(place, name), root=folder))
-    yield from refused
-
-
-def _regular(source: Source) -> Source:
-    """A source that was found, not named: left out where it is a device, a pipe or a socket, or a link to one."""
-    try:
-        mode = os.stat(source.path).st_mode
-    except OSError:  # whoever reads it will say why
-        return source
-    return source if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else replace(source, skip="is no regular file")
-
-
 def renamed(path: str, rule: OutputRule) -> str:
     """`path` with the suffix of outputs in place of its own where that is an input's: a.png -> a.ltk, a.v2 -> a.v2.ltk.
 
@@ -168,32 +88,39 @@ def renamed(path: str, rule: OutputRule) -> str:
     return stem if os.path.splitext(stem)[1].lower() in rule.undone else stem + rule.suffix
 
 
-def plan(inputs: Sequence[str], rule: OutputRule, asked: Callable[[str, str], bool] = same_name) -> list[Job]:
+def plan(
+    inputs: Sequence[str], rule: OutputRule, asked: Callable[[str, str], bool] = same_name,
+    left_out: LeftOut | None = None,
+) -> list[Job]:  # fmt: skip
     """Pairs inputs with outputs.  asked: whether two paths would be one file; but for that nothing is touched.
 
-    Outputs of an earlier run, below a folder that is walked, are no inputs.
+    left_out: is told of what lies in named folders and is not taken.  Outputs of an earlier run, below a folder that is
+    walked, are no inputs.
     UsageError: the arguments do not fit together.  What is wrong with one file alone is told in its job's `error`.
     """
     _check(inputs, rule)
     roots = [i if os.path.isdir(i) else os.path.dirname(i) for i in inputs]
     matches: set[str] = set()
     if rule.patterns:
-        found = [(name, expand(name)) for name in inputs]
+        found = [(name, expand(name, rule.exclude, left_out)) for name in inputs]
         roots = [
             root if match == [name] else fixed_part(name) for root, (name, match) in zip(roots, found, strict=True)
         ]
         inputs = [name for _, match in found for name in match]
         matches = {name for given, match in found for name in match if name != given}
-    sources = collect(inputs, rule.takes, rule.recursive, rule.directory or "", own=rule.own)
-    sources = [_regular(source) if source.path in matches else source for source in sources]
+    walk = Walk(rule.takes, rule.recursive, rule.own, rule.exclude, rule.directory or "")
+    sources = collect(inputs, walk, left_out)
+    sources = [regular(source) if source.path in matches else source for source in sources]
     root = _common_root(roots) if rule.directory is not None else ""
     taken = Taken((source.path for source in sources), asked)
     return [_job(source, _target(source.path, rule, root), rule, taken) for source in sources]
 
 
 def _check(inputs: Sequence[str], rule: OutputRule) -> None:
-    """UsageError: -o and -d do not fit each other or the inputs."""
+    """UsageError: -o and -d do not fit each other or the inputs, or a name cannot be what is meant by it."""
     output, directory = rule.output, rule.directory
+    for name in (*inputs, output, directory):
+        refuse_address(name)
     if output is not None and directory is not None:
         raise UsageError("-o and -d exclude each other")
     if directory is not None and STDIO in inputs:
@@ -205,6 +132,27 @@ def _check(inputs: Sequence[str], rule: OutputRule) -> None:
             raise UsageError("-o takes one input; for several use -d")
         if output != STDIO and os.path.isdir(output):
             raise UsageError(f"-o {output}: is a folder; use -d")
+        if same_file(inputs[0], output):
+            raise UsageError(f"{inputs[0]}: input and output are the same file")
+        if rule.suffix in LTK and (suffix := _suffix(output)) in PICTURES:
+            raise UsageError(f"-o {output}: what is written is an .ltk file, no {suffix}")
+    elif directory is None and len(inputs) == 2 and _is_output(inputs[1], rule) and not _is_output(inputs[0], rule):
+        raise UsageError(f"the output is named with -o: {inputs[0]} -o {inputs[1]}")
+
+
+def refuse_address(name: str | None) -> None:
+    """UsageError: a name such as s3://bucket/pictures, which would be a folder "s3:"."""
+    if name is not None and _ADDRESS.match(name) and not os.path.lexists(name):
+        raise UsageError(f"{name}: is an address; ltokc reads and writes files and folders of this machine")
+
+
+def _suffix(path: str) -> str:
+    return os.path.splitext(path)[1].lower()
+
+
+def _is_output(name: str, rule: OutputRule) -> bool:
+    """Whether a named input is rather an output, by its suffix."""
+    return _suffix(name) in (LTK.suffixes if rule.suffix in LTK else (*PICTURES.suffixes, rule.suffix, ".npy"))
 
 
 def _target(source: str, rule: OutputRule, root: str) -> str:
@@ -225,8 +173,6 @@ def _job(source: Source, target: str, rule: OutputRule, taken: Taken) -> Job:
     if source.error or source.skip or target == STDIO:
         return job
     if same_file(path, target):
-        if rule.output is not None:
-            raise UsageError(f"{path}: input and output are the same file")
         return replace(job, error="input and output are the same file")
     if taken.is_input(target):
         return replace(job, error=f"{target} is an input, too")

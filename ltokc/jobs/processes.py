@@ -9,23 +9,28 @@ from __future__ import annotations
 import copy
 import os
 import signal
+import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ltokc.errors import LtokcError
+from ltokc.jobs.reporting import reporting
 from ltokc.spawn import safe_path
 from ltokc.threads import VARIABLES, cores
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
+Heard = Callable[[int, Any, int, int], None]  # index of a job, the job, steps done and in all: 0 and 0 as it begins
 Job = TypeVar("Job")
 Value = TypeVar("Value")
 PATIENCE = 3.0  # seconds that a process has to leave by itself
+OFTEN = 0.2  # seconds between two reports of a process
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,23 +59,25 @@ class _Ended(BaseException):
 
 
 def run(
-    jobs: Iterable[Job], work: Callable[[Job], Value], workers: int = 1, started: Callable[[], None] | None = None
-) -> Generator[Outcome[Job, Value], None, None]:
+    jobs: Iterable[Job], work: Callable[[Job], Value], workers: int = 1, started: Callable[[], None] | None = None,
+    heard: Heard | None = None,
+) -> Generator[Outcome[Job, Value], None, None]:  # fmt: skip
     """Yields an Outcome for every job, as they are finished; with one worker in this process and in order.
 
     With several, `work`, jobs, values and `started` are pickled; each process gets its share of the cores as threads
-    and calls `started` once, before its first job.  Closing the generator (or an exception in it, such as
-    KeyboardInterrupt) ends the processes.
+    and calls `started` once, before its first job.  heard: is told, in this process, what work gives to `report`.
+    Closing the generator (or an exception in it, such as KeyboardInterrupt) ends the processes.
     """
     if workers < 2:
         for index, job in enumerate(jobs):
             try:
-                outcome: Outcome[Job, Value] = Outcome(index, job, work(job))
+                with reporting(None if heard is None else partial(heard, index, job)):
+                    outcome: Outcome[Job, Value] = Outcome(index, job, work(job))
             except Exception as error:  # noqa: BLE001 (handed on to whoever asks for the value)
                 outcome = Outcome(index, job, error=error)
             yield outcome
         return
-    pool = _Pool(deque(enumerate(jobs)), work, workers, started)
+    pool = _Pool(deque(enumerate(jobs)), work, workers, started, heard)
     try:
         yield from pool.outcomes()
     except BaseException:
@@ -104,11 +111,11 @@ class _Pool:
 
     def __init__(
         self, waiting: deque[tuple[int, Any]], work: Callable[[Any], Any], size: int,
-        started: Callable[[], None] | None,
+        started: Callable[[], None] | None, heard: Heard | None,
     ):  # fmt: skip
         from multiprocessing import get_context  # only now: the help of commands shall start at once
 
-        self.waiting, self.work, self.started = waiting, work, started
+        self.waiting, self.work, self.started, self.heard = waiting, work, started, heard
         self.size = min(size, len(waiting))
         self.context = get_context("spawn")
         self.workers: list[_Worker] = []
@@ -127,12 +134,14 @@ class _Pool:
             if not busy:
                 return
             for pipe in wait(list(busy)):
-                yield self._answer(busy[pipe])  # type: ignore[index]
+                if (outcome := self._answer(busy[pipe])) is not None:  # type: ignore[index]
+                    yield outcome
 
     def _start(self) -> _Worker:
         here, there = self.context.Pipe()
         threads = max(1, cores() // self.size)
-        process = self.context.Process(target=_serve, args=(there, self.work, threads, self.started), daemon=True)
+        settings = _Settings(self.work, threads, self.started, self.heard is not None)
+        process = self.context.Process(target=_serve, args=(there, settings), daemon=True)
         process.start()
         there.close()  # so that the end of the process is the end of the pipe
         return _Worker(process, here)
@@ -147,11 +156,16 @@ class _Pool:
             except OSError:  # it is gone; the end of its pipe will tell
                 return
 
-    def _answer(self, worker: _Worker) -> Outcome:
+    def _answer(self, worker: _Worker) -> Outcome | None:
+        """What a process sent: the end of its job, or None for a report of steps."""
         try:
             good, value = worker.pipe.recv()
         except (EOFError, OSError):
             return self._died(worker)
+        if good is None:
+            if self.heard is not None:
+                self.heard(*worker.given[0], *value)
+            return None
         index, job = worker.given.popleft()
         return Outcome(index, job, value) if good else Outcome(index, job, error=value)
 
@@ -205,21 +219,49 @@ def _signals_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _serve(pipe: Connection, work: Callable[[Any], Any], threads: int, started: Callable[[], None] | None) -> None:
-    """The life of a process: jobs in, (True, value) or (False, exception) out, until the other end is gone."""
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    """What a process is started with.  threads: its share of the cores; heard: somebody wants to know of steps."""
+
+    work: Callable[[Any], Any]
+    threads: int
+    started: Callable[[], None] | None
+    heard: bool
+
+
+class _Reporter:
+    """Sends the steps of a job, but not too often."""
+
+    def __init__(self, pipe: Connection):
+        self.pipe, self.last = pipe, -OFTEN
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now - self.last >= OFTEN:
+            self.last = now
+            with suppress(OSError):  # the parent is gone, which the end of the job will find out
+                self.pipe.send((None, (done, total)))
+
+
+def _serve(pipe: Connection, settings: _Settings) -> None:
+    """The life of a process: jobs in, (True, value) or (False, exception) out, until the other end is gone.
+
+    Before these, any number of (None, (steps done, in all)).
+    """
     try:
         signal.signal(signal.SIGTERM, _leave)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         if hasattr(signal, "pthread_sigmask"):
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         for name in VARIABLES:
-            os.environ.setdefault(name, str(threads))  # numpy and the runtimes are not loaded yet
-        if started is not None:
-            started()
+            os.environ.setdefault(name, str(settings.threads))  # numpy and the runtimes are not loaded yet
+        if settings.started is not None:
+            settings.started()
         while True:
             job = pipe.recv()
             try:
-                answer = (True, work(job))
+                with reporting(_Reporter(pipe) if settings.heard else None):
+                    answer = (True, settings.work(job))
             except Exception as error:  # noqa: BLE001 (told by the parent)
                 answer = (False, _portable(error))
             if _Ended.noted:

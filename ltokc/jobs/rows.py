@@ -31,7 +31,7 @@ class Row:
     (--resume: was done before, the fields are of then); "skipped" (--no-clobber); "failed" (`error` says why).
     output: the file written, None without one.  input_bytes and output_bytes: sizes of the files; bpp: bits per pixel
     of the .ltk file; tokens in it; model: its name; seconds of work in one process; notes: what was changed on the way;
-    losses: what was not kept, told without -v too.
+    losses: what was not kept, or that the file grew, told without -v too.
     """
 
     input: str

@@ -13,6 +13,18 @@ from ltokc.atomic import ANYWHERE, Exists, Placement, link_below, write_atomic
 from ltokc.errors import LtokcError, UsageError
 
 STDIO = "-"
+_OUTPUTS = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
+_INPUTS = ("/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
+
+
+def as_output(name: str) -> str:
+    """The name of an output, `-` where a system's own name of standard output is meant."""
+    return STDIO if name in _OUTPUTS else name
+
+
+def as_input(name: str) -> str:
+    """The name of an input, `-` where a system's own name of standard input is meant."""
+    return STDIO if name in _INPUTS else name
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import time
 import unicodedata
 from collections.abc import Iterable
@@ -142,7 +143,7 @@ def _row(job: Job, result: Result, status: str) -> Row:
 
 def _note(plan: BatchPlan, job: Job, before: os.stat_result, stamp: tuple[int, int], row: Row, data: bytes) -> None:
     """Notes a task in the journal; one whose source changed meanwhile so that the next run does it again."""
-    read = journal.digest(job.source)
+    read = journal.digest(job.source) if stat.S_ISREG(before.st_mode) else ""  # a pipe gives its bytes but once
     after = os.stat(job.source)
     if _times(after) != _times(before):
         read = ""

@@ -28,8 +28,10 @@ from ltokc.container.chunks import resolution, text
 from ltokc.errors import Say, UsageError
 from ltokc.geometry import Box
 from ltokc.pictures.extras import METRE, shape_of_pixels
+from ltokc.pictures.hidden import filled
 from ltokc.pictures.options import ALPHA_MODES, METADATA_KINDS, kinds_of
-from ltokc.pictures.srgb import STRIP, describes_srgb
+from ltokc.pictures.planes import STRIP
+from ltokc.pictures.srgb import describes_srgb
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -39,7 +41,6 @@ if TYPE_CHECKING:
 METADATA = {"exif": EXIF, "icc": ICC, "xmp": XMP, "iptc": IPTC, "dpi": RESOLUTION}  # one chunk each; and texts
 PILLOW_NAMES = {"exif": EXIF, "xmp": XMP, "icc_profile": ICC, "iptc": IPTC}  # in `Image.info`
 MAX_TEXTS = MAX_CHUNKS - len(METADATA) - 1  # so that with alpha there is room for the others
-
 
 
 def chunks_of(picture: Picture, metadata: str | Iterable[str], alpha: str, say: Say) -> tuple[Chunk, ...]:
@@ -55,6 +56,7 @@ def chunks_of(picture: Picture, metadata: str | Iterable[str], alpha: str, say: 
         chunks.append(Chunk(ALPHA, encode_alpha(picture.alpha)))
     chunks += [Chunk(METADATA[kind], picture.metadata[kind]) for kind in kinds if kind in picture.metadata]
     left_out = list(picture.left_out) if set(kinds) == set(METADATA_KINDS) else []
+    left_out += ["EXIF thumbnail"] if picture.thumbnail and "exif" in kinds else []
     if "text" in kinds:
         chunks += [Chunk(TEXT, data) for data in picture.texts[:MAX_TEXTS]]
         left_out += [f"{len(picture.texts) - MAX_TEXTS} texts more"] if len(picture.texts) > MAX_TEXTS else []
@@ -67,7 +69,12 @@ def chunks_of(picture: Picture, metadata: str | Iterable[str], alpha: str, say: 
 
 
 def pixels_of(picture: Picture, alpha: str) -> np.ndarray:
-    """The pixels that are encoded, (H, W, 3) uint8: with alpha "blend" those on a white ground."""
+    """The pixels that are encoded, (H, W, 3) uint8: with alpha "blend" those on a white ground.
+
+    With alpha "keep" what is clear gets the colour of its surroundings, so that nothing hidden costs bytes or bleeds.
+    """
+    if alpha == "keep" and picture.alpha is not None:
+        return filled(picture.rgb, picture.alpha)
     if alpha != "blend" or picture.alpha is None:
         return picture.rgb
     out = np.empty_like(picture.rgb)
@@ -104,6 +111,12 @@ def compose(image: Image, ltk: Ltk, box: Box) -> Image:
             alpha = decode_alpha(chunk.data, ltk.width, ltk.height)[box.slices]
             image.putalpha(Images.fromarray(alpha))
     return image
+
+
+def hides_tokens(ltk: Ltk, box: Box) -> bool:
+    """Whether patches show every pixel of a region, so that its tokens need not be decoded."""
+    found = [patches.parse(chunk.data, ltk.header) for chunk in ltk.chunks if chunk.fourcc == PATCHES]
+    return bool(found) and patches.cover(found, ltk.header, box)
 
 
 def check_pictures(ltk: Ltk) -> None:

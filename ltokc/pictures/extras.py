@@ -15,6 +15,7 @@ from PIL import Image, TiffTags
 
 from ltokc.container.chunks import MAX_RESOLUTION, text
 from ltokc.errors import FormatError
+from ltokc.pictures.png import Text
 
 IPTC_RECORD, IPTC_RESOURCE = b"\x1c", 0x0404  # first byte of a record; number of the resource in a Photoshop block
 SIGNATURE = b"8BIM"  # of such a resource
@@ -28,6 +29,7 @@ KNOWN_TAGS = {33432, TIFF_IPTC, 34665, 34675, 34853}  # copyright, EXIF, ICC pro
 JPEG_MARKS = (  # segments that are kept in another way or describe the JPEG file alone
     ("APP0", b"JF"), ("APP14", b"Adobe"), ("APP1", b"Exif\0"), ("APP1", b"http://ns.adobe.com/xap/1.0/\0"),
     ("APP2", b"ICC_PROFILE\0"), ("APP13", b"Photoshop 3.0\0"),
+    ("APP2", b"MPF\0"), ("APP2", b"urn:iso:std:iso:ts:21496:-1\0"),  # of what hangs on the picture, told with it
 )  # fmt: skip
 
 
@@ -76,10 +78,17 @@ def _of_photoshop(block: bytes) -> bytes | None:
     return None
 
 
-def texts(image: Image.Image, left_out: list[str]) -> tuple[bytes, ...]:
-    """The texts of a PNG, the comments of a JPEG or GIF; what no chunk can hold is added to `left_out`."""
+def texts(image: Image.Image, left_out: list[str], of_png: list[Text] | None = None) -> tuple[bytes, ...]:
+    """The texts of a PNG, the comments of a JPEG or GIF; what no chunk can hold is added to `left_out`.
+
+    of_png: all texts of the file, of which Pillow has the last of each keyword; None: they are not known.
+    """
     out = []
-    for keyword, said in _said(image):
+    for text_ in of_png or ():
+        if text_.language or text_.translated:
+            left_out.append(f"language of text {text_.keyword[:40]!r} ({(text_.language or text_.translated)[:40]})")
+    found = _said(image) if of_png is None else ((text_.keyword, text_.said) for text_ in of_png)
+    for keyword, said in found:
         if keyword == "XML:com.adobe.xmp" or keyword.removeprefix(RAW_PROFILE) in ("exif", "APP1", "xmp", "iptc"):
             continue
         try:

@@ -2,7 +2,7 @@
 
 Pillow tries every reader that it has.  One of them starts another program (EPS: Ghostscript), some open a second file
 inside the first by trying every reader again (IPTC), others are kept for formats that nobody stores photographs in.
-Only the readers named here are ever tried.
+Only the readers named here are ever tried, and those of two packages (`ltokc.pictures.plugins`) for their own formats.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from PIL import Image
 
 from ltokc.container import MAX_SIDE
 from ltokc.errors import FormatError
+from ltokc.pictures.plugins import open_by_plugin, plugin_of
 
 # Pillow's names of formats and the module of each.  TGA has no magic number and is tried last.
 READERS = {
@@ -42,6 +43,7 @@ def open_listed(file: BinaryIO) -> Image.Image:
     head = file.read(16)
     if head.startswith(POSTSCRIPT):
         raise FormatError("PostScript is not read, since it would have to be run")
+    trouble = ""
     for name, module in READERS.items():
         importlib.import_module(f"PIL.{module}")
         if name not in Image.OPEN:  # a build of Pillow without this format
@@ -53,9 +55,12 @@ def open_listed(file: BinaryIO) -> Image.Image:
         file.seek(0)
         try:
             return factory(file, "")
-        except (SyntaxError, IndexError, TypeError, struct.error):  # as Image.open: not of this format after all
-            continue
-    raise FormatError("not a picture of a known format")
+        except (SyntaxError, IndexError, TypeError, struct.error) as error:  # not of this format after all, or damaged
+            if accept is not None and not trouble:
+                trouble = f"{name} picture that cannot be opened ({' '.join(str(error).split())[:200] or 'damaged'})"
+    if not trouble and (plugin := plugin_of(head)) is not None:
+        return open_by_plugin(file, plugin)
+    raise FormatError(trouble or "not a picture of a known format")
 
 
 @contextlib.contextmanager

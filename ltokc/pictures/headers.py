@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from ltokc.geometry import Size
+from ltokc.pictures import jxl
 
 PNG = b"\x89PNG\r\n\x1a\n"
 JP2, CODESTREAM = b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51"  # JPEG 2000, in its box and bare
@@ -93,6 +94,10 @@ def _icns(file: BinaryIO, head: bytes) -> Iterator[Size]:
         place += max(8, length)
 
 
+def _jxl(file: BinaryIO, head: bytes) -> Iterator[Size]:
+    yield jxl.size_of(file)
+
+
 def _size_inside(head: bytes) -> Size:
     """Size of a PNG or JPEG 2000 picture from its first bytes."""
     if head.startswith(PNG):
@@ -109,4 +114,6 @@ _READERS = (
     (b"GIF8", _gif),
     (b"\0\0\1\0", _ico),
     (b"icns", _icns),
+    (jxl.CODESTREAM, _jxl),
+    (jxl.CONTAINER, _jxl),
 )

@@ -19,13 +19,17 @@ from PIL import ExifTags, Image
 from ltokc.arguments import shown, whole
 from ltokc.container import DEFAULT_LIMIT_PIXELS, MAX_SIDE, check_limit
 from ltokc.errors import FormatError, LimitError, LtokcError, UsageError
-from ltokc.pictures import extras, frames, srgb
+from ltokc.geometry import Size
+from ltokc.pictures import extras, frames, png, srgb
+from ltokc.pictures.damaged import Damage, load_pixels, one_line, opened_jpeg, without_bad_chunks
+from ltokc.pictures.damaged import damaged as damaged_picture
 from ltokc.pictures.formats import open_listed, pillow_limit
 from ltokc.pictures.headers import declared_sizes
 from ltokc.pictures.metadata import ORIENTATION, upright_exif, upright_xmp
 from ltokc.pictures.samples import ValueRange, check_range
+from ltokc.pictures.stale import true_exif, true_xmp
 from ltokc.pictures.tiff import check_tiff
-from ltokc.pictures.unseen import unseen
+from ltokc.pictures.unseen import Unseen, ask_exif, unseen
 
 Source = str | os.PathLike[str] | BinaryIO | Image.Image | np.ndarray
 
@@ -34,12 +38,9 @@ TIFF_KEPT = tuple(  # of a TIFF's own directory; EXIF 2.32 has them in its first
     for name in ("ImageDescription", "Make", "Model", "Software", "DateTime", "Artist", "Copyright")
 )
 SIDEWAYS = 5  # of EXIF's orientations, the first of those that exchange width and height
+JPEG = b"\xff\xd8\xff"
 _HINTS = (  # files that Pillow does not know and users do have: (offset, bytes, reason)
     (0, b"\x89LTK", "already a .ltk file"),
-    (4, b"ftyphei", "HEIC is not supported; export it as JPEG, PNG or AVIF"),
-    (4, b"ftypmif1", "HEIF is not supported; export it as JPEG, PNG or AVIF"),
-    (0, b"\xff\x0a", "JPEG XL is not supported; export it as PNG"),
-    (0, b"\x00\x00\x00\x0cJXL ", "JPEG XL is not supported; export it as PNG"),
 )
 
 
@@ -50,7 +51,8 @@ class Picture:
     `metadata` has the keys "exif" (TIFF structure, orientation reset), "xmp" (orientation reset) and "icc" (only a
     profile that describes `rgb`, so none where colours were converted), "iptc" and "dpi" (see `ltokc.pictures.extras`);
     `texts` is the data of chunks tEXt; `left_out` names what the file has and no chunk holds.  `notes` tell the user
-    what was changed, `losses` what else of the file is not kept whatever is asked for.
+    what was changed, `losses` what else of the file is not kept whatever is asked for; `thumbnail`: EXIF had one, which
+    is not kept.
     """
 
     rgb: np.ndarray
@@ -60,18 +62,19 @@ class Picture:
     losses: list[str] = field(default_factory=list)
     texts: tuple[bytes, ...] = ()
     left_out: list[str] = field(default_factory=list)
+    thumbnail: bool = False
 
 
 def load(
     source: Source | Picture, *, limit_pixels: int | None = DEFAULT_LIMIT_PIXELS,
-    value_range: ValueRange | None = None, frame: int | None = None,
+    value_range: ValueRange | None = None, frame: int | None = None, allow_damaged: bool = False,
 ) -> Picture:  # fmt: skip
     """Reads a path, a binary file, a Pillow picture or an array (see `srgb.from_array`); a Picture is handed back.
 
     `limit_pixels`: width * height allowed, checked before any pixel is decoded; None: no limit.  `value_range`: the
     samples that become black and white, for floats that are not in 0 to 1 and integers of other types than uint8 and
     uint16; samples outside are clipped.  `frame`: which of an animation's frames or a file's pages, from 1; None: the
-    first, and of a Pillow picture the one it shows.
+    first, and of a Pillow picture the one it shows.  `allow_damaged`: what can be decoded of a damaged file is taken.
     Raises FormatError (no readable picture), LimitError (too large) and UsageError (no limit, no range, no such frame).
     """
     check_limit(limit_pixels)
@@ -88,18 +91,26 @@ def load(
             _check_size(source.shape[1], source.shape[0], limit_pixels)
         found = srgb.from_array(source, value_range)
         return Picture(found.rgb, found.alpha, {}, found.notes)
+    damage = Damage(allow_damaged)
     with _input_errors():
         if isinstance(source, Image.Image):
             with frames.shown(source, frame):
-                return _from_image(source, limit_pixels, value_range)
-        with _opened(source) as file, pillow_limit(limit_pixels), _identify(file, limit_pixels) as image:
-            notes = unseen(file, image)
-            _check_size(*image.size, limit_pixels)
-            losses = frames.choose(image, frame)
-            picture = _from_image(image, limit_pixels, value_range)
-            picture.notes.extend(notes)
-            picture.losses.extend(losses)
-            return picture
+                _check_size(*source.size, limit_pixels)
+                known = unseen(source, _file_of(source))
+                return _from_image(source, limit_pixels, value_range, known, damage)
+        with _opened(source) as file, pillow_limit(limit_pixels):
+            file, opened = _identify(file, limit_pixels, damage)
+            with opened as image:
+                _check_size(*image.size, limit_pixels)
+                known = unseen(image, file)
+                known.losses += frames.choose(image, frame)
+                return _from_image(image, limit_pixels, value_range, known, damage)
+
+
+def _file_of(image: Image.Image) -> BinaryIO | None:
+    """The file of a caller's picture that is not loaded yet."""
+    file = getattr(image, "fp", None)
+    return file if getattr(image, "tile", None) and file is not None and file.seekable() else None
 
 
 @contextlib.contextmanager
@@ -114,12 +125,7 @@ def _input_errors() -> Iterator[None]:
     except MemoryError as error:
         raise LimitError("not enough memory for this picture") from error
     except Exception as error:
-        raise FormatError(f"truncated or damaged picture ({one_line(error)})") from error
-
-
-def one_line(error: BaseException) -> str:
-    """What went wrong in one line of at most 200 characters; the kind of error where it says nothing."""
-    return " ".join(str(error).split())[:200] or type(error).__name__
+        raise damaged_picture(one_line(error)) from error
 
 
 @contextlib.contextmanager
@@ -148,8 +154,8 @@ def _opened(source: str | os.PathLike[str] | BinaryIO) -> Iterator[BinaryIO]:
             file.close()
 
 
-def _identify(file: BinaryIO, limit_pixels: int | None) -> Image.Image:
-    """Opens the header, after the sizes by which Pillow would allocate on the way."""
+def _identify(file: BinaryIO, limit_pixels: int | None, damage: Damage) -> tuple[BinaryIO, Image.Image]:
+    """Opens the header, after the sizes by which Pillow would allocate on the way; also the file that is read."""
     start = file.tell()
     head = file.read(16)
     file.seek(start)
@@ -160,10 +166,14 @@ def _identify(file: BinaryIO, limit_pixels: int | None) -> Image.Image:
             raise FormatError(reason)
     for size in declared_sizes(file):
         _check_size(*size, limit_pixels)
+    if head.startswith(png.SIGNATURE):
+        file = without_bad_chunks(file, damage)
+    if head.startswith(JPEG):
+        return opened_jpeg(file, damage, lambda size: _check_size(*size, limit_pixels))
     image = open_listed(file)
     if image.format == "TIFF":
         check_tiff(image)
-    return image
+    return file, image
 
 
 def _check_size(width: int, height: int, limit_pixels: int | None) -> None:
@@ -176,32 +186,36 @@ def _check_size(width: int, height: int, limit_pixels: int | None) -> None:
         raise LimitError(f"{pixels}, over the limit of {limit_pixels:,} (--limit-pixels)")
 
 
-def _from_image(image: Image.Image, limit_pixels: int | None, value_range: ValueRange | None) -> Picture:
-    _check_size(*image.size, limit_pixels)
-    deep = srgb.reads_16_bits(image)  # known only before it is loaded
-    image.load()  # the first frame
+def _from_image(
+    image: Image.Image, limit_pixels: int | None, value_range: ValueRange | None, known: Unseen, damage: Damage
+) -> Picture:
+    load_pixels(image, damage)  # the first frame
     _check_size(*image.size, limit_pixels)  # a container may hold a larger picture than its header says
-    found = srgb.from_image(image, value_range, sixteen=deep)
-    notes = found.notes
+    ask_exif(known, image)
+    found = srgb.from_image(image, value_range, known)
+    notes = [*known.notes, *found.notes]
     metadata = _metadata(image, notes)
     if found.icc is not None:
         metadata["icc"] = found.icc
     turn = _orientation(image, notes)
     alpha = None if found.alpha is None else _upright(found.alpha, turn)
     picture = Picture(_upright(found.rgb, turn), alpha, metadata, notes)
-    _add_extras(picture, image, turned=turn >= SIDEWAYS)
+    picture.losses = [*damage.losses, *known.losses, *found.losses]
+    if "exif" in metadata:
+        metadata["exif"], picture.thumbnail = true_exif(metadata["exif"], Size.of(picture.rgb))
+    _add_extras(picture, image, known, turned=turn >= SIDEWAYS)
     return picture
 
 
-def _add_extras(picture: Picture, image: Image.Image, turned: bool) -> None:
+def _add_extras(picture: Picture, image: Image.Image, known: Unseen, turned: bool) -> None:
     """Captions, texts and resolution; turned: width and height have changed places."""
     try:
         if records := extras.captions(image):
             picture.metadata["iptc"] = records
         if density := extras.resolution(image):
             picture.metadata["dpi"] = density[4:8] + density[:4] + density[8:] if turned else density
-        picture.left_out += extras.unknown(image)
-        picture.texts = extras.texts(image, picture.left_out)
+        picture.left_out += [*known.left_out, *extras.unknown(image)]
+        picture.texts = extras.texts(image, picture.left_out, known.texts)
     except Exception:  # noqa: BLE001 (as many kinds as there are damaged directories)
         picture.left_out.append("captions, texts or resolution that are unreadable")
 
@@ -238,7 +252,7 @@ def _metadata(image: Image.Image, notes: list[str]) -> dict[str, bytes]:
         except (ValueError, TypeError, AttributeError):
             notes.append("EXIF unreadable, not kept")
     if isinstance(xmp := image.info.get("xmp") or extras.raw_profile(image, "xmp"), (bytes, str)) and xmp:
-        found["xmp"] = upright_xmp(xmp)
+        found["xmp"] = true_xmp(upright_xmp(xmp))
     return found
 
 

@@ -9,9 +9,10 @@ from PIL import Image
 
 from ltokc.errors import LtokcError, Say, UsageError
 from ltokc.pictures import srgb
-from ltokc.pictures.load import one_line
+from ltokc.pictures.damaged import one_line
 from ltokc.pictures.options import FORMAT_ALIASES, SAVE_FORMATS
 from ltokc.pictures.places import options_of, with_aspect
+from ltokc.pictures.planes import samples_of
 
 
 def render(image: Image.Image, format: str, say: Say = lambda told: None) -> bytes:
@@ -34,7 +35,7 @@ def render(image: Image.Image, format: str, say: Say = lambda told: None) -> byt
         image = image.convert("LA" if image.mode == "RGBA" else "L")
     out, options = io.BytesIO(), _save_options(image, format, say)
     if format == "npy":
-        np.save(out, srgb.samples_of(image), allow_pickle=False)
+        np.save(out, samples_of(image), allow_pickle=False)
         return out.getvalue()
     try:
         image.save(out, {"jpg": "JPEG"}.get(format, format.upper()), **options)

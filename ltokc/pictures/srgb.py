@@ -14,11 +14,14 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from ltokc.errors import FormatError
+from ltokc.pictures import light
+from ltokc.pictures.planes import STRIP, samples_of
 from ltokc.pictures.samples import ValueRange, to_8_bit
+from ltokc.pictures.signals import Colour
+from ltokc.pictures.unseen import Unseen, unseen
 
 SAME_AS_SRGB = 1  # largest difference (of 255) at which a profile counts as sRGB itself
 GRAY_MODES = ("1", "L", "LA", "La")
-STRIP = 256  # rows
 SRGB = ImageCms.createProfile("sRGB")
 
 
@@ -27,43 +30,47 @@ class Pixels:
     """8-bit samples: `rgb` (H, W, 3) uint8 sRGB, `alpha` (H, W) uint8 or None when opaque everywhere.
 
     `icc` is the embedded profile where it still describes `rgb`, None where there was none or `rgb` was converted.
+    `notes` and `losses`: as of `ltokc.pictures.load.Picture`.
     """
 
     rgb: np.ndarray
     alpha: np.ndarray | None = None
     icc: bytes | None = None
     notes: list[str] = field(default_factory=list)
+    losses: list[str] = field(default_factory=list)
 
 
-def from_image(image: Image.Image, value_range: ValueRange | None = None, *, sixteen: bool | None = None) -> Pixels:
+def from_image(image: Image.Image, value_range: ValueRange | None = None, known: Unseen | None = None) -> Pixels:
     """Pixels of a Pillow picture of any mode.
 
-    value_range: of floats and 32-bit integers, see `samples.to_8_bit`; sixteen: whether the file has 16 bits a sample
-    (None: see for yourself, before it is loaded).  Raises FormatError for values that are no picture (NaN).
+    value_range: of floats and 32-bit integers, see `samples.to_8_bit`; known: what the file says beside (None: see for
+    yourself, before it is loaded).  Raises FormatError for values that are no picture (NaN).
     """
-    sixteen = reads_16_bits(image) if sixteen is None else sixteen
+    known = unseen(image) if known is None else known
     notes: list[str] = []
-    profile: bytes | None = image.info.get("icc_profile") or None
+    profile: bytes | None = None if known.instead_of_profile else image.info.get("icc_profile") or None
+    colour = None if profile else known.colour
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        base, alpha = _deep_gray(image, value_range, notes, sixteen)
+        samples, alpha = _deep_gray(image, value_range, notes, known)
+        if colour and samples.dtype == np.uint16:
+            return _shown(samples, _drop_opaque(alpha), colour, known, notes)
+        base = Image.fromarray(samples)
     else:
-        if sixteen:
+        if known.sixteen:
             notes.append("16 bits per sample reduced to 8")
-        base, alpha = _split(image)
+        base, alpha = _split(image, known)
+        if colour and base.mode in ("L", "RGB"):
+            return _shown(samples_of(base), _drop_opaque(alpha), colour, known, notes)
     base, icc = _to_srgb(base, profile, notes)
     return Pixels(samples_of(base), _drop_opaque(alpha), icc, notes)
 
 
-def samples_of(image: Image.Image) -> np.ndarray:
-    """(H, W) or (H, W, bands) uint8 of a picture of 8 bits.
-
-    A strip at a time, since Pillow's own way makes two more copies on the way.
-    """
-    bands = len(image.getbands())
-    out = np.empty((image.height, image.width, bands) if bands > 1 else (image.height, image.width), np.uint8)
-    for top in range(0, image.height, STRIP):
-        out[top : top + STRIP] = np.asarray(image.crop((0, top, image.width, min(image.height, top + STRIP))))
-    return out
+def _shown(samples: np.ndarray, alpha: np.ndarray | None, colour: Colour, known: Unseen, notes: list[str]) -> Pixels:
+    """Samples (H, W) or (H, W, 3), uint8 or uint16, of another colour than sRGB's."""
+    found, toned = light.to_srgb(samples, colour, known.low)
+    rgb = found if found.ndim == 3 else np.repeat(found[..., None], 3, axis=2)
+    said = f"colours converted from {colour.name} to sRGB"
+    return Pixels(rgb, alpha, None, notes + [said] * (not toned), [f"{said}, tone-mapped"] if toned else [])
 
 
 def in_mode(image: Image.Image, mode: str) -> Image.Image:
@@ -90,35 +97,36 @@ def from_array(array: np.ndarray, value_range: ValueRange | None = None) -> Pixe
     return Pixels(own, _drop_opaque(alpha), None, notes)
 
 
-def reads_16_bits(image: Image.Image) -> bool:
-    """Whether an opened, not yet loaded, picture stores 16 bits per sample of which Pillow will keep the upper 8."""
-    tiles = getattr(image, "tile", None) or ()
-    return any("16" in str(mode) for tile in tiles for mode in _raw_modes(tile))
-
-
-def _raw_modes(tile: tuple) -> tuple:
-    arguments = tile[3]
-    return arguments[:1] if isinstance(arguments, tuple) else (arguments,)
-
-
 def _drop_opaque(alpha: np.ndarray | None) -> np.ndarray | None:
     return None if alpha is None or bool((alpha == 255).all()) else alpha
 
 
 def _deep_gray(
-    image: Image.Image, value_range: ValueRange | None, notes: list[str], sixteen: bool
-) -> tuple[Image.Image, np.ndarray | None]:
-    """16-bit, 32-bit and float gray to mode L; a transparent gray value (PNG's tRNS) to alpha."""
-    sixteen = image.mode.startswith("I;16") or sixteen
+    image: Image.Image, value_range: ValueRange | None, notes: list[str], known: Unseen
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """16-bit, 32-bit and float gray to uint8, (H, W); a transparent gray value (PNG's tRNS) to alpha.
+
+    Where the colour is not sRGB's, integers stay uint16, since their shadows need all bits.
+    """
+    sixteen = image.mode.startswith("I;16") or known.sixteen
     samples = np.asarray(image)
     clear = image.info.get("transparency")
     alpha = (samples != clear) * np.uint8(255) if isinstance(clear, int) else None
-    return Image.fromarray(to_8_bit(samples, notes, value_range, sixteen=sixteen)), alpha
+    if known.colour and sixteen and value_range is None and samples.dtype.kind in "iu":
+        notes.append("16 bits per sample reduced to 8")
+        return samples.clip(0, 65535).astype(np.uint16), alpha
+    found: list[str] = []
+    out = to_8_bit(samples, found, value_range, sixteen=sixteen)
+    notes += [note for note in found if not (known.notes and "16 bits" in note)]  # the file's own number is told
+    return out, alpha
 
 
-def _split(image: Image.Image) -> tuple[Image.Image, np.ndarray | None]:
+def _split(image: Image.Image, known: Unseen) -> tuple[Image.Image, np.ndarray | None]:
     """Colour (mode L, RGB, CMYK or LAB) and alpha (H, W) uint8 of an 8-bit picture."""
     gray = image.mode in GRAY_MODES
+    if known.clear is not None and image.mode in ("1", "L", "RGB"):
+        samples = samples_of(image)
+        return Image.fromarray(samples), _opaque(samples, known.low, known.clear)
     if image.has_transparency_data or image.mode in ("La", "RGBa"):
         if image.mode == "La":
             image = image.convert("LA")
@@ -127,6 +135,17 @@ def _split(image: Image.Image) -> tuple[Image.Image, np.ndarray | None]:
     if image.mode in ("CMYK", "LAB"):
         return image, None
     return in_mode(image, "L" if gray else "RGB"), None
+
+
+def _opaque(samples: np.ndarray, low: np.ndarray | None, clear: int | tuple[int, ...]) -> np.ndarray:
+    """Alpha (H, W) of samples of which one gray or colour is clear; low: the lower bytes of 16-bit samples."""
+    alpha = np.empty(samples.shape[:2], np.uint8)
+    for top in range(0, len(samples), STRIP):
+        rows = slice(top, top + STRIP)
+        part = samples[rows] if low is None else samples[rows].astype(np.uint16) << 8 | low[rows]
+        hidden = part == np.array(clear, part.dtype)
+        alpha[rows] = np.where(hidden if hidden.ndim == 2 else hidden.all(-1), 0, 255)
+    return alpha
 
 
 def _to_srgb(base: Image.Image, profile: bytes | None, notes: list[str]) -> tuple[Image.Image, bytes | None]:

@@ -52,16 +52,16 @@ def filled(data: bytes, alpha: np.ndarray | None, size: int) -> bytes:
     ltk = read(data, limit_pixels=None)
     if not lossy_alpha(ltk) or len(data) >= size:
         return data
-    coarse, others = ltk.chunks[0], ltk.chunks[1:]
+    coarse = next(chunk for chunk in ltk.chunks if chunk.fourcc == ALPHA)
     better = _coarser(alpha, _bytes([coarse]) + size - len(data))
     if better is None or len(better) <= len(coarse.data):
         return data
-    return write(ltk.with_chunks((Chunk(ALPHA, better), *others)))
+    return write(ltk.with_chunks(tuple(Chunk(ALPHA, better) if chunk is coarse else chunk for chunk in ltk.chunks)))
 
 
 def lossy_alpha(ltk: Ltk) -> bool:
-    """Whether alpha was coarsened; it is the first chunk of what an encoder makes."""
-    return bool(ltk.chunks) and ltk.chunks[0].fourcc == ALPHA and ltk.chunks[0].data[:1] == bytes((VP8,))
+    """Whether alpha was coarsened."""
+    return any(chunk.fourcc == ALPHA and chunk.data[:1] == bytes((VP8,)) for chunk in ltk.chunks)
 
 
 def _coarsest(ltk: Ltk, alpha: np.ndarray | None, chunk: Chunk, room: int) -> Chunk:

@@ -18,6 +18,7 @@ from ltokc.threads import Progress
 from ltokc.token_grid import Masks, Tokens, full_masks
 from ltokc.tokenizer.generative import Sampling
 from ltokc.tokenizer.noise import window_noise
+from ltokc.tokenizer.padding import filled_up
 from ltokc.tokenizer.receptive_field import (
     ReceptiveField,
     Span,
@@ -202,10 +203,9 @@ def _state_cuts(y: WindowSide, x: WindowSide) -> Cuts:
 
 
 def _seen(rgb: np.ndarray, rows: Span, columns: Span) -> np.ndarray:
-    """The pixels of these cells; the border's are repeated where the last cells reach over it."""
+    """The pixels of these cells, filled up where the last cells reach over the border."""
     window = rgb[rows[0] * CELL : rows[1] * CELL, columns[0] * CELL : columns[1] * CELL]
-    lack = [(cells[1] - cells[0]) * CELL - n for cells, n in zip((rows, columns), window.shape, strict=False)]
-    return np.pad(window, ((0, lack[0]), (0, lack[1]), (0, 0)), "edge") if any(lack) else window
+    return filled_up(window, *((last - first) * CELL for first, last in (rows, columns)))
 
 
 def _scaled(pixels: Span, stride: int) -> Span:

@@ -1,4 +1,4 @@
-"""`python -m bench odd-files` on a folder of a few files."""
+"""`python -m bench odd-files` and `odd-batch` on folders of a few files."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from click.testing import CliRunner
 from PIL import Image
 
+from bench.verification.odd_batch import main as odd_batch
 from bench.verification.odd_files import at_stake, main
 
 
@@ -26,3 +27,23 @@ def test_outcomes_are_counted(tmp_path: Path) -> None:
     assert (counts["files"], counts["taken"], counts["converted"], counts["refused"]) == (3, 1, 1, 1)
     assert not any(counts[kind] for kind in ("silent", "wrong", "crashed", "hung"))
     assert at_stake((folder / "frames.gif").read_bytes())["frames"]
+
+
+def test_a_folder_through_batch_and_back(tmp_path: Path) -> None:
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    picture = Image.fromarray(np.arange(3072, dtype=np.uint8).reshape(48, 64))
+    picture.save(folder / "kept.png")
+    picture.save(folder / "nosuffix", "JPEG")
+    picture.save(folder / "frames.gif", save_all=True, append_images=[picture.rotate(180)])
+    Image.fromarray(np.arange(3072, dtype=np.uint16).reshape(48, 64) * 20).save(folder / "deep.png")
+    (folder / "broken.png").write_text("no picture")
+    (folder / "notes.txt").write_text("no picture")
+    out = tmp_path / "record.json"
+    result = CliRunner().invoke(odd_batch, [str(folder), "--out", str(out)], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    found = json.loads(out.read_text())
+    assert found["files"] == 6 and not found["bad"]
+    assert found["outcomes"] == {
+        "kept": 2, "converted": 1, "dropped": 1, "refused": 1, "left out": 1, "silent": 0, "crashed": 0,
+    }  # fmt: skip

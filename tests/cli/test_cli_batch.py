@@ -90,7 +90,7 @@ def test_decoding_gives_what_decode_gives(tree: Path) -> None:
     assert outputs("back")["sub/b.webp"] == Path("b.webp").read_bytes()
     result = batch("-r", "out", "-d", "other")
     assert (result.exit_code, result.stderr) == (
-        3, "no pictures, but .ltk files: did you mean --decode?\nnothing to do\n",
+        3, "no pictures, but .ltk files: did you mean --decode?\nleft out: 2 .ltk files\nnothing to do\n",
     )  # fmt: skip
 
 
@@ -287,7 +287,7 @@ def test_light_until_there_is_work(tree: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="terminals of POSIX")
-def test_terminal_gets_a_bar_and_lines_above_it(tree: Path) -> None:
+def test_terminal_gets_whole_lines(tree: Path) -> None:
     import fcntl
     import termios
 
@@ -299,7 +299,7 @@ def test_terminal_gets_a_bar_and_lines_above_it(tree: Path) -> None:
     said = os.read(master, 1 << 16).decode()
     os.close(master)
     assert (done.returncode, done.stdout) == (1, b"")
-    assert "/3 [" in said and "pictures/s" in said and " MP/s, " in said and " -> " in said
+    assert " MP/s, " in said and " -> " in said
     assert any(part.startswith("ltokc: in/sub/bad.png: ") for part in said.replace("\n", "\r").split("\r"))
 
 

@@ -40,7 +40,7 @@ sys.meta_path.insert(0, Moment())
 MODULES = ("click", "ltokc.cli.encode", "numpy", "PIL.Image", "onnxruntime")
 CASES = [
     *((module, "raised", "SIGINT") for module in MODULES), *((module, "renamed", "SIGINT") for module in MODULES),
-    ("ltokc.cli.interruption", "raised", "SIGINT"),
+    ("ltokc.cli.interruption", "raised", "SIGINT"), ("ltokc.cli.interruption", "raised", "SIGTERM"),
     ("numpy", "swallowed", "SIGINT"), ("onnxruntime", "swallowed", "SIGTERM"), ("PIL.Image", "renamed", "SIGTERM"),
 ]  # fmt: skip
 

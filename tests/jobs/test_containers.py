@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from ltokc import cgroup, threads
-from tests.support.cli_runner import ENVIRONMENT
+from ltokc.errors import UsageError
+from tests.support.cli_runner import ENVIRONMENT, run
 
 V2 = {"cpu.max": "150000 100000\n", "memory.max": "3000000000\n"}
 NO_LIMITS = {"cpu.max": "max 100000\n", "memory.max": "max\n"}
@@ -87,10 +88,20 @@ def test_too_many_threads_are_as_many_as_there_are_cores(here: Path, value: str)
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("value", ["²", "-3", "many", "", "0", "1e3"])
-def test_what_is_no_number_of_threads(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+@pytest.mark.parametrize("value", ["", "0"])
+def test_no_number_of_threads(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("LTOKC_THREADS", value)
     assert threads.wanted_threads() is None and threads.threads() == threads.cores()
+
+
+@pytest.mark.parametrize("value", ["²", "-3", "many", "1e3", " "])
+def test_what_is_no_number_of_threads_is_said(here: Path, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("LTOKC_THREADS", value)
+    with pytest.raises(UsageError, match="LTOKC_THREADS is a whole number"):
+        threads.wanted_threads()
+    result = run("encode", "photo.png", "text.png", "-d", "out")
+    assert (result.exit_code, result.stderr.count("LTOKC_THREADS")) == (2, 1)
+    assert run("encode", "--help").exit_code == 0
 
 
 NO_THREADS = """

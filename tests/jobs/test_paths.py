@@ -145,10 +145,10 @@ def test_a_file_that_exists_is_replaced_by_permission_alone(tree: Path, place: d
 
 def test_an_input_is_no_output_of_the_same_run(tree: Path) -> None:
     Path("pictures/a.ltk").write_bytes(b"a picture of another name")
-    for names in (("a.png", "a.ltk"), ("a.ltk", "a.png")):
+    for names in (("a.png", "a.ltk", "b"), ("a.ltk", "a.png", "b")):
         jobs = encoding(*(f"pictures/{name}" for name in names), existing=Existing.REPLACE)
         assert {j.source: j.error for j in jobs} == {
-            "pictures/a.png": "pictures/a.ltk is an input, too", "pictures/a.ltk": "",
+            "pictures/a.png": "pictures/a.ltk is an input, too", "pictures/a.ltk": "", "pictures/b": "",
         }  # fmt: skip
 
 

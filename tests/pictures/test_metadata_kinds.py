@@ -13,8 +13,11 @@ from PIL import Image, IptcImagePlugin, PngImagePlugin, TiffImagePlugin
 
 import ltokc
 from ltokc.errors import LossWarning, UsageError
+from ltokc.pictures import png as png_chunks
+from ltokc.pictures.load import load
 from tests.support.cli_runner import run
 from tests.support.pictures import smooth
+from tests.support.pngs import chunk, png
 
 RECORDS = b"\x1c\x02x\x00\x06A disc\x1c\x02t\x00\x0b(c) Example"
 PROMPT = {"parameters": "a disc and a square, steps: 20", "Größe": "groß"}
@@ -184,6 +187,33 @@ def test_exif_of_imagemagick_is_no_text() -> None:
     back = ltokc.decode(ltokc.encode("source.png", metadata="all"))
     assert back.size == (40, 60) and "text" not in back.info
     assert back.getexif()[0x010F] == "a camera" and back.getexif().get(0x0112, 1) == 1
+
+
+def test_texts_of_one_keyword_all_come_back() -> None:
+    """Pillow has the last of each."""
+    pairs = [("Comment", "first"), ("Title", "a disc"), ("Comment", "second"), ("Comment", "first")]
+    chunks = b"".join(chunk(b"tEXt", f"{keyword}\0{said}".encode()) for keyword, said in pairs)
+    packed = chunk(b"zTXt", b"Comment\0\0" + zlib.compress(b"third"))
+    Path("source.png").write_bytes(png(smooth(60, 40), before=chunks, after=packed))
+    assert "left out" not in through("source.png", "back.png")
+    want = [*(f"{keyword}\0{said}".encode() for keyword, said in pairs), b"Comment\0third"]
+    assert list(load("back.png").texts) == list(load("source.png").texts) == want
+
+
+def test_languages_and_chunks_without_a_place_are_named() -> None:
+    text = chunk(b"iTXt", b"Title\0\0\0de\0Titel\0eine Scheibe")
+    others = chunk(b"tIME", struct.pack(">H5B", 2026, 5, 4, 3, 2, 1)) + chunk(b"bKGD", bytes(6))
+    Path("source.png").write_bytes(png(smooth(60, 40), before=text, after=others))
+    said = through("source.png", "back.png")
+    assert "language of text 'Title' (de)" in said and "PNG chunk tIME" in said and "PNG chunk bKGD" in said
+    assert load("back.png").texts == (b"Title\0eine Scheibe",)
+
+
+def test_texts_that_are_too_long_or_damaged_are_named() -> None:
+    bomb = chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(1 << 21)))
+    for bad in (bomb, chunk(b"zTXt", b"Comment\0\0no zlib stream"), chunk(b"tEXt", b"\0no keyword")):
+        found = png_chunks.chunks_of(io.BytesIO(png(smooth(60, 40), before=bad)))
+        assert not found.texts and len(found.unread) == 1
 
 
 def test_kinds_by_name_in_python_and_by_the_plug_in() -> None:

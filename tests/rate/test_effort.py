@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from PIL import Image
 
 import ltokc
 from ltokc.errors import UsageError
 from ltokc.metrics import by_cell as looks
+from ltokc.metrics.by_cell import Moments
 from ltokc.metrics.ssimulacra2 import Reference, points
-from ltokc.rate.plan import error_of_quality
+from ltokc.rate.plan import Plan, error_of_quality
+from ltokc.rate.tokenized import TokenizedPicture
 from ltokc.zoo.model import Model, open_model
 from tests.support.pictures import grainy, half_flat, smooth
 from tests.support.tilings import small_tiling
@@ -46,6 +51,27 @@ def test_effort_1_gives_places_their_own_depth_and_hits_the_look(model: Model, p
     assert kept[:, 3:].mean() > 1.5 * kept[:, :3].mean()
     ltokc.verify(data)
     assert len(ltokc.trim(data, tokens=100)) < len(data)
+
+
+@pytest.mark.parametrize("windows", ["one", "several"])
+def test_effort_1_decodes_nothing_where_that_changes_nothing(windows: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An enlarged photograph has the least levels of its quality, and looks better than asked: the bytes of -e 0."""
+    measured = []
+    measure = TokenizedPicture.measure
+
+    def counted(picture: TokenizedPicture, plan: Plan) -> Moments:
+        measured.append(plan)
+        return measure(picture, plan)
+
+    monkeypatch.setattr(TokenizedPicture, "measure", counted)
+    if windows == "several":
+        small_tiling(monkeypatch, whole=1, core=4, one_segment=8, segment=8)
+    with Image.open(Path(__file__).parents[2] / "examples" / "coffee.jpg") as photo:
+        enlarged = photo.crop((150, 100, 214, 148)).resize((512, 384), Image.Resampling.BICUBIC)
+        small = photo.crop((150, 100, 406, 292))
+    assert ltokc.encode(enlarged) == ltokc.encode(enlarged, effort=0) and not measured
+    ltokc.encode(small)
+    assert measured, "where the prediction is not beyond doubt"
 
 
 def test_progress_ends_where_it_said(patchy: np.ndarray) -> None:

@@ -42,16 +42,16 @@ class Worth:
 
 def multiplier_of(quality: float) -> float:
     """Lambda: error that a cell has less for a bit more."""
-    gained = float(np.exp(np.interp(quality, *zip(*GAINS, strict=True))))
+    gained = float(np.exp(np.interp(quality, [q for q, _ in GAINS], [gain for _, gain in GAINS])))
     return gained / 8 / CELL**2
 
 
 def worth_of_tokens(curves: RDCurves, plan: Plan) -> Worth:
     """Of the tokens that a plan keeps."""
     if plan.keep is not None:
-        levels = np.arange(1, len(curves.bits) + 1)
-        distortion = curves.at(plan.keep)
-        bits = np.apply_along_axis(lambda each: np.interp(plan.keep, levels, each), 0, curves.bits)
+        low = min(int(plan.keep) - 1, len(curves.bits) - 2)
+        share = plan.keep - 1 - low
+        distortion, bits = curves.at(plan.keep), curves.bits[low] * (1 - share) + curves.bits[low + 1] * share
     else:
         distortion, bits = (np.take_along_axis(values, plan.depths[None] - 1, 0)[0]
                             for values in (curves.distortion, curves.bits))  # fmt: skip

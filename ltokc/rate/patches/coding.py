@@ -46,7 +46,7 @@ class PatchCoder:
     equal: npt.NDArray[np.float64]
 
     def patches(self, cells: Mask, quality: int) -> tuple[Patch, ...]:
-        """The patches of the cells in the map (rows, columns), at a quality of 0 to 100 as Pillow's lossy codecs have."""
+        """The patches of the cells in the map (rows, columns), at a lossy quality of 0 to 100."""
         return tuple(self._patch(number, shown, box, quality) for number, shown, box in self._segments(cells))
 
     def lossy(self, pixels: Pixels, quality: int) -> Coded:
@@ -109,7 +109,7 @@ class PatchCoder:
                 continue
             own = np.zeros_like(cells)
             own[place] = cells[place]
-            (rows,), (columns,) = own.any(1).nonzero(), own.any(0).nonzero()
+            rows, columns = np.unique(np.argwhere(own)[:, 0]), np.unique(np.argwhere(own)[:, 1])
             left, top = int(columns[0]), int(rows[0])
             yield number, own, CellBox(left, top, int(columns[-1]) + 1 - left, int(rows[-1]) + 1 - top)
 

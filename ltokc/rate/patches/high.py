@@ -23,7 +23,7 @@ BANDS = 4
 
 def look_of_quality(quality: float) -> float:
     """Points wanted at a quality above STARTS."""
-    return float(np.interp(quality, *zip(*LOOKS, strict=True)))
+    return float(np.interp(quality, [q for q, _ in LOOKS], [look for _, look in LOOKS]))
 
 
 def sample_of(rgb: Pixels) -> Pixels:
@@ -42,7 +42,7 @@ def quality_of_look(look: float, rgb: Pixels, coded: Callable[[Pixels, int], Pix
     coded(pixels, quality): what the codec makes of pixels.
     """
     qualities, looks = (np.array(each, float) for each in zip(*GUESSES, strict=True))
-    quality = int(round(np.interp(look, looks, qualities)))
+    quality = round(float(np.interp(look, looks, qualities)))
     if min(rgb.shape[:2]) < LEAST_SIDE:
         return max(least, quality)
     pixels = sample_of(rgb)

@@ -23,6 +23,7 @@ from ltokc.rate.tokenized import TokenizedPicture
 
 # quality of the lossy codec for drawn cells, by the encoder's: letters stay legible from the first on
 QUALITIES = ((0.0, 8), (0.2, 12), (0.4, 18), (0.6, 28), (0.8, 42), (0.9, 52), (1.0, 70))
+LEAST_GAIN = 0.03  # of what the picture costs by tokens alone
 PREVIEW = 1  # levels of a cell that a patch covers
 PREVIEW_OF_ALL = 2  # levels where a patch covers the whole picture
 BESIDE = 3  # levels of a covered cell beside one that is not
@@ -58,7 +59,7 @@ def available() -> bool:
 
 def codec_quality(quality: float) -> int:
     """Quality of the lossy codec for drawn cells at a quality 0 to 1 of the encoder."""
-    return round(float(np.interp(quality, *zip(*QUALITIES, strict=True))))
+    return round(float(np.interp(quality, [q for q, _ in QUALITIES], [codec for _, codec in QUALITIES])))
 
 
 def drawn_part(rgb: np.ndarray) -> Drawing | None:
@@ -89,7 +90,11 @@ def whole_at(picture: TokenizedPicture, coder: PatchCoder, quality: int) -> Patc
 
 
 def part(
-    picture: TokenizedPicture, coder: PatchCoder, drawing: Drawing, curves: RDCurves, plan_of: Planner,
+    picture: TokenizedPicture,
+    coder: PatchCoder,
+    drawing: Drawing,
+    curves: RDCurves,
+    plan_of: Planner,
     quality: float,
 ) -> Patched | None:
     """Patches over the cells where they are worth more than tokens; None: nowhere.
@@ -106,6 +111,7 @@ def part(
                                np.where(cells, drawing.detail, 0))  # fmt: skip
         return found, np.where(cells, tokens.cost(multiplier) - worth.cost(multiplier) - preview, 0)
 
+    least = LEAST_GAIN * float(tokens.cost(multiplier).sum())
     cells = drawing.candidates
     found, gain = tried(cells)
     if (gain <= 0)[cells].any():
@@ -113,7 +119,7 @@ def part(
         if not cells.any():
             return None
         found, gain = tried(cells)
-    return Patched(_left_over(cells, curves, plan_of, picture), found) if gain.sum() > 0 else None
+    return Patched(_left_over(cells, curves, plan_of, picture), found) if gain.sum() > least else None
 
 
 def _left_over(cells: Mask, curves: RDCurves, plan_of: Planner, picture: TokenizedPicture) -> Plan:

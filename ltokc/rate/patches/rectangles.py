@@ -14,13 +14,16 @@ def rectangles_of(cells: npt.NDArray[np.bool_]) -> tuple[CellBox, ...]:
     Each takes what is free to its right, then the rows below as far as they are free over its whole width.
     """
     left_over, out = cells.copy(), []
-    for top, left in np.argwhere(cells):
+    for top, left in np.argwhere(cells).tolist():
         if not left_over[top, left]:
             continue
-        row = left_over[top, left:]
-        columns = len(row) if row.all() else int(row.argmin())
-        below = left_over[top:, left : left + columns].all(1)
-        rows = len(below) if below.all() else int(below.argmin())
+        columns = _run(left_over[top, left:])
+        rows = _run(left_over[top:, left : left + columns].all(1))
         left_over[top : top + rows, left : left + columns] = False
-        out.append(CellBox(int(left), int(top), columns, rows))
+        out.append(CellBox(left, top, columns, rows))
     return tuple(out)
+
+
+def _run(values: npt.NDArray[np.bool_]) -> int:
+    """How many are set before the first that is not."""
+    return values.size if values.all() else int(values.argmin())

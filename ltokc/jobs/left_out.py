@@ -1,0 +1,108 @@
+"""What lies in named folders and is not taken: counted and named, since a picture that is passed over may be missed."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+OTHER, EXCLUDED, SYSTEM, HIDDEN = "other", "excluded", "system", "hidden"
+LINKED, BELOW, DONE = "linked", "below", "done"
+NAMED = 6  # files that are named one by one; of more than that their suffixes are counted
+
+SYSTEM_NAMES = (  # lower case, as patterns
+    "@eadir", "#recycle", "#snapshot", "@recycle", "@recently-snapshot", ".@__thumb", ".@upload_cache",  # NAS
+    "__macosx", "._*", ".ds_store", ".trash", ".trash-*", ".trashes", ".spotlight-v100", ".fseventsd",
+    "$recycle.bin", "system volume information", "thumbs.db", "ehthumbs.db", "desktop.ini", "lost+found",
+    "*@synoeastream", "*@synoresource",
+)  # fmt: skip
+OWN = ".ltokc-*"  # journals of batches
+
+
+def is_system(name: str) -> bool:
+    """Whether a NAS or an operating system made a file or folder of this name for itself."""
+    return any(fnmatch.fnmatchcase(name.lower(), pattern) for pattern in SYSTEM_NAMES)
+
+
+def is_excluded(path: str, patterns: Collection[str]) -> bool:
+    """Whether --exclude names a path, as it is seen from the folder that was named.
+
+    A pattern without "/" is compared with each part, one with "/" with the path down to each part, so that all in a
+    folder goes with it; case does not count.
+    """
+    parts = [part for part in path.replace(os.sep, "/").lower().split("/") if part not in ("", ".")]
+    ways = ["/".join(parts[: i + 1]) for i in range(len(parts))]
+    for pattern in patterns:
+        wanted = pattern.lower().removeprefix("./").rstrip("/")
+        against = ways if "/" in wanted else parts
+        if any(fnmatch.fnmatchcase(each, wanted.removeprefix("/")) for each in against):
+            return True
+    return False
+
+
+@dataclass
+class LeftOut:
+    """Paths that a run has not taken, by the reason.
+
+    kinds: what the run takes, one and several of them.
+    OTHER: of another kind; EXCLUDED: by --exclude; SYSTEM: made by a NAS or an operating system for itself; HIDDEN:
+    names with a dot before; LINKED: folders that are links; BELOW: folders in folders without -r; DONE: .ltk files
+    where pictures are encoded.
+    """
+
+    kinds: tuple[str, str] = ("picture", "pictures")
+    paths: dict[str, dict[str, None]] = field(default_factory=dict)  # by reason, each once, in order
+
+    def add(self, reason: str, path: str) -> None:
+        self.paths.setdefault(reason, {})[path] = None
+
+    def name(self, path: str, name: str) -> bool:
+        """Leaves a file or folder out whose name alone says so; whether it did."""
+        if fnmatch.fnmatchcase(name, OWN):
+            return True
+        if is_system(name):
+            self.add(SYSTEM, path)
+        elif name.startswith("."):
+            self.add(HIDDEN, path)
+        else:
+            return False
+        return True
+
+    def __len__(self) -> int:
+        return sum(map(len, self.paths.values()))
+
+    def unasked(self) -> Sequence[str]:
+        """Files that nobody asked to leave out, and that are no machine's own: what makes a copy incomplete."""
+        return [path for reason in (OTHER, LINKED, BELOW) for path in self.paths.get(reason, ())]
+
+    def text(self) -> str:
+        """One line that counts and names them, "" where there are none."""
+        told = []
+        for reason, one, many in (
+            (OTHER, f"1 file that is no {self.kinds[0]}", f"files that are no {self.kinds[1]}"),
+            (DONE, "1 .ltk file", ".ltk files"),
+            (EXCLUDED, "1 by --exclude", "by --exclude"),
+            (BELOW, "1 folder (-r takes it too)", "folders (-r takes them too)"),
+            (LINKED, "1 folder that is a link", "folders that are links"),
+            (SYSTEM, "1 of a NAS or an operating system", "of a NAS or an operating system"),
+            (HIDDEN, "1 hidden", "hidden"),
+        ):
+            if paths := self.paths.get(reason):
+                count = one if len(paths) == 1 else f"{len(paths):,} {many}"
+                told.append(count if reason == DONE else f"{count}: {_names(reason, list(paths))}")
+        return "left out: " + "; ".join(told) if told else ""
+
+
+def _names(reason: str, paths: Sequence[str]) -> str:
+    """The paths, or of many how often each suffix or, of a system's own, each name is there."""
+    if reason != SYSTEM and len(paths) <= NAMED:
+        return ", ".join(paths)
+    names = [os.path.basename(path) for path in paths]
+    if reason != SYSTEM:
+        names = [os.path.splitext(name)[1].lower() or "without a suffix" for name in names]
+    counts = Counter("._*" if name.startswith("._") else name for name in names).most_common()
+    told = [name if count == 1 else f"{count:,} {name}" for name, count in counts[:NAMED]]
+    rest = sum(count for _, count in counts[NAMED:])
+    return ", ".join(told) + (f" and {rest:,} more" if rest else "") + (" (-v names them)" if reason != SYSTEM else "")

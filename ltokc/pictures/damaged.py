@@ -1,0 +1,100 @@
+"""Files that are damaged: what is whole all the same is taken and told, what is not only on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+from PIL import Image
+
+from ltokc.errors import FormatError
+from ltokc.geometry import Size
+from ltokc.pictures import jpeg, png
+from ltokc.pictures.formats import open_listed
+
+OPTION = "--allow-damaged takes what there is of it"
+
+
+@dataclass(slots=True)
+class Damage:
+    """allowed: pictures of which pixels are missing are taken too.  losses: what was taken nevertheless.
+
+    kind: of an unusual JPEG, see `jpeg.About`, which is the reason where it cannot be decoded.
+    """
+
+    allowed: bool = False
+    losses: list[str] = field(default_factory=list)
+    kind: str = ""
+
+
+def one_line(error: BaseException) -> str:
+    """What went wrong in one line of at most 200 characters; the kind of error where it says nothing."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def damaged(why: str, rescue: bool = False) -> FormatError:
+    """The error of a picture that is not whole; rescue: whether a part of it can be had."""
+    return FormatError(f"truncated or damaged picture ({why})" + f"; {OPTION}" * rescue)
+
+
+def without_bad_chunks(file: BinaryIO, damage: Damage) -> BinaryIO:
+    """A PNG without ancillary chunks whose checksum is wrong; the file itself where all are right."""
+    bad = png.chunks_of(file).damaged
+    file.seek(0)
+    if not bad:
+        return file
+    names = ", ".join(dict.fromkeys(name for name, _, _ in bad))
+    damage.losses.append(f"PNG chunk {names} left out: its checksum is wrong")
+    return png.without(file, bad)
+
+
+def opened_jpeg(file: BinaryIO, damage: Damage, check: Callable[[Size], None]) -> tuple[BinaryIO, Image.Image]:
+    """A JPEG that ends: as it is, with the marker of the end where only that is missing, or where damage is allowed.
+
+    check: raises for a size that is refused, before pixels are decoded.  Raises FormatError.
+    """
+    found = jpeg.about(file)
+    damage.kind = found.kind
+    if found.bits != 8 or found.frame in jpeg.JPEG_LS:
+        raise _unread(found.kind)
+    image = open_listed(file)
+    check(Size(*image.size))
+    if found.end:
+        return file, image
+    if jpeg.lacks_only_the_end(file, found):
+        damage.losses.append("the end of the JPEG file is missing; the picture is whole")
+    elif damage.allowed:
+        damage.losses.append("the JPEG file is cut: what is missing of the picture is blurred or gray")
+    else:
+        raise damaged("the JPEG file is cut", rescue=True)
+    file = jpeg.with_end(file)
+    return file, open_listed(file)
+
+
+def _unread(kind: str) -> FormatError:
+    return FormatError(f"{kind} JPEG is not supported; {jpeg.ADVICE}")
+
+
+def load_pixels(image: Image.Image, damage: Damage) -> None:
+    """`image.load()`; where damage is allowed, what had been decoded before the error is taken.  Raises FormatError."""
+    try:
+        image.load()
+    except (OSError, SyntaxError, EOFError, ValueError, IndexError) as error:
+        if damage.kind:
+            raise _unread(damage.kind) from error
+        if not _begun(image):
+            raise damaged(one_line(error)) from error
+        if not damage.allowed:
+            raise damaged(one_line(error), rescue=True) from error
+        damage.losses.append(f"the file is damaged ({one_line(error)}): what is missing of the picture is blank")
+        image.tile = []  # type: ignore[attr-defined]
+        image.load()
+
+
+def _begun(image: Image.Image) -> bool:
+    """Whether pixels were decoded before an error."""
+    try:
+        return image.im is not None and bool(getattr(image, "tile", None))
+    except Exception:  # noqa: BLE001 (an assertion, or a deferred error of any kind)
+        return False

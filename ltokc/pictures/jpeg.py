@@ -1,0 +1,149 @@
+"""The markers of a JPEG file: of what kind it is, where it ends, and whether anything of it is missing (ITU-T T.81)."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+import struct
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+from PIL import Image
+
+START, END, SCAN = 0xD8, 0xD9, 0xDA
+ALONE = {0x01, *range(0xD0, 0xD8), START}  # markers without a segment
+FRAMES = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}  # which say how the picture is coded
+LOSSLESS, JPEG_LS = (0xC3, 0xC7, 0xCB, 0xCF), (0xF7,)
+HIERARCHICAL, ARITHMETIC = (0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF), tuple(range(0xC9, 0xD0))
+PROGRESSIVE = (0xC2, 0xCA)
+ADVICE = "save it again as 8-bit baseline or progressive JPEG, or as PNG"
+BLOCK = 1 << 20  # bytes of scans that are searched at a time
+MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # inside a scan: neither a stuffed byte, a restart nor filling
+COEFFICIENTS = 64
+TAILS = (b"\xa5" * 96, b"\x5a" * 96)  # bytes that change the pixels where any of a scan is missing
+
+
+@dataclass(slots=True)
+class About:
+    """What the markers of a file say.
+
+    frame: the code of its start of frame, 0 where there is none.  bits: a sample.  components: their numbers.  refined:
+    for each component and coefficient the bits that are still missing after the scans.  end: the first byte behind the
+    picture, 0 where the marker of the end is missing.
+    """
+
+    frame: int = 0
+    bits: int = 8
+    components: tuple[int, ...] = ()
+    refined: dict[tuple[int, int], int] = field(default_factory=dict)
+    end: int = 0
+
+    @property
+    def kind(self) -> str:
+        """What is unusual about the file, for a message: "12-bit", "lossless", "arithmetic"; "" for what all read."""
+        names = (("lossless", LOSSLESS), ("hierarchical", HIERARCHICAL), ("arithmetic-coded", ARITHMETIC))
+        words = [f"{self.bits}-bit"] if self.bits != 8 else []
+        words += [name for name, codes in names if self.frame in codes]
+        return " ".join(words) if self.frame not in JPEG_LS else "LS"
+
+    @property
+    def all_scans(self) -> bool:
+        """Whether no scan is missing: each coefficient of each component with all of its bits."""
+        if self.frame in LOSSLESS:
+            return {component for component, _ in self.refined} >= set(self.components)
+        wanted = [(component, k) for component in self.components for k in range(COEFFICIENTS)]
+        return bool(wanted) and all(self.refined.get(key) == 0 for key in wanted)
+
+
+def about(file: BinaryIO) -> About:
+    """Reads the markers of a JPEG from the start of the file.  The file's position changes."""
+    found = About()
+    file.seek(2)
+    try:
+        while (code := _next(file)) is not None:
+            if code == END:
+                found.end = file.tell()
+                break
+            if code in ALONE:
+                continue
+            (length,) = struct.unpack(">H", file.read(2))
+            place = file.tell() + max(0, length - 2)
+            if code in FRAMES and not found.frame:
+                _read_frame(code, file.read(length - 2), found)
+            elif code == SCAN:
+                _read_scan(file.read(length - 2), found)
+                place = _behind_scan(file, place)
+            file.seek(place)
+    except (struct.error, IndexError, ValueError):
+        pass
+    return found
+
+
+def _next(file: BinaryIO) -> int | None:
+    """The code of the next marker; None at the end of the file."""
+    byte = file.read(1)
+    while byte and byte != b"\xff":  # junk between segments is passed over, as decoders do
+        byte = file.read(1)
+    while byte == b"\xff":
+        byte = file.read(1)
+    return byte[0] if byte else None
+
+
+def _read_frame(code: int, data: bytes, found: About) -> None:
+    found.frame, found.bits = code, data[0]
+    found.components = tuple(data[6 + 3 * i] for i in range(data[5]))
+
+
+def _read_scan(data: bytes, found: About) -> None:
+    first, last, approximation = data[1 + 2 * data[0] :][:3]
+    if found.frame not in PROGRESSIVE:
+        first, last, approximation = 0, COEFFICIENTS - 1, 0
+    for i in range(data[0]):
+        for k in range(first, min(last, COEFFICIENTS - 1) + 1):
+            found.refined[data[1 + 2 * i], k] = approximation & 15
+
+
+def _behind_scan(file: BinaryIO, place: int) -> int:
+    """Where the marker behind a scan's data lies, or the end of the file."""
+    file.seek(place)
+    while block := file.read(BLOCK):
+        if match := MARKER.search(block):
+            return place + match.start()
+        step = len(block) - (1 if block.endswith(b"\xff") and len(block) > 1 else 0)  # a marker over two blocks
+        place += step
+        file.seek(place)
+        if len(block) == 1:
+            break
+    return place
+
+
+def with_end(file: BinaryIO, tail: bytes = b"") -> BinaryIO:
+    """A copy of a JPEG in memory that ends with the marker of the end; `tail` comes before it."""
+    file.seek(0)
+    return io.BytesIO(file.read().removesuffix(b"\xff") + tail + bytes((0xFF, END)))
+
+
+def lacks_only_the_end(file: BinaryIO, found: About) -> bool:
+    """Whether of a JPEG without its end nothing else is missing: then bytes behind the last scan change no pixel.
+
+    Decodes the picture three times.  Its size has to be checked before.
+    """
+    if found.end or not found.all_scans:
+        return False
+    try:
+        return len({_digest(with_end(file, tail)) for tail in (b"", *TAILS)}) == 1
+    except (OSError, SyntaxError, ValueError):
+        return False
+
+
+def _digest(file: BinaryIO) -> bytes:
+    from PIL import JpegImagePlugin
+
+    found = hashlib.sha256()
+    with JpegImagePlugin.JpegImageFile(file) as image:
+        image.load()
+        for top in range(0, image.height, 256):
+            strip: Image.Image = image.crop((0, top, image.width, min(image.height, top + 256)))
+            found.update(strip.tobytes())
+    return found.digest()
