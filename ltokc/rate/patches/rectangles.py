@@ -18,7 +18,7 @@ def rectangles_of(cells: npt.NDArray[np.bool_]) -> tuple[CellBox, ...]:
         if not left_over[top, left]:
             continue
         columns = _run(left_over[top, left:])
-        rows = _run(left_over[top:, left : left + columns].all(1))
+        rows = _run(np.all(left_over[top:, left : left + columns], axis=1))
         left_over[top : top + rows, left : left + columns] = False
         out.append(CellBox(left, top, columns, rows))
     return tuple(out)
