@@ -109,7 +109,7 @@ def main(
 ) -> None:  # fmt: skip
     """Measure realism and its guard-rails."""
     name = model_name(model)
-    how = {"effort": effort, "model": name}
+    how = {"effort": effort, "model": name, "patches": "off"}
     judge = open_judge()
     paths = [p for p in pictures(images) if min(load_rgb(p).size) >= PATCH]
     report: dict[str, Any] = {"detail": detail, "pictures": len(paths)}

@@ -1,7 +1,7 @@
 """What cells are worth, by tokens and in a patch, so that a patch takes those where it is worth more.
 
 A cell costs E + lambda R.  E is the error that it would have as a picture of its own (SSIMULACRA2's weighted sum of
-norms), R its bits, and lambda what tokens of photographs gain by a bit at the wanted quality.
+norms), R its bits, and lambda what a bit must gain at the wanted quality.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ from ltokc.metrics.ssimulacra2 import LEAST_SIDE, Reference
 from ltokc.rate.curves import RDCurves
 from ltokc.rate.plan import Plan
 
-# by quality, the logarithm of what a byte gains: error times pixels, of photographs about this quality
+# by quality, the logarithm of what a byte must gain, error times pixels: from about what it gains in photographs at low
+# qualities to less than that from 0.4 on, where letters are to be legible
 GAINS = tuple((quality, math.log(gain)) for quality, gain in (
-    (0.0, 12000.0), (0.2, 3700.0), (0.4, 1060.0), (0.6, 340.0), (0.8, 240.0), (0.9, 150.0)
+    (0.0, 12000.0), (0.2, 3700.0), (0.35, 900.0), (0.4, 450.0), (0.6, 220.0), (0.8, 150.0), (0.9, 100.0)
 ))  # fmt: skip
+ILLEGIBLE = 25.0  # error of drawn cells by tokens at least, whatever the metric says: it hardly sees red on blue
 BAND = 16  # rows of cells that are compared at a time
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -46,8 +48,13 @@ def multiplier_of(quality: float) -> float:
     return gained / 8 / CELL**2
 
 
-def worth_of_tokens(curves: RDCurves, plan: Plan) -> Worth:
-    """Of the tokens that a plan keeps."""
+def worth_of_tokens(curves: RDCurves, plan: Plan, drawn: Mask) -> Worth:
+    """Of the tokens that a plan keeps; drawn: (rows, columns) cells of lettering and drawings."""
+    found = _measured(curves, plan)
+    return Worth(np.where(drawn, np.maximum(found.errors, ILLEGIBLE), found.errors), found.bits)
+
+
+def _measured(curves: RDCurves, plan: Plan) -> Worth:
     if plan.keep is not None:
         low = min(int(plan.keep) - 1, len(curves.bits) - 2)
         share = plan.keep - 1 - low

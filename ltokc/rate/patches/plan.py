@@ -101,7 +101,7 @@ def part(
 
     plan_of(curves): the plan of the tokens for a part of the picture; quality: 0 to 1, the encoder's.
     """
-    tokens, multiplier = worth_of_tokens(curves, plan_of(curves)), multiplier_of(quality)
+    tokens, multiplier = worth_of_tokens(curves, plan_of(curves), drawing.drawn), multiplier_of(quality)
     preview = multiplier * curves.bits[PREVIEW - 1]
 
     def tried(cells: Mask) -> tuple[tuple[Patch, ...], Floats]:
@@ -118,6 +118,7 @@ def part(
         cells = gain > 0
         if not cells.any():
             return None
+        cells |= drawing.drawn & widened(cells)  # no line of lettering changes in its middle
         found, gain = tried(cells)
     return Patched(_left_over(cells, curves, plan_of, picture), found) if gain.sum() > least else None
 
