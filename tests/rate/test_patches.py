@@ -227,3 +227,19 @@ def test_without_avif_patches_are_webp(monkeypatch: pytest.MonkeyPatch) -> None:
     data = ltokc.encode(image, 0.96)
     assert {patch.coding for patch in found(data)} == {VP8}
     assert look(data, image) > look(ltokc.encode(image, 0.9), image)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 130), (7, 70), (65, 63)])
+def test_any_size_can_be_nearly_lossless(size: tuple[int, int]) -> None:
+    image = Image.fromarray(natural(*size))
+    data = ltokc.encode(image, 1.0)
+    codec.verify(data)
+    shown = np.asarray(codec.decode(data).convert("RGB")).astype(int)
+    assert np.abs(shown - np.asarray(image)).mean() < 12
+
+
+def test_qualities_of_a_page_rise() -> None:
+    image = page(128, 128)
+    files = [ltokc.encode(image, quality) for quality in (0.5, 0.7, 0.88, 0.94, 1.0)]
+    looks = [look(data, image) for data in files]
+    assert looks == sorted(looks) and len(files[-1]) >= len(files[0])
