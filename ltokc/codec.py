@@ -50,7 +50,7 @@ def encode(
     from ltokc.rate.room import filled, with_room
     from ltokc.rate.target import RateTarget
     from ltokc.rate.tokenized import tokenized
-    from ltokc.rate.written import check_patches, of_quality, of_size
+    from ltokc.rate.written import Writing, check_patches, of_quality, of_size
     from ltokc.zoo.model import open_model
 
     if limit_pixels is not None:
@@ -77,9 +77,10 @@ def encode(
     if target.size is not None:
         ltk = with_room(ltk, picture.alpha, target.size, say)
     found = tokenized(opened, opened.networks(backend, device), rgb, effort_, progress)
+    how = Writing(found, effort_, device, patched)
     if target.size is not None:
-        return filled(of_size(ltk, found, target, effort_, device, patched, say), picture.alpha, target.size)
-    return of_quality(ltk, found, target, effort_, device, patched)
+        return filled(of_size(ltk, target, how, say), picture.alpha, target.size)
+    return of_quality(ltk, target, how)
 
 
 def decode(

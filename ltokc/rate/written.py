@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
@@ -34,13 +35,22 @@ def check_patches(patches: str) -> bool:
     return patches == "auto" and patched.available()
 
 
-def of_quality(
-    ltk: Ltk, picture: TokenizedPicture, target: RateTarget, effort: Effort, device: str, patches: bool
-) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """How a picture becomes a file: by an effort, on a device, with patches or without."""
+
+    picture: TokenizedPicture
+    effort: Effort
+    device: str
+    patches: bool
+
+
+def of_quality(ltk: Ltk, target: RateTarget, how: Writing) -> bytes:
     """The file of a wanted quality, or of so many tokens, which has no patches.
 
-    ltk: its header and chunks; patches: whether there may be any.
+    ltk: its header and chunks.
     """
+    picture, effort, device, patches = how.picture, how.effort, how.device, how.patches
     quality = target.quality if patches else None
     if quality is not None and quality > high.STARTS:
         found = patched.whole(picture, ltk, effort.number, quality)
@@ -60,13 +70,12 @@ def of_quality(
     return file.write(ltk, counts_of(file, plan, target.tokens), picture.steps)
 
 
-def of_size(
-    ltk: Ltk, picture: TokenizedPicture, target: RateTarget, effort: Effort, device: str, patches: bool, say: Say
-) -> bytes:
+def of_size(ltk: Ltk, target: RateTarget, how: Writing, say: Say) -> bytes:
     """The file of at most `target.size` bytes that looks best, of tokens alone or with patches.
 
     Patches are tried for pictures with a drawn part, and where all tokens do not fill the size.
     """
+    picture, effort, device, patches = how.picture, how.effort, how.device, how.patches
     said: list[str] = []
     data = sized(ltk, picture, target, effort, device, said.append)
     size = target.size
@@ -74,9 +83,8 @@ def of_size(
     better = None
     if patches and picture.measurable and len(data) <= size:
         if patched.drawn_part(picture.rgb) is not None:
-            quick = EFFORTS[min(1, effort.number)]
-            better = _largest(STEPS, size, lambda quality: of_quality(
-                ltk, picture, RateTarget(quality=quality), quick, device, True))  # fmt: skip
+            quick = replace(how, effort=EFFORTS[min(1, effort.number)])
+            better = _largest(STEPS, size, lambda quality: of_quality(ltk, RateTarget(quality=quality), quick))
         elif len(data) < size * (1 - SPARE):
             better = _filled(ltk, picture, effort, size)
     if better is not None and _error(better, picture) < _error(data, picture):
