@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ltokc.cli.console import Console, with_console
+from ltokc.cli.models_add_colour import add_colour
 from ltokc.cli.models_add_generator import add_generator
 from ltokc.cli.models_add_halting import add_halting
+from ltokc.cli.models_fit_colour import fit_colour
 from ltokc.cli.models_pack import pack
 from ltokc.cli.train_halting import fit_halting
 from ltokc.errors import ModelError
@@ -41,7 +43,8 @@ def models(ctx: click.Context) -> None:
     """List, show, find, check and make models.
 
     Without a command: list. Models are looked for in the folders that LTOKC_MODELS names, and in the package. A
-    model is made in four steps: models pack, train-halting, models add-halting, models verify.
+    model is made in six steps: models pack, train-halting, models add-halting, models fit-colour, models add-colour,
+    models verify.
 
     \b
     Examples:
@@ -143,5 +146,5 @@ def verify(console: Console, names: tuple[str, ...]) -> None:
     console.finish()
 
 
-for step in (pack, fit_halting, add_halting, add_generator):
+for step in (pack, fit_halting, add_halting, fit_colour, add_colour, add_generator):
     models.add_command(step)

@@ -22,9 +22,13 @@ Floats = npt.NDArray[np.float64]
 @dataclass(frozen=True, slots=True)
 class Moments:
     """Of every cell, map, channel and scale the mean and the mean fourth power: (rows, columns, *PARTS) float32,
-    such that their mean over the cells is that of the picture."""
+    such that their mean over the cells is that of the picture.
+
+    colours: means over 16x16 pixels of what was decoded (`ltokc.metrics.colour.pooled`), where they were kept.
+    """
 
     cells: npt.NDArray[np.float32]
+    colours: npt.NDArray[np.float32] | None = None
 
     def norms(self) -> Floats:
         """SSIMULACRA2's norms of the picture, (3, 6, 2, 3)."""

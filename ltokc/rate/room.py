@@ -52,11 +52,12 @@ def filled(data: bytes, alpha: np.ndarray | None, size: int) -> bytes:
     ltk = read(data, limit_pixels=None)
     if not lossy_alpha(ltk) or len(data) >= size:
         return data
-    coarse = next(chunk for chunk in ltk.chunks if chunk.fourcc == ALPHA)
+    at = [chunk.fourcc for chunk in ltk.chunks].index(ALPHA)
+    coarse = ltk.chunks[at]
     better = _coarser(alpha, _bytes([coarse]) + size - len(data))
     if better is None or len(better) <= len(coarse.data):
         return data
-    return write(ltk.with_chunks(tuple(Chunk(ALPHA, better) if chunk is coarse else chunk for chunk in ltk.chunks)))
+    return write(ltk.with_chunks((*ltk.chunks[:at], Chunk(ALPHA, better), *ltk.chunks[at + 1 :])))
 
 
 def lossy_alpha(ltk: Ltk) -> bool:

@@ -10,6 +10,7 @@ from ltokc.container.records import Ltk
 from ltokc.entropy.file import FileWriter
 from ltokc.errors import Say, UsageError
 from ltokc.geometry import segment_boxes
+from ltokc.rate.colour.grid import with_grid
 from ltokc.rate.control import choose_plan, predict_curves
 from ltokc.rate.curves import RDCurves
 from ltokc.rate.effort import Effort
@@ -86,7 +87,7 @@ def sized(
         better, file = picture.refined(found.plan, curves, effort, device), found.file
         if better is not picture:
             file = writer_of(better, found.plan, ltk)
-        data = fitted(ltk, file, size, target.strict)
+        data = fitted(with_grid(ltk, better.means, size), file, size, target.strict)
         best = max(best, data, key=len)
         if len(data) >= size * (1 - SPARE / 2) or found.plan.keep == len(picture.model.levels):
             break

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from ltokc.geometry import CELL, Size, segment_boxes
 from ltokc.metrics import by_cell
+from ltokc.metrics.colour import SIDE, pooled
 from ltokc.metrics.ssimulacra2 import LEAST_SIDE, Reference, points
+from ltokc.pictures.chunks import is_gray
+from ltokc.rate.colour import digits as colour
+from ltokc.rate.colour.digits import Means
+from ltokc.rate.colour.grid import worth_of_byte
+from ltokc.rate.colour.smooth import Decoder, Trial, is_smooth, tried, with_other_depths
 from ltokc.rate.curves import RDCurves
 from ltokc.rate.effort import Effort
 from ltokc.rate.plan import Plan
@@ -19,18 +27,25 @@ from ltokc.tokenizer.windows import Networks
 from ltokc.zoo.model import Model
 
 RATE = 2.5  # what a bit per pixel weighs in the search where nothing is known of the picture's own curve
+USUAL = 0.005  # bytes of tokens for each sample, where nothing is known of the picture's own
 RATES = (0.5, 20.0)  # its bounds
 
 
 @dataclass(frozen=True, slots=True)
 class TokenizedPicture:
-    """rgb: (H, W, 3) uint8; tokens: of all levels; steps: those of the work still to come."""
+    """rgb: (H, W, 3) uint8; tokens: of all levels; steps: those of the work still to come.
+
+    means: colours of large areas, of the picture and, as far as is known, of what a plan's tokens decode to;
+    plan: the one that it was refined for.
+    """
 
     model: Model
     networks: Networks
     rgb: np.ndarray
     tokens: Tokens
     steps: Steps
+    means: Means | None = None
+    plan: Plan | None = None
 
     @property
     def size(self) -> Size:
@@ -46,8 +61,10 @@ class TokenizedPicture:
         kept = self.tokens.only(plan.masks(self.model.levels))
         cells = np.zeros((*plan.depths.shape, *by_cell.PARTS), np.float32)
         seen = np.zeros(plan.depths.shape, bool)
+        colours = _no_means(plan)
         for left, top, part in self.networks.parts(kept, self.size):
             h, w = part.shape[:2]
+            _paste(colours, pooled(part), top, left)
             if min(h, w) < LEAST_SIDE:
                 continue
             found = by_cell.moments(Reference(self.rgb[top : top + h, left : left + w]), part).cells
@@ -57,16 +74,65 @@ class TokenizedPicture:
         self.steps.advance()
         if not seen.all():
             cells[~seen] = cells[seen].mean(0)
-        return by_cell.Moments(cells)
+        return by_cell.Moments(cells, colours)
 
-    def refined(self, plan: Plan, curves: RDCurves | None, effort: Effort, device: str) -> TokenizedPicture:
-        """The same picture with digits of the plan's tokens that cost and show less error, if the effort searches."""
-        if effort.schedule is None or not self.measurable:
+    def refined(
+        self, plan: Plan, curves: RDCurves | None, effort: Effort, device: str, any_depth: bool = False
+    ) -> TokenizedPicture:  # fmt: skip
+        """The same picture with other digits of the plan's tokens, if the effort measures.
+
+        If it searches, with digits that cost and show less error; then with those that bring the colours of large areas
+        nearer to the original's.  any_depth: flat fields and gradients may keep other numbers of levels than the plan,
+        then `plan` of what comes back says how many.
+        """
+        if not effort.measures or not self.measurable:
             return self
         sent = Tokens(self.tokens.levels, self.tokens.digits, plan.masks(self.model.levels))
-        search = Search(self.model.folder, device)
-        found = search.run(self.rgb, sent, effort.schedule, _worth_of_bits(curves, plan), self.steps.advance)
-        return replace(self, tokens=Tokens(found.levels, found.digits, self.tokens.masks))
+        if effort.schedule is not None:
+            search = Search(self.model.folder, device)
+            sent = search.run(self.rgb, sent, effort.schedule, _worth_of_bits(curves, plan), self.steps.advance)
+        means = self._means(plan, sent, curves, effort)
+        if means is None:
+            return self
+        found = sent
+        if means.smooth and curves is not None:
+            start = Trial(plan, sent, means, math.inf)
+            decoder = Decoder(self.model.levels, self.model.colour, self.decoded_means, partial(_bytes_of, curves))
+            many = any_depth and self.networks.tiling.fits(self.size)  # of small pictures alone
+            best = tried(decoder, start, with_other_depths(plan) if many else [plan])
+            plan, found, means = best.plan, best.tokens, best.means
+        elif self.model.colour is not None:
+            found, means = colour.choose(means, sent, self.model.colour)
+            if effort.schedule is not None:
+                means = replace(means, decoded=self.decoded_means(plan, found))
+        tokens = Tokens(found.levels, found.digits, self.tokens.masks)
+        return replace(self, tokens=tokens, means=means, plan=plan)
+
+    def _means(self, plan: Plan, tokens: Tokens, curves: RDCurves | None, effort: Effort) -> Means | None:
+        """Of the picture and of what a plan's tokens decode to: decoded where digits were searched, else expected."""
+        measured = None if curves is None else curves.measured
+        original, gray, smooth = pooled(self.rgb), is_gray(self.rgb), is_smooth(self.rgb)
+        bytes_ = self.rgb.size * USUAL if curves is None else _bytes_of(curves, plan)
+        means = Means(original, original, gray, smooth, worth_of_byte(original[..., 0].size, bytes_, smooth))
+        if smooth and curves is not None:
+            return means  # decodes will tell
+        if effort.schedule is not None:
+            return replace(means, decoded=self.decoded_means(plan, tokens))
+        if measured is None or measured[1].colours is None:
+            return None
+        seen = replace(means, decoded=measured[1].colours)
+        return seen.expected((plan.depths if plan.keep is None else plan.keep) - measured[0] + 0 * plan.depths)
+
+    def decoded_means(self, plan: Plan, tokens: Tokens | None = None) -> np.ndarray:
+        """Decodes a plan's tokens, window by window: means over 16x16 pixels (`ltokc.metrics.colour.pooled`).
+
+        tokens: None for the picture's own.
+        """
+        kept = (tokens or self.tokens).only(plan.masks(self.model.levels))
+        out = _no_means(plan)
+        for left, top, part in self.networks.parts(kept, self.size):
+            _paste(out, pooled(part), top, left)
+        return out
 
 
 def tokenized(
@@ -82,6 +148,23 @@ def tokenized(
     windows = len(networks.tokenizer_windows(size))
     steps = Steps(progress, windows + segments + effort.decodes + effort.steps(size.grid))
     return TokenizedPicture(model, networks, rgb, networks.tokenize(rgb, advance=steps.advance), steps)
+
+
+def _bytes_of(curves: RDCurves, plan: Plan) -> float:
+    """About the bytes of a plan's tokens."""
+    return float(np.take_along_axis(curves.bits, plan.depths[None] - 1, 0).sum()) / 8
+
+
+def _no_means(plan: Plan) -> np.ndarray:
+    """Room for the means of all areas of a picture."""
+    rows, columns = (side * CELL // SIDE for side in plan.depths.shape)
+    return np.zeros((rows, columns, 3), np.float32)
+
+
+def _paste(means: np.ndarray, part: np.ndarray, top: int, left: int) -> None:
+    """Puts the means of a window in their place, whose corner is told in pixels."""
+    y, x = top // SIDE, left // SIDE
+    means[y : y + part.shape[0], x : x + part.shape[1]] = part
 
 
 def _worth_of_bits(curves: RDCurves | None, plan: Plan) -> float:

@@ -14,7 +14,11 @@ from ltokc.container.reader import read
 from ltokc.container.records import Ltk
 from ltokc.entropy.file import read_tokens
 from ltokc.errors import Say, UsageError
+from ltokc.geometry import CELL
+from ltokc.metrics.colour import SIDE
+from ltokc.rate.colour.grid import with_grid
 from ltokc.rate.control import choose_plan, predict_curves
+from ltokc.rate.curves import RDCurves
 from ltokc.rate.defaults import PATCH_MODES
 from ltokc.rate.effort import EFFORTS, Effort
 from ltokc.rate.patches import high
@@ -65,9 +69,24 @@ def of_quality(ltk: Ltk, target: RateTarget, how: Writing) -> bytes:
             picture, coder, drawing, curves, lambda curves: choose_plan(picture, target, effort, curves), quality
         )
         if better is not None:
-            plan, ltk = better.plan, better.added_to(ltk)
-    file = writer_of(picture.refined(plan, curves, effort, device), plan, ltk)
-    return file.write(ltk, counts_of(file, plan, target.tokens), picture.steps)
+            return _with_patches(better.added_to(ltk), better, curves, how)
+    refined = picture.refined(plan, curves, effort, device, target.quality is not None)
+    plan = refined.plan or plan
+    file = writer_of(refined, plan, ltk)
+    return file.write(with_grid(ltk, refined.means), counts_of(file, plan, target.tokens), picture.steps)
+
+
+def _with_patches(ltk: Ltk, better: patched.Patched, curves: RDCurves, how: Writing) -> bytes:
+    """The file of tokens that are planned beside patches; what these hide is neither searched for nor corrected."""
+    cells, found = laid.covered_cells(better.patches, ltk.header), how.picture
+    if not cells.all():
+        found = found.refined(better.plan, curves, how.effort, how.device)
+    means = found.means
+    if means is not None:
+        hidden = cells.repeat(CELL // SIDE, 0).repeat(CELL // SIDE, 1)[..., None]
+        means = replace(means, decoded=np.where(hidden, means.original, means.decoded))
+    file = writer_of(found, better.plan, ltk)
+    return file.write(with_grid(ltk, means), counts_of(file, better.plan), found.steps)
 
 
 def of_size(ltk: Ltk, target: RateTarget, how: Writing, say: Say) -> bytes:

@@ -12,7 +12,8 @@ from ltokc.container.records import Header, Ltk
 from ltokc.entropy.prior import Prior
 from ltokc.errors import ModelError
 from ltokc.geometry import Level
-from ltokc.tokenizer import halting
+from ltokc.tokenizer import colour, halting
+from ltokc.tokenizer.colour import ColourResponse
 from ltokc.tokenizer.generative import GENERATIVE, Sampling
 from ltokc.tokenizer.generative import WEIGHTS as GENERATOR
 from ltokc.tokenizer.halting import Head
@@ -90,6 +91,13 @@ class Model:
         if not self.entry.looks or not any(file.name == halting.FILE for file in self.entry.files):
             return None
         return halting.Head.load(self.folder / halting.FILE, self.levels)
+
+    @cached_property
+    def colour(self) -> ColourResponse | None:
+        """What digits do to the colour of large areas, if the model has it fitted."""
+        if not any(file.name == colour.FILE for file in self.entry.files):
+            return None
+        return ColourResponse.load(self.folder / colour.FILE, self.levels)
 
     def keep_of_quality(self, quality: float) -> float:
         """Levels of an ordinary picture at a quality 0..1 (piecewise linear); of every one without a halting head."""

@@ -120,6 +120,15 @@ def test_from_a_run_to_a_file(weights: Path, models: Path, tmp_path: Path, monke
     entry = registry.find("mine")
     assert entry.looks == ((0.1, 70.0), (0.9, 9.0)) and head.name in {file.name for file in entry.files}
 
+    done = run("models", "fit-colour", "mine", "--shards", str(tmp_path / "shards"), "--out", str(tmp_path / "colour"),
+               "--pictures", "1", "--held-out", "1")  # fmt: skip
+    assert done.exit_code == 0 and "fitted to 1 pictures" in done.stderr, done.stderr
+    for expected in (0, 1):
+        done = run("models", "add-colour", str(tmp_path / "colour" / "colour.safetensors"), "--models", str(models),
+                   "--name", "mine")  # fmt: skip
+        assert done.exit_code == expected, done.stderr
+    assert "colour.safetensors exists; --overwrite replaces it" in done.stderr
+
     done = run("models", "verify", "mine")
     assert (done.exit_code, done.stderr) == (0, "mine: ok\n")
     data = ltokc.encode(grainy(64, 64), 0.5, effort=0, model="mine")

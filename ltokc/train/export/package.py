@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 from ltokc.atomic import write_atomic
 from ltokc.errors import ModelError
-from ltokc.tokenizer import generative, halting
+from ltokc.tokenizer import colour, generative, halting
 from ltokc.tokenizer.nn.config import LadderConfig
 from ltokc.tokenizer.nn.generative import Generator, GeneratorConfig
 from ltokc.tokenizer.nn.ladder import ENCODER_ONLY, PICTURE_ONLY, Ladder
@@ -113,6 +113,20 @@ def add_halting(head: Path, models: Path, name: str, looks: list[list[float]]) -
     _check(registry)
     write_atomic(place, head.read_bytes())
     entry["files"][halting.FILE] = _facts(place)
+    _write(models, registry)
+
+
+def add_colour(response: Path, models: Path, name: str) -> None:
+    """Copies what digits do to colour into models/<name>/ and enters it in the registry.
+
+    Raises ModelError for a model that is not there, and for a response of other levels.
+    """
+    registry = _registry(models)
+    entry = _entry_of(registry, models, name)
+    place = models / entry["folder"] / colour.FILE
+    colour.ColourResponse.load(response, Weights(place.with_name(WEIGHTS)).levels)
+    write_atomic(place, response.read_bytes())
+    entry["files"][colour.FILE] = _facts(place)
     _write(models, registry)
 
 

@@ -1,0 +1,90 @@
+"""Flat fields and gradients: digits and depths are tried by decodes, since nothing hides there what a model misses.
+
+There few levels and a colour grid may be nearer to the original than many levels, which add an unevenness of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from ltokc.geometry import Level
+from ltokc.rate.colour.digits import Means, choose
+from ltokc.rate.colour.grid import SMOOTH_BYTE, best_grid
+from ltokc.rate.plan import Plan, uniform
+from ltokc.token_grid import Tokens
+from ltokc.tokenizer.colour import ColourResponse
+
+SMOOTH = 2.0  # of 255: mean second difference of green from pixel to pixel; photographs have 5 and more
+ROUNDS = 2  # decodes of digits that were chosen, at most
+DEPTHS = (2.0, 3.0, 4.0, 5.0, 6.0)  # levels that are tried: the first ones are the smoothest
+GAIN = 0.98  # of the error before, that a round has to reach
+_STRIP = 1024  # rows looked at at a time
+
+
+def is_smooth(rgb: npt.NDArray[np.uint8]) -> bool:
+    """Whether a picture (H, W, 3) is made of flat fields and gradients alone."""
+    if min(rgb.shape[:2]) < 3:
+        return False
+    found, seen = 0.0, 0
+    for top in range(0, len(rgb) - 2, _STRIP):
+        green = rgb[top : top + _STRIP + 2, :, 1].astype(np.int16)
+        bend = abs(2 * green[1:-1, 1:-1] - green[:-2, 1:-1] - green[2:, 1:-1])
+        bend += abs(2 * green[1:-1, 1:-1] - green[1:-1, :-2] - green[1:-1, 2:])
+        found, seen = found + float(bend.sum(dtype=np.int64)), seen + 2 * bend.size
+    return found < SMOOTH * seen
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A plan, tokens for it, the means of their decode, and what they cost, a grid included."""
+
+    plan: Plan
+    tokens: Tokens
+    means: Means
+    cost: float
+
+
+@dataclass(frozen=True, slots=True)
+class Decoder:
+    """A model on a picture.
+
+    decode: gives the means of a plan's tokens; bytes_of: what these take; response: of colours to digits, if known.
+    """
+
+    levels: Sequence[Level]
+    response: ColourResponse | None
+    decode: Callable[[Plan, Tokens], npt.NDArray[np.float32]]
+    bytes_of: Callable[[Plan], float]
+
+
+def tried(decoder: Decoder, start: Trial, plans: Sequence[Plan]) -> Trial:
+    """The best of the plans and of the digits chosen for them round by round, by decodes with their grids.
+
+    start: tokens of all plans, and means of the picture.
+    """
+    best: Trial | None = None
+    for plan in plans:
+        tokens = replace(start.tokens, masks=plan.masks(decoder.levels))
+        last: Trial | None = None
+        for _ in range(1 + ROUNDS):
+            means = replace(start.means, decoded=decoder.decode(plan, tokens))
+            grid = best_grid(means)
+            trial = Trial(plan, tokens, means, grid.cost + SMOOTH_BYTE * decoder.bytes_of(plan))
+            if last is not None and trial.cost > GAIN * last.cost:
+                break
+            last = trial
+            if decoder.response is None:
+                break
+            tokens, _means = choose(replace(means, decoded=means.decoded + grid.given), tokens, decoder.response)
+        if last is not None and (best is None or last.cost < best.cost):
+            best = last
+    return best or start
+
+
+def with_other_depths(plan: Plan) -> list[Plan]:
+    """The plan, and those of the first depths, all cells alike."""
+    return [plan, *(uniform(keep, plan.depths.shape) for keep in DEPTHS if keep != plan.keep)]
