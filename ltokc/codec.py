@@ -76,7 +76,7 @@ def encode(
     ltk = Ltk(header, ()).with_chunks(chunks)
     if target.size is not None:
         ltk = with_room(ltk, picture.alpha, target.size, say)
-    found = tokenized(opened, opened.networks(backend, device), rgb, effort_, progress)
+    found = tokenized(opened, opened.networks(backend, device), rgb, effort_, target, progress)
     how = Writing(found, effort_, device, patched)
     if target.size is not None:
         return filled(of_size(ltk, target, how, say), picture.alpha, target.size)

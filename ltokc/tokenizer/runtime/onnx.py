@@ -58,9 +58,17 @@ class OnnxRuntime:
             self.sessions[key] = session
         return self.sessions[key]
 
-    def tokenize(self, packed: np.ndarray, masks: Sequence[np.ndarray], cuts: Cuts | None = None) -> list[np.ndarray]:
+    def tokenize(
+        self, packed: np.ndarray, masks: Sequence[np.ndarray], cuts: Cuts | None = None,
+        depth: Sequence[np.ndarray] | None = None,
+    ) -> list[np.ndarray]:  # fmt: skip
         feeds = {"packed": packed, **{f"sent_{k}": m for k, m in enumerate(masks)}, **_ends(cuts)}
-        return self.session("tokenizer", cuts).run(None, feeds)
+        session = self.session("tokenizer", cuts)
+        if any(each.name == "depth_0" for each in session.get_inputs()):
+            everything = np.float32(len(masks))
+            depth = depth or [np.full(mask.shape, everything) for mask in masks]
+            feeds |= {f"depth_{k}": d for k, d in enumerate(depth)}
+        return session.run(None, feeds)
 
     def detokenize(
         self, digits: Sequence[np.ndarray], masks: Sequence[np.ndarray], cuts: Cuts | None = None
