@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from ltokc.codec import decode, encode, info, tokens, trim, verify
     from ltokc.errors import FormatError, LimitError, LtokcError, ModelError, UsageError
+    from ltokc.threads import set_threads
 
 __version__ = "0.1.0"
 
@@ -21,7 +22,7 @@ _VERBS = ("decode", "encode", "info", "tokens", "trim", "verify")
 _ERRORS = ("FormatError", "LimitError", "LtokcError", "ModelError", "UsageError")
 __all__ = [
     "FormatError", "LimitError", "LtokcError", "ModelError", "UsageError", "__version__",
-    "decode", "encode", "info", "register_pillow", "tokens", "trim", "verify",
+    "decode", "encode", "info", "register_pillow", "set_threads", "tokens", "trim", "verify",
 ]  # fmt: skip
 
 
@@ -49,7 +50,7 @@ def register_pillow() -> None:
 
 
 def __getattr__(name: str) -> "Any":
-    for module, names in (("ltokc.codec", _VERBS), ("ltokc.errors", _ERRORS)):
+    for module, names in (("ltokc.codec", _VERBS), ("ltokc.errors", _ERRORS), ("ltokc.threads", ("set_threads",))):
         if name in names:
             loaded = importlib.import_module(module)
             globals().update({n: getattr(loaded, n) for n in names})

@@ -27,7 +27,8 @@ def encode(
     image: Any, quality: float | None = None, *, tokens: int | None = None, target_size: int | None = None,
     target_bpp: float | None = None, strict: bool = False, model: str | int | None = None,
     metadata: str | Iterable[str] = (), alpha: str = "keep", backend: str = "auto", device: str = "auto",
-    effort: int = DEFAULT_EFFORT, patches: str = "auto", limit_pixels: int | None = DEFAULT_LIMIT_PIXELS,
+    precision: str = "auto", effort: int = DEFAULT_EFFORT, patches: str = "auto",
+    limit_pixels: int | None = DEFAULT_LIMIT_PIXELS,
     value_range: tuple[float, float] | None = None, frame: int | None = None, allow_damaged: bool = False,
     progress: Progress | None = None, say: Say = warn_of_loss,
 ) -> bytes:  # fmt: skip
@@ -36,13 +37,13 @@ def encode(
     image: a path, file object, PIL image, uint8 array (H, W, 3) or what else `ltokc.pictures.load.load` takes; frame:
     which one of several in it, from 1; allow_damaged: take what can be read of a damaged one.
     One rate control at a time: quality 0..1 (default 0.6), tokens, target_size in bytes, target_bpp in bits per pixel
-    of the whole file.  A target is met from below: alpha gets coarser and metadata is left out where they leave no
-    room.  Where even the smallest file is larger, that file is returned, or with `strict` UsageError raised.
-    metadata: "all", "none" or which of `ltokc.pictures.options.METADATA_KINDS` to keep; alpha: "keep", "drop" or
-    "blend" (with white).  say: called with each thing that is not kept as it was; by default these are LossWarnings.
-    effort: 0 to 4, see `ltokc.rate.effort`; above 1 torch is needed.  patches: "auto" or "off", see
-    `ltokc.rate.patches`; with "off" quality 1 is all tokens.  value_range: of floats, see `load`.  progress: gets
-    (steps done, in all); what it raises ends the work.  Raises FormatError, LimitError, ModelError, UsageError.
+    of the whole file. A target is met from below, alpha and metadata give way; where even the smallest file is larger,
+    it is returned (`strict`: UsageError). metadata: "all", "none" or which of `ltokc.pictures.options.METADATA_KINDS`
+    to keep; alpha: "keep", "drop" or "blend" (with white). say: called with each thing that is not kept as it was; by
+    default these are LossWarnings. effort: 0 to 4, see `ltokc.rate.effort`; above 1 torch is needed. patches: "auto" or
+    "off" (tokens alone), see `ltokc.rate.patches`. value_range: of floats, see `load`. backend, device, precision: see
+    `ltokc.tokenizer.runtime.open_runtime`. progress: gets (steps done, in all); what it raises ends it. Raises
+    FormatError, LimitError, ModelError, UsageError.
     """
     from ltokc.pictures.chunks import chunks_of, is_gray, pixels_of
     from ltokc.pictures.load import Picture, load
@@ -53,8 +54,7 @@ def encode(
     from ltokc.rate.written import Writing, check_patches, of_quality, of_size
     from ltokc.zoo.model import open_model
 
-    if limit_pixels is not None:
-        whole("limit_pixels", limit_pixels, 0)
+    container.check_limit(limit_pixels)
     rates = {"quality": quality, "tokens": tokens, "target_size": target_size, "target_bpp": target_bpp}
     RateTarget.check(**rates)
     patched = check_patches(patches)
@@ -76,7 +76,8 @@ def encode(
     ltk = Ltk(header, ()).with_chunks(chunks)
     if target.size is not None:
         ltk = with_room(ltk, picture.alpha, target.size, say)
-    found = tokenized(opened, opened.networks(backend, device), rgb, effort_, target, progress)
+    networks = opened.networks(backend, device, precision=precision)
+    found = tokenized(opened, networks, rgb, effort_, target, progress)
     how = Writing(found, effort_, device, patched)
     if target.size is not None:
         return filled(of_size(ltk, target, how, say), picture.alpha, target.size)
@@ -86,7 +87,7 @@ def encode(
 def decode(
     data: bytes, *, tokens: int | None = None, crop: Sequence[int] | None = None, allow_truncated: bool = False,
     limit_pixels: int | None = DEFAULT_LIMIT_PIXELS, backend: str = "auto", device: str = "auto",
-    decoder: str = "faithful", seed: int = 0, detail: float = 1.0, reduce: int = 1,
+    precision: str = "auto", decoder: str = "faithful", seed: int = 0, detail: float = 1.0, reduce: int = 1,
     metadata: str | Iterable[str] = "all", progress: Progress | None = None,
 ) -> Image:  # fmt: skip
     """Decodes an .ltk file to a PIL image, RGB or gray, with or without alpha, with the metadata it carries in `info`.
@@ -123,7 +124,7 @@ def decode(
     ltk = container.read(data, allow_truncated=allow_truncated, limit_pixels=None, only=part.levels)
     container.check_density(ltk, limit, part.levels)
     part = part.up_to(levels_for_reduced(reduce, len(model.levels)))
-    networks = model.networks(backend, device, sampling)
+    networks = model.networks(backend, device, sampling, precision)
     steps = Steps(progress, len(part.levels) + len(networks.decoder_windows(size, box)))
     image, hidden = Image.new("RGB", (box.width, box.height)), hides_tokens(ltk, box)
     if not hidden:

@@ -1,14 +1,20 @@
-"""Work in steps: telling how far it is, and several parts of a picture at a time."""
+"""How many threads the work takes, and several parts of a picture at a time; steps, to tell how far it is.
+
+`set_threads`, else LTOKC_THREADS, else 1 in a process that is one of several (`is_worker`), else all cores: this holds
+for ONNX Runtime, OpenVINO, torch, the range coder's segments and the metrics.
+"""
 
 from __future__ import annotations
 
 import math
 import os
+import sys
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from ltokc import cgroup
-from ltokc.arguments import shown
+from ltokc.arguments import shown, whole
+from ltokc.blas import limit_blas
 from ltokc.errors import UsageError
 
 Progress = Callable[[int, int], None]  # (steps done, steps in all)
@@ -48,15 +54,67 @@ def most_workers() -> int:
     return int(max(1, min(cores(), memory // WORKER_MEMORY)))
 
 
+def set_threads(count: int | None) -> None:
+    """Threads that this process takes from now on, 1 or more, whatever LTOKC_THREADS says; None: as before any call.
+
+    BLAS, inside numpy, is set to as many, for the whole process.  A process that is forked or spawned later does not
+    take it over.  Raises UsageError.
+    """
+    if count is not None:
+        count = min(whole("threads", count, 1), most_threads())
+        limit_blas(count)
+    _Chosen.count = count
+
+
+class _Chosen:
+    """What `set_threads` said, whether this process was forked, and which process has told BLAS."""
+
+    count: int | None = None
+    forked = False
+    told = 0
+
+
+def _forked() -> None:
+    _Chosen.count, _Chosen.forked = None, True
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
+
+
+def is_worker() -> bool:
+    """Whether this process was forked or spawned by another Python: a DataLoader's worker, a pool's, a Ray actor.
+
+    Such processes share the cores with each other: where each took all of them, all would wait for each other.
+    """
+    started = sys.modules.get("multiprocessing.process")
+    return (
+        _Chosen.forked
+        or (started is not None and started.parent_process() is not None)
+        or (os.path.basename(sys.argv[0] if sys.argv else "") == "default_worker.py" and "ray" in sys.modules)
+    )
+
+
+def limit_blas_of_worker() -> None:
+    """In a worker BLAS gets as many threads as the rest, once."""
+    if _Chosen.told != os.getpid() and is_worker():
+        limit_blas(threads())
+        _Chosen.told = os.getpid()
+
+
 def wanted_threads() -> int | None:
-    """LTOKC_THREADS, but no more than `most_threads`; None where it is 0 or empty.  UsageError: it is no number."""
+    """What `set_threads` said, else LTOKC_THREADS, but no more than `most_threads`, else 1 in a worker.
+
+    None where nothing is wanted; the variable says nothing when it is 0 or empty.  UsageError: it is no number.
+    """
+    if _Chosen.count is not None:
+        return _Chosen.count
     text = os.environ.get("LTOKC_THREADS", "")
-    if not text:
-        return None
-    if not (text.isascii() and text.isdigit()):
+    if text and not (text.isascii() and text.isdigit()):
         raise UsageError(f"LTOKC_THREADS is a whole number of threads, not {shown(text)}")
-    digits = text.lstrip("0")
-    return (min(int(digits), most_threads()) if len(digits) < 10 else most_threads()) if digits else None
+    if digits := text.lstrip("0"):
+        return min(int(digits), most_threads()) if len(digits) < 10 else most_threads()
+    return 1 if is_worker() else None
 
 
 def most_threads() -> int:
@@ -65,12 +123,12 @@ def most_threads() -> int:
 
 
 def threads() -> int:
-    """LTOKC_THREADS, else `cores()`."""
+    """`wanted_threads`, else `cores()`."""
     return wanted_threads() or cores()
 
 
 def runtime_threads() -> int | None:
-    """Threads for a runtime of networks: LTOKC_THREADS, else under a CPU quota `cores()`, else None (its own choice).
+    """Threads for a runtime of networks: `wanted_threads`, else under a CPU quota `cores()`, else None, its own choice.
 
     1 where the system does not let this process start that many.
     """

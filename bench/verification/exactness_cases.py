@@ -137,7 +137,7 @@ def network_of(way: Way, model: Any) -> Any:
 
 def _divide(block: int = 0, beside: int = 0) -> None:
     """Makes the codec's layers compute so many rows at a time, or with rows of noise in front."""
-    from ltokc.entropy.prior import IntegerLayer
+    from ltokc.entropy.prior_layers import IntegerLayer
 
     plain = IntegerLayer.__call__
 

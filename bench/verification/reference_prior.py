@@ -160,7 +160,7 @@ class OnnxNetwork(Int64Network):
 
     def __init__(self, tensors: dict[str, np.ndarray], threads: int = 1):
         super().__init__(tensors)
-        from ltokc.tokenizer.runtime.silent_ort import ort
+        from ltokc.ort.silent import ort
 
         self.sessions: dict[str, Any] = {}
         self.ort = ort

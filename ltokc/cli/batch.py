@@ -64,6 +64,7 @@ class ShardOf(click.ParamType):
               "goes with --report. Takes much longer than encoding.")  # fmt: skip
 @options.limit_pixels
 @options.backend
+@options.precision
 @options.device
 @click.option("-j", "--jobs", "workers", type=options.Workers(), metavar="N|all", default="all", show_default=True,
               help="Pictures that are worked on at a time; all: one per core, fewer where quota or memory end "

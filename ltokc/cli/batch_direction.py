@@ -16,7 +16,8 @@ from ltokc.cli import options
 from ltokc.jobs.conversion import Convert
 from ltokc.jobs.kinds import LTK, PICTURES, Kind
 
-WHERE = ("backend", "device")  # options about where and how fast, which shape no output
+WHERE = ("backend", "precision", "device")  # options about where and how fast; they shape an output only as rounding
+# does, so that --resume does nothing again for them
 
 
 @dataclass(frozen=True, slots=True)

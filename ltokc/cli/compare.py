@@ -54,12 +54,13 @@ class Rivals(click.ParamType):
 @options.overwrite
 @options.limit_pixels
 @options.backend
+@options.precision
 @options.device
 @with_console
 def compare(
     console: Console, original: str, inputs: tuple[str, ...], versus: tuple[str, ...], metric: str | None,
     lpips: str | None, generated: bool, html: str | None, overwrite: bool, limit_pixels: int | None, backend: str,
-    device: str,
+    precision: str, device: str,
 ) -> None:  # fmt: skip
     """Compare files of a picture with the original.
 
@@ -89,8 +90,8 @@ def compare(
         given = [(label, read_any(name), None) for label, name in zip(labels, inputs, strict=True)]
         found = compare_picture(
             original, given, versus=versus, metric=METRICS[metric] if metric else None, lpips=lpips,
-            curve=html is not None and bool(versus), views=html is not None, how={"backend": backend, "device": device},
-            generated=generated, **limits,
+            curve=html is not None and bool(versus), views=html is not None, generated=generated,
+            how={"backend": backend, "precision": precision, "device": device}, **limits,
         )  # fmt: skip
         if html is not None:
             streams.write(html, report_html([found], budget=None).encode(), placement)

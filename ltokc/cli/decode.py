@@ -109,6 +109,7 @@ def _notes(how: dict[str, Any], samples: int, format: str) -> list[str]:
 @options.allow_truncated
 @options.limit_pixels
 @options.backend
+@options.precision
 @options.device
 @options.jobs
 @with_console

@@ -81,6 +81,7 @@ def encode_one(job: Job, load: dict[str, Any], how: dict[str, Any]) -> Result:
 @click.option("--allow-damaged", is_flag=True, help="Take what can be read of a damaged picture.")
 @options.limit_pixels
 @options.backend
+@options.precision
 @options.device
 @options.jobs
 @with_console

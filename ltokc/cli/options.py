@@ -186,8 +186,11 @@ limit_pixels = click.option("--limit-pixels", type=click.IntRange(min=0), metava
                             help="Refuse pictures with more pixels; 0: no limit.")  # fmt: skip
 quality = click.option("-q", "--quality", type=Quality(), metavar="0..1",
                        help=f"0 smallest to 1 best.  [default: {DEFAULT_QUALITY:g}]")  # fmt: skip
-backend = click.option("--backend", type=click.Choice(["auto", "onnx", "torch"]), default="auto", show_default=True,
-                       help="Runtime of the networks.")  # fmt: skip
+backend = click.option("--backend", type=click.Choice(["auto", "onnx", "openvino", "torch"]), default="auto",
+                       show_default=True, help="Runtime of the networks. auto: openvino where it is installed and the "
+                       "processor multiplies bf16, else onnx.")  # fmt: skip
+precision = click.option("--precision", type=click.Choice(["auto", "exact"]), default="auto", show_default=True,
+                         help="exact: fp32 also where bf16 is twice as fast.")  # fmt: skip
 device = click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True,
                       help="Where they run.")  # fmt: skip
 effort = click.option(

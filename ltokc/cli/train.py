@@ -102,7 +102,9 @@ def train(
         trainer = _work(0, run)
     _say(f"{out}: done, {trainer.step:,} steps in {trainer.seconds / 60:.1f} minutes")
     if export:
-        _export(out, export)
+        from ltokc.train.export.state import export_run
+
+        _say(f"{export}: {', '.join(export_run(out, export))}")
     if evaluate:
         from ltokc.train.evaluate import evaluate_folder
 
@@ -149,24 +151,6 @@ def _first_of(shards: Path) -> list[Path]:
         time.sleep(EVERY)
         found = arrived(shards)
     return found
-
-
-def _export(out: Path, folder: Path) -> None:
-    """The run's weights and, in small files, the state at the end of its constant rate (or the last one)."""
-    import shutil
-
-    import torch
-
-    from ltokc.train.export.state import write_state
-    from ltokc.train.loop import CHECKPOINT, CONSTANT
-
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in ("ema.safetensors", "log.jsonl", "probe.json"):
-        if (out / name).exists():
-            shutil.copyfile(out / name, folder / name)
-    last = out / CONSTANT if (out / CONSTANT).exists() else out / CHECKPOINT
-    write_state(torch.load(last, map_location="cpu", weights_only=True), folder)
-    _say(f"{folder}: {', '.join(sorted(path.name for path in folder.iterdir()))}")
 
 
 @contextmanager

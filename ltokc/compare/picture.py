@@ -61,8 +61,8 @@ def compare_picture(
     `generated=False`, each explained in `ltokc.compare.options.CompareOptions`.  Transparent pictures are compared on
     white.
 
-    Raises FormatError, LimitError, ModelError, UsageError; TypeError for an unknown option.  Memory: about 350 bytes a
-    pixel while SSIMULACRA2 runs.
+    Raises FormatError, LimitError, ModelError, UsageError; TypeError for an unknown option.  Memory: about 25 bytes a
+    pixel, and what rivals' encoders take.
     """
     settings = Settings(**options)
     metric = settings.metric

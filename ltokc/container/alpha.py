@@ -7,7 +7,8 @@
     3    lossy WebP: a VP8 key frame (RFC 6386) of neutral chroma, whose red is the alpha value
 
 The writer takes the smallest of the lossless ones, or the lossy one where a quality is given.  The reader never makes
-more than width * height samples (WebP: twelve bytes each while it runs), whatever the bytes ask for.
+more than width * height samples (WebP: seven bytes each while it runs, twelve where libwebp cannot be called itself),
+whatever the bytes ask for.
 """
 
 from __future__ import annotations

@@ -59,8 +59,9 @@ def decode(coding: int, body: bytes, width: int, height: int, what: str) -> np.n
         raise FormatError(f"this Pillow has no {kind}, which {what} is stored in")
     framed = av1.framed(body, width, height) if coding == AV1 else _riff(coding, body)
     try:
-        if coding != AV1 and (pixels := _webp_pixels(framed, width, height)) is not None:
-            return pixels
+        for decoder in () if coding == AV1 else (_webp_pixels, _pixels_of_animation):
+            if (pixels := decoder(framed, width, height)) is not None:
+                return pixels
         with Image.open(io.BytesIO(framed), formats=[kind]) as image:
             if image.size != (width, height) or image.mode not in ("RGB", "L"):
                 raise FormatError(f"{what} is damaged")
@@ -72,7 +73,30 @@ def decode(coding: int, body: bytes, width: int, height: int, what: str) -> np.n
 
 
 def _webp_pixels(framed: bytes, width: int, height: int) -> np.ndarray | None:
-    """The pixels of a WebP file by the decoder inside Pillow, where it is: `Image.open` would hold them once more."""
+    """The pixels of a WebP file by the decoder that Pillow is linked with, into the array that is wanted.
+
+    Pillow itself reads every WebP as an animation, with two canvases and a copy: 12 bytes a pixel, here 3 and libwebp's
+    own 4.  None where the library's function cannot be reached (on Windows, and where it is linked statically).
+    """
+    import ctypes
+
+    import numpy as np
+    from PIL import _webp
+
+    try:
+        into = ctypes.CDLL(_webp.__file__).WebPDecodeRGBInto
+    except (AttributeError, OSError):
+        return None
+    into.restype = ctypes.c_void_p
+    into.argtypes = (ctypes.c_char_p, ctypes.c_size_t, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+    pixels = np.empty((height, width, 3), np.uint8)
+    if not into(framed, len(framed), pixels.ctypes.data, pixels.nbytes, 3 * width):
+        raise FormatError("libwebp finds it damaged")
+    return pixels
+
+
+def _pixels_of_animation(framed: bytes, width: int, height: int) -> np.ndarray | None:
+    """The same by the decoder inside Pillow, where it is: `Image.open` would hold the pixels once more."""
     import numpy as np
     from PIL import _webp
 

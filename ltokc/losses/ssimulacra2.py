@@ -11,7 +11,9 @@ from functools import lru_cache
 import torch
 import torch.nn.functional as F
 
-from ltokc.metrics.ssimulacra2 import BIAS, C2, LEAST_SIDE, OPSIN, POWER, SCALES, kernel, stretched
+from ltokc.metrics.ssimulacra2 import POWER, stretched
+from ltokc.metrics.ssimulacra2_blur import kernel
+from ltokc.metrics.ssimulacra2_tiles import BIAS, C2, LEAST_SIDE, OPSIN, SCALES
 from ltokc.metrics.ssimulacra2_weights import WEIGHTS
 
 _LEAST = 1e-20  # below fourth powers and cube roots, so that gradients stay finite

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ltokc.geometry import CELL, cells_of
-from ltokc.metrics.ssimulacra2 import SCALES, WEIGHTS, Reference, difference_maps, scales
+from ltokc.metrics.ssimulacra2 import WEIGHTS, Reference
+from ltokc.metrics.ssimulacra2_tiles import SCALES, scale_sizes
 
 PARTS = (3, SCALES, 2, 3)  # of moments: channels, scales, mean and mean fourth power, maps
+DECIDING = WEIGHTS >= 0.01  # the others move a score by thousandths of a point, and take most of the time
 Floats = npt.NDArray[np.float64]
 
 
@@ -58,23 +59,13 @@ class Moments:
 def moments(reference: Reference, rgb: npt.NDArray[np.uint8]) -> Moments:
     """Compares a decoded picture (H, W, 3) with the original of the same shape.
 
-    Cells that the border cuts count as what they have; scales that the picture is too small for are 0.
+    Cells that the border cuts count as what they have; scales that the picture is too small for are 0, and so is what
+    has hardly any weight.
     """
-    rows, columns = (cells_of(side) for side in rgb.shape[:2])
-    out = np.zeros((rows, columns, *PARTS), np.float32)
-    for i, (a, b) in enumerate(zip(reference.scales, scales(rgb), strict=True)):
-        for j, each in enumerate(difference_maps(a, b)):
-            square = each * each
-            for n, values in enumerate((each, square * square)):
-                out[:, :, :, i, n, j] = _shares(values, CELL >> i, rows, columns)
-    return Moments(out)
-
-
-def _shares(values: np.ndarray, side: int, rows: int, columns: int) -> np.ndarray:
-    """Sums over squares of `side`, scaled such that their mean is that of `values`: (3, h, w) -> (rows, columns, 3)."""
-    h, w = values.shape[1:]
-    sums = np.add.reduceat(np.add.reduceat(values, np.arange(rows) * side, 1), np.arange(columns) * side, 2)
-    return (sums * np.float32(rows * columns / (h * w))).transpose(1, 2, 0)
+    cells = reference.sums(rgb, DECIDING)
+    for i, (height, width) in enumerate(scale_sizes(*rgb.shape[:2])):
+        cells[:, :, :, i] *= np.float32(cells.shape[0] * cells.shape[1] / (height * width))
+    return Moments(cells)
 
 
 def sensitivity_at(norms: np.ndarray) -> npt.NDArray[np.float32]:

@@ -12,6 +12,7 @@ import numpy as np
 from ltokc.errors import UsageError
 
 PEAK = 255.0
+STRIP, TILE = 64, 512  # rows and columns that are worked on at a time; STRIP is even
 WINDOW, SIGMA = 11, 1.5
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 MS_SSIM_LEAST_SIDE = (WINDOW - 1) * 2 ** (len(SCALE_WEIGHTS) - 1) + 1  # the window must still fit at the coarsest scale
@@ -27,8 +28,12 @@ def bits_per_pixel(size: int, width: int, height: int) -> float:
 def mean_squared_error(reference: np.ndarray, decoded: np.ndarray) -> float:
     """Mean squared difference of two (H, W, 3) uint8 pictures, in [0, 65025].  Raises UsageError on other arrays."""
     _check(reference, decoded)
-    difference = reference.astype(np.int32) - decoded
-    return float(np.mean(difference * difference, dtype=np.float64))
+    total = 0
+    for top in range(0, len(reference), STRIP):
+        difference = reference[top : top + STRIP].astype(np.int32) - decoded[top : top + STRIP]
+        difference *= difference
+        total += int(difference.sum(dtype=np.int64))
+    return total / reference.size
 
 
 def psnr(reference: np.ndarray, decoded: np.ndarray) -> float:
@@ -82,13 +87,33 @@ def _blur(x: np.ndarray) -> np.ndarray:
 
 
 def _halve(x: np.ndarray) -> np.ndarray:
-    """Mean of 2x2 blocks; an odd side first gets one row or column of zeros in front, as pytorch-msssim pads."""
-    x = np.pad(x, ((x.shape[0] % 2, 0), (x.shape[1] % 2, 0)))
-    return (x[::2, ::2] + x[::2, 1::2] + x[1::2, ::2] + x[1::2, 1::2]) / 4
+    """Mean of 2x2 blocks; an odd side first gets one row or column of zeros in front, as pytorch-msssim pads.
+
+    (H, W) uint8 or float64 -> (ceil(H / 2), ceil(W / 2)) float64.
+    """
+    odd = x.shape[0] % 2, x.shape[1] % 2
+    out = np.empty(((x.shape[0] + odd[0]) // 2, (x.shape[1] + odd[1]) // 2))
+    for top in range(0, len(out), STRIP):
+        rows = x[max(0, 2 * top - odd[0]) : 2 * (top + STRIP) - odd[0]].astype(np.float64)
+        rows = np.pad(rows, ((odd[0] if top == 0 else 0, 0), (odd[1], 0)))
+        out[top : top + STRIP] = (rows[::2, ::2] + rows[::2, 1::2] + rows[1::2, ::2] + rows[1::2, 1::2]) / 4
+    return out
 
 
 def _similarity(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
-    """Mean SSIM and mean contrast-structure term of two planes (H, W) float64 on the 8-bit scale."""
+    """Mean SSIM and mean contrast-structure term of two planes (H, W) on the 8-bit scale, tile by tile."""
+    rows, columns = x.shape[0] - WINDOW + 1, x.shape[1] - WINDOW + 1
+    ssim = contrast = 0.0
+    for top in range(0, rows, STRIP):
+        for left in range(0, columns, TILE):
+            tile = slice(top, top + STRIP + WINDOW - 1), slice(left, left + TILE + WINDOW - 1)
+            found = _similarity_of_tile(x[tile].astype(np.float64), y[tile].astype(np.float64))
+            ssim, contrast = ssim + found[0], contrast + found[1]
+    return ssim / (rows * columns), contrast / (rows * columns)
+
+
+def _similarity_of_tile(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+    """Sums of SSIM and of its contrast-structure term over the windows inside."""
     c1, c2 = (0.01 * PEAK) ** 2, (0.03 * PEAK) ** 2
     mean_x, mean_y = _blur(x), _blur(y)
     product = mean_x * mean_y
@@ -97,11 +122,12 @@ def _similarity(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
     variances = _blur(x * x + y * y) - squares
     contrast = (2 * covariance + c2) / (variances + c2)
     luminance = (2 * product + c1) / (squares + c1)
-    return float(np.mean(luminance * contrast)), float(np.mean(contrast))
+    return float((luminance * contrast).sum()), float(contrast.sum())
 
 
 def _ms_ssim_plane(reference: np.ndarray, decoded: np.ndarray) -> float:
-    x, y = reference.astype(np.float64), decoded.astype(np.float64)
+    """MS-SSIM of two planes (H, W) uint8."""
+    x, y = reference, decoded
     value = 1.0
     for scale, weight in enumerate(SCALE_WEIGHTS):
         ssim, contrast = _similarity(x, y)

@@ -28,7 +28,7 @@ from ltokc.train.data.device_crops import DeviceCrops
 from ltokc.train.data.loader import Batches, batches
 from ltokc.train.data.pictures import Pictures
 from ltokc.train.data.watch import Watch
-from ltokc.train.export.state import has_state, read_state
+from ltokc.train.export.state import CHECKPOINT, CONSTANT, has_state, read_state
 from ltokc.train.export.tensors import FLOAT_PRIOR
 from ltokc.train.local_sgd import LocalSGD
 from ltokc.train.log import Log
@@ -41,7 +41,6 @@ from ltokc.train.speed.rows import Rows, switch
 
 MAX_WORKERS = 14  # processes at most that draw crops for a GPU
 NEW_BLOCK = re.compile(r"(encoder|pre|final)\..*\.[abc]\.(weight|bias)|levels\.\d+\.query\.told\.weight")
-CHECKPOINT, CONSTANT = "checkpoint.pt", "constant.pt"  # the last state, and that at the end of the constant rate
 LEARNING = {  # names of what learns, by the recipe's `train`
     "encoder": ENCODER_ONLY,  # files are decoded as before
     "queries": re.compile(r"levels\.\d+\.query\."),

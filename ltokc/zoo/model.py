@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from ltokc.container.records import Header, Ltk
 from ltokc.entropy.prior import Prior
 from ltokc.errors import ModelError
 from ltokc.geometry import Level
+from ltokc.threads import runtime_threads
 from ltokc.tokenizer import colour, halting
 from ltokc.tokenizer.colour import ColourResponse
 from ltokc.tokenizer.generative import GENERATIVE, Sampling
@@ -75,20 +77,25 @@ class Model:
             raise ModelError(f"model {self.entry.name} has a prior of kind {kind!r}, unknown to this program")
         return Prior(self.tensors, self.levels)
 
-    def runtime(self, backend: str = "auto", device: str = "auto") -> Runtime:
-        """The networks on a backend and a device, opened once.  Raises ModelError, UsageError."""
-        key = (backend, device)
+    def runtime(self, backend: str = "auto", device: str = "auto", precision: str = "auto") -> Runtime:
+        """The networks on a backend and a device, in a precision, opened once.  Raises ModelError, UsageError.
+
+        Once for every number of threads, and anew in a process that was forked: the threads did not come along.
+        """
+        key = (backend, device, precision, runtime_threads(), os.getpid())
         if key not in self.runtimes:
-            self.runtimes[key] = open_runtime(self.folder, backend, device)
+            self.runtimes[key] = open_runtime(self.folder, backend, device, precision=precision)
         return self.runtimes[key]
 
-    def networks(self, backend: str = "auto", device: str = "auto", sampling: Sampling | None = None) -> Networks:
+    def networks(
+        self, backend: str = "auto", device: str = "auto", sampling: Sampling | None = None, precision: str = "auto"
+    ) -> Networks:
         """The networks for pictures of any size, with the generative decoder where `sampling` is given.
 
         Raises ModelError, UsageError.
         """
         field = self.field_of(sampling)
-        return Networks(self.runtime(backend, device), self.levels, field, self.tiling, sampling)
+        return Networks(self.runtime(backend, device, precision), self.levels, field, self.tiling, sampling)
 
     @cached_property
     def halting(self) -> Head | None:

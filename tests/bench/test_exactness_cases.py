@@ -21,7 +21,7 @@ from bench.verification import exactness_cases
 from bench.verification.exactness_cases import WAYS, Way, compare, digest, network_of
 from bench.verification.exactness_files import make_files
 from ltokc import container
-from ltokc.entropy.prior import IntegerLayer
+from ltokc.entropy.prior_layers import IntegerLayer
 from ltokc.zoo.model import open_model
 
 FEW = 14

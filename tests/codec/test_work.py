@@ -19,28 +19,44 @@ from ltokc.container.records import FREE_TOKENS, TOKENS_PER_BYTE
 from ltokc.errors import FormatError, LimitError
 from ltokc.zoo.model import open_model
 from tests.support.cli_runner import run
+from tests.support.pngs import code_points, png
 
 GOLDEN = Path(__file__).resolve().parents[2] / "formats" / "golden" / "v1"
 WIDE, HIGH = 6000, 4000
-CHILD = f"""
+CHILD = """
 import sys
 import numpy as np
 from pathlib import Path
+from PIL import Image
 from ltokc import heatmap
+from ltokc.compare.scores import METRICS, Scorer
 from ltokc.container.alpha import decode_alpha
+from ltokc.metrics.by_cell import moments
+from ltokc.metrics.ssimulacra2 import Reference
 from ltokc.pictures.load import load
 from tests.support.memory import peak_mb
-what, name = sys.argv[1:]
+what, name = sys.argv[1:3]
+WIDE, HIGH = map(int, sys.argv[3:])
 before = peak_mb()
 if what == "alpha":
-    decode_alpha(Path(name).read_bytes(), {WIDE}, {HIGH})
+    decode_alpha(Path(name).read_bytes(), WIDE, HIGH)
+elif what == "moments":
+    rgb = np.full((HIGH, WIDE, 3), 9, np.uint8)
+    moments(Reference(rgb), rgb)
+elif what == "scores":
+    rgb = Image.fromarray(np.full((HIGH, WIDE, 3), 9, np.uint8))
+    scorer = Scorer(rgb)
+    for metric in METRICS[:3]:
+        scorer.score_one(metric, rgb)
 elif what == "heat map":
-    heatmap.overlay(np.ones(({HIGH} // 16, {WIDE} // 16)), 16, {WIDE}, {HIGH}, np.ones(({HIGH}, {WIDE}, 3), np.uint8))
+    heatmap.overlay(np.ones((HIGH // 16, WIDE // 16)), 16, WIDE, HIGH, np.ones((HIGH, WIDE, 3), np.uint8))
 elif what == "gray":
-    load(np.full(({HIGH}, {WIDE}), 500, np.uint16))
+    load(np.full((HIGH, WIDE), 500, np.uint16))
 elif what == "floats":
-    load(np.full(({HIGH}, {WIDE}), 0.25, np.float32))
-print(1e6 * (peak_mb() - before) / {WIDE * HIGH})
+    load(np.full((HIGH, WIDE), 0.25, np.float32))
+elif what == "PQ":
+    load(name, limit_pixels=None)
+print(1e6 * (peak_mb() - before) / (WIDE * HIGH))
 """
 
 
@@ -116,14 +132,22 @@ def test_heat_maps_in_strips_are_those_of_one_piece(cell: int, under: bool) -> N
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no peak of memory there")
-@pytest.mark.parametrize("what, most", [("alpha", 14), ("heat map", 8), ("gray", 9), ("floats", 11)])
+@pytest.mark.parametrize("what, most", [
+    ("alpha", 9), ("moments", 14), ("scores", 30), ("heat map", 8), ("gray", 9), ("floats", 11), ("PQ", 16)
+])  # fmt: skip
 def test_bytes_a_pixel(what: str, most: float, tmp_path: Path) -> None:
-    """Peaks beyond what the libraries take, the source's 3, 2 and 4 bytes of the last three included."""
-    alpha = np.zeros((HIGH, WIDE), np.uint8)
-    alpha[0, 0] = 1
+    """Peaks beyond what the libraries take, the source's 3, 4, 3, 2 and 4 bytes of all but alpha included.
+
+    Scores were 240, moments 350.
+    """
+    alpha = np.arange(WIDE, dtype=np.uint8)[None] ^ np.arange(HIGH, dtype=np.uint8)[:, None]  # no short palette
     if what == "alpha":
         (tmp_path / "alpha").write_bytes(bytes((VP8L,)) + bitstreams.encode(VP8L, Image.fromarray(alpha), 0, 0))
-    child = [sys.executable, "-c", CHILD, what, str(tmp_path / "alpha")]
+    if what == "PQ":
+        samples = np.broadcast_to(np.arange(WIDE, dtype=np.uint16)[None, :, None] * 5, (HIGH, WIDE, 3))
+        (tmp_path / "alpha").write_bytes(png(samples, 16, code_points(9, 16)))
+    parts = 2 if what == "scores" else 1  # which take their time
+    child = [sys.executable, "-c", CHILD, what, str(tmp_path / "alpha"), str(WIDE // parts), str(HIGH // parts)]
     assert float(subprocess.run(child, check=True, capture_output=True, text=True).stdout) < most
 
 

@@ -1,17 +1,26 @@
 """The integer prior: the same numbers as the torch network, exact, and counts that a range coder can use."""
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from ltokc.entropy.prior import IntegerLayer, Prior, counts_from_logits
-from ltokc.errors import ModelError
+from ltokc import codec
+from ltokc.entropy import prior_onnx
+from ltokc.entropy.prior import Prior, PriorState, counts_from_logits
+from ltokc.entropy.prior_layers import IntegerLayer
+from ltokc.errors import LtokcError, ModelError
 from ltokc.geometry import Level
+from ltokc.ort.graphs import Graph
+from ltokc.zoo.model import open_model
 from tests.support.small_model import LEVELS, random_grids, small_ladder
 
 torch = pytest.importorskip("torch")
+GOLDEN = Path(__file__).resolve().parents[2] / "formats" / "golden" / "v1"
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +75,7 @@ def test_a_layer_is_exact_integer_arithmetic(seed, rows, k, shift):
 
 
 def test_the_order_of_summation_does_not_matter(prior):
-    layer = prior.nets[-1].absorb.b
+    layer = prior.network.levels[-1].absorb.b
     x = np.random.default_rng(0).integers(0, 128, (500, layer.weight.shape[0])).astype(np.float32)
     shuffled = np.random.default_rng(1).permutation(layer.weight.shape[0])
     assert (x @ layer.weight == x[:, shuffled] @ layer.weight[shuffled]).all()
@@ -162,7 +171,91 @@ def test_a_prior_of_another_kind_is_refused(tmp_path):
         save_file(tensors, path, {"config": json.dumps(config | {"prior_kind": kind})})
         model = Model(entry, tmp_path)
         if kind == 1:
-            assert model.prior.start.size
+            assert model.prior.network.start.size
         else:
             with pytest.raises(ModelError, match=f"a prior of kind {kind!r}"):
                 model.prior  # noqa: B018
+
+
+# -- the same in 8-bit integers ---------------------------------------------------------------------------------------
+def counts_of(prior, network, digits, masks):
+    state, out = PriorState(prior, network, *digits[0].shape[:2]), []
+    for d, m in zip(digits, masks, strict=True):
+        state.enter()
+        out += [counts for _, counts in state.passes(d, m)]
+        state.absorb(d, m)
+    return out
+
+
+@pytest.mark.parametrize("kept", [1.0, 0.5, 0.0])
+def test_bytes_and_floats_give_the_same_counts(prior, kept):
+    pytest.importorskip("onnxruntime")
+    digits, masks = random_grids(3, 2, kept)
+    a, b = (counts_of(prior, network, digits, masks) for network in (prior.network, prior.quick))
+    assert all(np.array_equal(p, q) for p, q in zip(a, b, strict=True))
+    made = prior.quick.sessions.values()
+    assert made and all(session is not None for session in made)  # none had to be done by numpy
+
+
+def test_the_shipped_model_at_the_extremes():
+    """States that no picture has, through every layer of the model: all of them agree when the graphs are made."""
+    pytest.importorskip("onnxruntime")
+    prior = open_model().prior
+    digits, masks = [], []
+    rng = np.random.default_rng(0)
+    for level in prior.levels:
+        grid = rng.choice([-level.half, level.half], (4 * level.per_side, 3 * level.per_side, level.digits))
+        digits.append(grid.astype(np.int8))
+        masks.append(rng.random(grid.shape[:2]) < 0.9)
+    a, b = (counts_of(prior, network, digits, masks) for network in (prior.network, prior.quick))
+    assert all(np.array_equal(p, q) for p, q in zip(a, b, strict=True))
+    assert all(session is not None for session in prior.quick.sessions.values())
+
+
+@pytest.mark.parametrize("what", ["QLinearConv", "MatMulIntegerToFloat"])
+def test_a_runtime_that_differs_is_not_used(ladder, what, monkeypatch):
+    """As one whose sums saturate: here every sum of a kind of operator is one off."""
+    pytest.importorskip("onnxruntime")
+    from ltokc.train.export.tensors import prior_tensors
+
+    node = Graph.node
+
+    def wrong(graph, op, inputs, output, *rest, **attributes):
+        if op == what:
+            bias = inputs[-1]
+            graph.constants[bias] = graph.constants[bias] + np.ones((), graph.constants[bias].dtype) * 99
+        return node(graph, op, inputs, output, *rest, **attributes)
+
+    monkeypatch.setattr(Graph, "node", wrong)
+    prior = Prior(prior_tensors(ladder), LEVELS)
+    digits, masks = random_grids(3, 2, 1.0)
+    a, b = (counts_of(prior, network, digits, masks) for network in (prior.network, prior.quick))
+    assert all(np.array_equal(p, q) for p, q in zip(a, b, strict=True))
+    assert None in prior.quick.sessions.values()
+
+
+@pytest.mark.parametrize("golden", sorted(GOLDEN.glob("*.ltk")), ids=lambda path: path.stem)
+def test_golden_files_have_the_same_tokens_either_way(golden, monkeypatch):
+    pytest.importorskip("onnxruntime")
+    found = []
+    for pays in (False, True):
+        monkeypatch.setattr(prior_onnx.QuickNetwork, "pays", lambda _, cells, pays=pays: pays)
+        try:
+            found.append(codec.tokens(golden.read_bytes(), allow_truncated=True, limit_pixels=None))
+        except LtokcError as error:
+            found.append(str(error))
+    a, b = found
+    assert type(a) is type(b)
+    if isinstance(a, str):
+        assert a == b
+    else:
+        assert all(np.array_equal(p, q) for x, y in ((a.digits, b.digits), (a.masks, b.masks))
+                   for p, q in zip(x, y, strict=True))  # fmt: skip
+
+
+def test_what_it_pays_for():
+    network = prior_onnx.QuickNetwork({}, None)
+    assert network.pays(prior_onnx.AT_ONCE)
+    seen = [network.pays(1) for _ in range(3)]
+    assert seen == [("onnxruntime" in sys.modules)] * 3  # the process has worked on enough
+    assert not prior_onnx.QuickNetwork({}, None).pays(1)

@@ -18,9 +18,9 @@ PACKAGE = ROOT / "ltokc"
 # A room imports only from what stands before its row; rooms of one row do not know each other.
 ORDER = (
     ("errors", "cgroup"),
-    ("arguments",),
+    ("arguments", "blas"),
     ("threads", "token_order", "geometry", "atomic", "spawn"),
-    ("token_grid", "container", "metrics", "jobs"),
+    ("token_grid", "container", "metrics", "jobs", "ort"),
     ("entropy", "losses", "pictures"),
     ("tokenizer",),
     ("zoo",),

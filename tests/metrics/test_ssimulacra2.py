@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from ltokc.metrics import by_cell
-from ltokc.metrics.ssimulacra2 import Reference, blur, kernel, points
+from ltokc.metrics import by_cell, ssimulacra2_tiles
+from ltokc.metrics.ssimulacra2 import Reference, points
+from ltokc.metrics.ssimulacra2_blur import blur, kernel
 from tests.support.pictures import grainy, smooth
 
 
@@ -57,8 +58,21 @@ def test_moments_of_cells_add_up_to_the_picture(size: tuple[int, int]) -> None:
     found = by_cell.moments(reference, decoded)
     assert found.cells.shape == (-(-size[1] // 64), -(-size[0] // 64), *by_cell.PARTS)
     norms = reference.norms(decoded)
-    assert np.allclose(found.norms()[:, : norms.shape[1]], norms, rtol=1e-3, atol=1e-6)
+    decide = by_cell.DECIDING[:, : norms.shape[1]]
+    assert np.allclose(found.norms()[:, : norms.shape[1]][decide], norms[decide], rtol=1e-3, atol=1e-6)
     assert points(found.error()) == pytest.approx(reference.score(decoded), abs=0.05)
+
+
+@pytest.mark.parametrize("size", [(300, 200), (520, 150)])
+def test_tiles_are_no_part_of_the_result(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    original = grainy(*size)
+    decoded = blurred(original, 1)
+    reference = Reference(original)
+    found, cells = reference.score(decoded), by_cell.moments(reference, decoded).cells
+    monkeypatch.setattr(ssimulacra2_tiles, "TILE", (64, 64))
+    monkeypatch.setattr(ssimulacra2_tiles, "STRIP", 64)
+    assert reference.score(decoded) == pytest.approx(found, abs=1e-3)
+    assert np.allclose(by_cell.moments(reference, decoded).cells, cells, rtol=1e-3, atol=1e-6)
 
 
 def test_distortion_is_the_slope_of_the_error() -> None:

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ COMMANDS = {
     "encode": ["-m", "ltokc", "encode", "photo.png"],
     "workers": ["-m", "ltokc", "batch", "-r", ".", "-d", "out", "-j", "2"],
     "library": ["-c", LIBRARY], "plug-in": ["-c", PLUG_IN],
+    "openvino": ["-m", "ltokc", "encode", "photo.png", "--backend", "openvino"],
 }  # fmt: skip
 
 
@@ -48,6 +50,8 @@ def environment(home: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize("words", COMMANDS.values(), ids=list(COMMANDS))
 def test_the_home_folder_stays_empty(home: Path, words: list[str]) -> None:
+    if "openvino" in words:
+        pytest.importorskip("openvino")
     done = subprocess.run([sys.executable, *words], env=environment(home), capture_output=True, text=True, timeout=120,
                           check=False)  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -55,11 +59,14 @@ def test_the_home_folder_stays_empty(home: Path, words: list[str]) -> None:
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
-def test_no_system_call_asks_for_a_socket(home: Path) -> None:
+@pytest.mark.parametrize("backend", ["onnx", "openvino"])
+def test_no_system_call_asks_for_a_socket(home: Path, backend: str) -> None:
     """Of all threads, for the seconds that a sender waits; a pair of sockets of a process with itself is no network."""
+    if find_spec("openvino" if backend == "openvino" else "onnxruntime") is None:
+        pytest.skip("the runtime is not installed")
     trace = home / "trace"
     words = ["strace", "-f", "-qq", "-e", "trace=socket,connect,sendto,execve", "-o", str(trace), sys.executable, "-c",
-             LIBRARY + LONG]  # fmt: skip
+             LIBRARY.replace("onnx", backend) + LONG]  # fmt: skip
     done = subprocess.run(words, env=environment(home), capture_output=True, text=True, timeout=240, check=False)
     if done.returncode and "ptrace" in done.stderr:
         pytest.skip("processes may not be traced here")
@@ -78,8 +85,20 @@ def imports_runtime(path: Path) -> bool:
     return False
 
 
+def test_openvino_is_loaded_without_its_sender() -> None:
+    """And a program that imports the package itself still gets all of it."""
+    pytest.importorskip("openvino")
+    code = (
+        "import sys; from ltokc.tokenizer.runtime.silent_openvino import openvino;"
+        "print(*[n for n in sys.modules if 'telemetry' in n or n in ('openvino', 'openvino.tools')]);"
+        "import openvino; print(openvino.Core().available_devices != [] and openvino.opset13 is not None)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=ENVIRONMENT)
+    assert done.stdout.splitlines() == ["", "True"]
+
+
 def test_one_module_imports_the_runtime() -> None:
     """All others take it from there, so that it is silent in every process."""
     found = [p for folder in ("ltokc", "bench", "examples", "scripts") for p in (ROOT / folder).rglob("*.py")
              if imports_runtime(p)]  # fmt: skip
-    assert [os.fspath(path.relative_to(ROOT)) for path in found] == ["ltokc/tokenizer/runtime/silent_ort.py"]
+    assert [os.fspath(path.relative_to(ROOT)) for path in found] == ["ltokc/ort/silent.py"]

@@ -143,7 +143,7 @@ def test_no_runtime_at_all(model: Model, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_without_a_runtime_the_user_sees_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ltokc.tokenizer.runtime.find_spec", installed())
-    monkeypatch.setattr(Model, "runtime", lambda self, backend, device: open_runtime(self.folder, backend, device))
+    monkeypatch.setattr(Model, "runtime", lambda self, backend, device, _: open_runtime(self.folder, backend, device))
     with pytest.raises(ModelError, match=r"^[^\n]+$"):
         ltokc.encode(grainy(8, 8))
 
@@ -156,7 +156,7 @@ def test_torch_stands_in_for_onnx_runtime(model: Model, monkeypatch: pytest.Monk
 
 def test_unknown_names(model: Model) -> None:
     for names in (("tensorflow", "cpu"), ("onnx", "tpu")):
-        with pytest.raises(UsageError, match="unknown backend or device"):
+        with pytest.raises(UsageError, match="unknown backend, device or precision"):
             open_runtime(model.folder, *names)
 
 
@@ -168,7 +168,7 @@ def test_a_missing_device(model: Model, monkeypatch: pytest.MonkeyPatch) -> None
     assert open_runtime(model.folder, "onnx", "auto").name.endswith("CPUExecutionProvider")
 
 
-@pytest.mark.parametrize("backend", ["onnx", "torch"])
+@pytest.mark.parametrize("backend", ["onnx", "openvino", "torch"])
 def test_a_damaged_model_is_a_model_error(backend: str, model: Model, tmp_path: Path) -> None:
     pytest.importorskip({"onnx": "onnxruntime"}.get(backend, backend))
     for file in model.folder.iterdir():

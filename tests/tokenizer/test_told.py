@@ -78,7 +78,7 @@ def test_both_runtimes_and_windows_agree(model: Model) -> None:
 
 
 def test_one_walk_or_two(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Effort 0 is told what pictures take mostly, effort 1 then its plan; a file is one of ours in any case."""
+    """Effort 0 is told what pictures take mostly, effort 1 then its plan, if that is far; any file is one of ours."""
     told: list[np.ndarray] = []
     walk = Networks.tokenize
 
@@ -87,6 +87,7 @@ def test_one_walk_or_two(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
         return walk(self, *args, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Networks, "tokenize", noted)
+    monkeypatch.setattr("ltokc.rate.tokenized.FAR", 0.0)
     for rate in ({"quality": 0.6}, {"tokens": 300}, {"target_size": 400}):
         told.clear()
         ltokc.verify(ltokc.encode(PICTURE, effort=0, **rate))
@@ -97,6 +98,10 @@ def test_one_walk_or_two(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
         assert len(told) >= 2 and np.ptp(told[0]) == 0, rate
         kept = sum(m.reshape(ROWS, m.shape[0] // ROWS, COLUMNS, -1).mean((1, 3)) for m in ltokc.tokens(data).masks)
         assert np.abs(told[-1] - kept).mean() < 1, rate  # a wanted size may cut the last tokens
+    monkeypatch.setattr("ltokc.rate.tokenized.FAR", 99.0)
+    told.clear()
+    ltokc.verify(ltokc.encode(PICTURE, 0.6))
+    assert len(told) == 1
 
 
 def test_the_weights_of_another_network_are_refused(models: Path, tmp_path: Path) -> None:

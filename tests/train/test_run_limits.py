@@ -22,8 +22,8 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 from ltokc.errors import ModelError  # noqa: E402
 from ltokc.train.data import watch  # noqa: E402
 from ltokc.train.data.pictures import Pictures, build_cache  # noqa: E402
-from ltokc.train.export.state import MOST, has_state, read_state, write_state  # noqa: E402
-from ltokc.train.loop import CONSTANT, Limits, Trainer  # noqa: E402
+from ltokc.train.export.state import CONSTANT, MOST, has_state, read_state, write_state  # noqa: E402
+from ltokc.train.loop import Limits, Trainer  # noqa: E402
 from ltokc.train.recipe import Loss, Recipe  # noqa: E402
 from tests.support.cli_runner import run  # noqa: E402
 from tests.support.random_lpips import random_lpips  # noqa: E402

@@ -56,16 +56,32 @@ class Runtime(Protocol):
     ) -> np.ndarray: ...  # fmt: skip
 
 
-def open_runtime(folder: Path, backend: str = "auto", device: str = "auto", threads: int | None = None) -> Runtime:
+BACKENDS = ("auto", "onnx", "openvino", "torch")
+PRECISIONS = ("auto", "exact")
+
+
+def open_runtime(
+    folder: Path, backend: str = "auto", device: str = "auto", threads: int | None = None, precision: str = "auto"
+) -> Runtime:
     """Opens the model in `folder`.  ModelError if the wanted backend or device is not installed.
 
-    threads: for the CPU; None: as of `ltokc.threads.runtime_threads`.
+    backend: "auto" decides by the machine alone: OpenVINO where it is installed, the processor multiplies bf16 and no
+    GPU is used, else ONNX Runtime, else torch.  precision: "exact" is fp32; "auto" lets OpenVINO take bf16 where the
+    processor has it.  threads: for the CPU; None: as of `ltokc.threads.runtime_threads`.
     """
     threads = runtime_threads() if threads is None else threads
-    if backend not in ("auto", "onnx", "torch") or device not in ("auto", "cpu", "cuda"):
-        raise UsageError(f"unknown backend or device: {backend}, {device}")
+    if backend not in BACKENDS or device not in ("auto", "cpu", "cuda") or precision not in PRECISIONS:
+        raise UsageError(f"unknown backend, device or precision: {backend}, {device}, {precision}")
     if backend == "auto":
-        backend = "onnx" if find_spec("onnxruntime") else "torch"
+        backend = _chosen(device)
+    if backend == "openvino":
+        if device == "cuda":
+            raise UsageError("OpenVINO runs on the CPU here: choose another backend for --device cuda")
+        if not find_spec("openvino"):
+            raise ModelError("OpenVINO is not installed: pip install 'ltokc[fast]'")
+        from ltokc.tokenizer.runtime.openvino import OpenVinoRuntime
+
+        return OpenVinoRuntime(folder, precision, threads)
     if backend == "onnx":
         if not find_spec("onnxruntime"):
             raise ModelError("ONNX Runtime is not installed: pip install 'ltokc[cpu]' or 'ltokc[gpu]'")
@@ -77,3 +93,21 @@ def open_runtime(folder: Path, backend: str = "auto", device: str = "auto", thre
     from ltokc.tokenizer.runtime.torch import TorchRuntime
 
     return TorchRuntime(folder, device, threads)
+
+
+def _chosen(device: str) -> str:
+    if device != "cuda" and find_spec("openvino") and not (device == "auto" and _has("onnxruntime-gpu")):
+        from ltokc.tokenizer.runtime.openvino import multiplies_bf16
+
+        if multiplies_bf16():
+            return "openvino"
+    return "onnx" if find_spec("onnxruntime") else "torch"
+
+
+def _has(distribution: str) -> bool:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return bool(version(distribution))
+    except PackageNotFoundError:
+        return False

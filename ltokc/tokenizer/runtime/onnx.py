@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from ltokc.errors import ModelError
-from ltokc.tokenizer.generative import PLANES
-from ltokc.tokenizer.runtime import Cuts, state_cut
+from ltokc.ort.sessions import session_options
+from ltokc.ort.silent import ort
+from ltokc.tokenizer.runtime import Cuts, feeds
 from ltokc.tokenizer.runtime.onnx_cuts import with_cuts
-from ltokc.tokenizer.runtime.silent_ort import ort
 
 WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"  # of a graph that comes from memory
 
@@ -38,10 +38,7 @@ class OnnxRuntime:
         """The session of a graph, or of the same graph with cuts; those that it has are named by `cuts`."""
         key = name if cuts is None else f"{name} in windows"
         if key not in self.sessions:
-            options = ort.SessionOptions()
-            options.log_severity_level = 3
-            if self.threads:
-                options.intra_op_num_threads = self.threads
+            options = session_options(self.threads)
             path = self.folder / f"{name}.onnx"
             source: str | bytes = str(path)
             try:
@@ -62,42 +59,22 @@ class OnnxRuntime:
         self, packed: np.ndarray, masks: Sequence[np.ndarray], cuts: Cuts | None = None,
         depth: Sequence[np.ndarray] | None = None,
     ) -> list[np.ndarray]:  # fmt: skip
-        feeds = {"packed": packed, **{f"sent_{k}": m for k, m in enumerate(masks)}, **_ends(cuts)}
         session = self.session("tokenizer", cuts)
-        if any(each.name == "depth_0" for each in session.get_inputs()):
-            everything = np.float32(len(masks))
-            depth = depth or [np.full(mask.shape, everything) for mask in masks]
-            feeds |= {f"depth_{k}": d for k, d in enumerate(depth)}
-        return session.run(None, feeds)
+        given = feeds.of_tokenizer(packed, masks, cuts)
+        if any(each.name == feeds.DEPTH.format(0) for each in session.get_inputs()):
+            given |= feeds.of_depth(masks, depth)
+        return session.run(None, given)
 
     def detokenize(
         self, digits: Sequence[np.ndarray], masks: Sequence[np.ndarray], cuts: Cuts | None = None
     ) -> np.ndarray:
-        feeds = {f"sent_{k}": m for k, m in enumerate(masks)} | {f"digits_{k}": d for k, d in enumerate(digits)}
-        return self.session("detokenizer", cuts).run(None, feeds | _ends(cuts))[0]
+        return self.session("detokenizer", cuts).run(None, feeds.of_decoder(digits, masks, cuts))[0]
 
     def generate(
         self, digits: Sequence[np.ndarray], masks: Sequence[np.ndarray], noise: Sequence[np.ndarray], detail: float,
         cuts: Cuts | None = None,
     ) -> np.ndarray:  # fmt: skip
-        feeds = {f"sent_{k}": m for k, m in enumerate(masks)} | {f"digits_{k}": d for k, d in enumerate(digits)}
-        feeds |= {f"noise_{stride}": part for stride, part in zip(PLANES, noise, strict=True)}
-        feeds["detail"] = np.array(detail, np.float32)
-        return self.session("generative").run(None, feeds | _ends(cuts or _uncut(noise)))[0]
-
-
-def _uncut(noise: Sequence[np.ndarray]) -> Cuts:
-    """Cuts that leave everything, which the graph of the generative decoder always asks for."""
-    height, width = noise[0].shape[2:]
-    return {state_cut(stride): ((0, height * 8 // stride), (0, width * 8 // stride)) for stride in (32, 16, 8, 4)}
-
-
-def _ends(cuts: Cuts | None) -> dict[str, np.ndarray]:
-    """Cuts as inputs of the graph: `<name>_from` and `<name>_to`, int64 (2,)."""
-    feeds = {}
-    for name, (rows, columns) in (cuts or {}).items():
-        feeds[f"{name}_from"], feeds[f"{name}_to"] = np.array(list(zip(rows, columns, strict=True)), np.int64)
-    return feeds
+        return self.session("generative").run(None, feeds.of_generator(digits, masks, noise, detail, cuts))[0]
 
 
 def warn_if_both() -> None:

@@ -3,18 +3,18 @@
 The graphs of a model compute a window at full size down to the finest stride, where nearly all of the time goes.  Here
 a `Slice` is put behind every doubling of the state (and, for the tokenizer, before every use of the encoder's
 features), driven by new inputs `<what>_from` and `<what>_to`, int64 (2,): rows and columns.  Only the graph's few
-kilobytes are rewritten, in memory; weights and model files stay as they are.  The format of the graph is protobuf
-(onnx.proto): fields of a number, a wire type and a value.
+kilobytes are rewritten, in memory; weights and model files stay as they are.  Numbers of fields are those of
+onnx.proto.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from ltokc.errors import ModelError
+from ltokc.ort.protobuf import Fields, bytes_of, parsed, written
 from ltokc.tokenizer.runtime import feature_cut, state_cut
 
-Fields = list[tuple[int, int | bytes]]  # (field number, integer or bytes)
 GRAPH = 7  # of ModelProto
 NODE, INITIALIZER, INPUT = 1, 5, 11  # of GraphProto
 NODE_INPUT, NODE_OUTPUT, OP_TYPE = 1, 2, 4  # of NodeProto
@@ -29,17 +29,17 @@ def with_cuts(model: bytes, strides: Sequence[int], features: bool) -> bytes:
     Raises ModelError for a graph that is not a ladder's.
     """
     try:
-        fields = _parse(model)
+        fields = parsed(model)
         position = next(i for i, (number, _) in enumerate(fields) if number == GRAPH)
-        graph = _parse(_bytes(fields[position][1]))
-        fields[position] = (GRAPH, _written(_cut(graph, strides, features)))
+        graph = parsed(bytes_of(fields[position][1]))
+        fields[position] = (GRAPH, written(_cut(graph, strides, features)))
     except (StopIteration, IndexError, ValueError) as error:
         raise ModelError("the graph of the model is damaged") from error
-    return _written(fields)
+    return written(fields)
 
 
 def _cut(graph: Fields, strides: Sequence[int], features: bool) -> Fields:
-    nodes = [_parse(_bytes(value)) for number, value in graph if number == NODE]
+    nodes = [parsed(bytes_of(value)) for number, value in graph if number == NODE]
     cuts: dict[str, str] = {}  # value -> cut
     doubled = [_names(node, NODE_OUTPUT)[0] for node in nodes if _op(node) == "DepthToSpace"]
     if len(doubled) != len(strides):
@@ -56,10 +56,10 @@ def _cut(graph: Fields, strides: Sequence[int], features: bool) -> Fields:
     for node in nodes:
         op = _op(node)
         if views and op in ("Concat", "ReduceMax"):
-            node = [(n, views.get(_bytes(v).decode(), "").encode() or v if n == NODE_INPUT else v) for n, v in node]
+            node = [(n, views.get(bytes_of(v).decode(), "").encode() or v if n == NODE_INPUT else v) for n, v in node]
         made = _names(node, NODE_OUTPUT)
         out.append(
-            _written([(n, renamed.get(_bytes(v).decode(), "").encode() or v if n == NODE_OUTPUT else v)
+            written([(n, renamed.get(bytes_of(v).decode(), "").encode() or v if n == NODE_OUTPUT else v)
                       for n, v in node])
         )  # fmt: skip
         for value in made:
@@ -86,83 +86,25 @@ def _features(nodes: Sequence[Fields]) -> list[str]:
 
 def _slice(source: str, target: str, cut: str) -> bytes:
     inputs = [(NODE_INPUT, name.encode()) for name in (source, f"{cut}_from", f"{cut}_to", AXES)]
-    return _written([*inputs, (NODE_OUTPUT, target.encode()), (OP_TYPE, b"Slice")])
+    return written([*inputs, (NODE_OUTPUT, target.encode()), (OP_TYPE, b"Slice")])
 
 
 def _axes() -> bytes:
     """TensorProto: dims 1, data_type 2, name 8, raw_data 9."""
     raw = b"".join(axis.to_bytes(8, "little") for axis in (2, 3))
-    return _written([(1, 2), (2, INT64), (8, AXES.encode()), (9, raw)])
+    return written([(1, 2), (2, INT64), (8, AXES.encode()), (9, raw)])
 
 
 def _pair(name: str) -> bytes:
     """ValueInfoProto of an int64 (2,)."""
-    shape = _written([(1, _written([(1, 2)]))])
-    tensor = _written([(1, INT64), (2, shape)])
-    return _written([(1, name.encode()), (2, _written([(1, tensor)]))])
+    shape = written([(1, written([(1, 2)]))])
+    tensor = written([(1, INT64), (2, shape)])
+    return written([(1, name.encode()), (2, written([(1, tensor)]))])
 
 
 def _op(node: Fields) -> str:
-    return next((_bytes(value).decode() for number, value in node if number == OP_TYPE), "")
+    return next((bytes_of(value).decode() for number, value in node if number == OP_TYPE), "")
 
 
 def _names(node: Fields, which: int) -> list[str]:
-    return [_bytes(value).decode() for number, value in node if number == which]
-
-
-# -- protobuf ----------------------------------------------------------------------------------------------------------
-def _bytes(value: int | bytes) -> bytes:
-    if isinstance(value, int):
-        raise ValueError("a number where bytes belong")
-    return value
-
-
-def _parse(data: bytes) -> Fields:
-    return list(_fields(data))
-
-
-def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
-    position = 0
-    while position < len(data):
-        key, position = _varint(data, position)
-        number, wire = key >> 3, key & 7
-        if wire == 0:
-            value, position = _varint(data, position)
-            yield number, value
-        elif wire == 2:
-            length, position = _varint(data, position)
-            if position + length > len(data):
-                raise ValueError("cut")
-            yield number, data[position : position + length]
-            position += length
-        else:
-            raise ValueError(f"wire type {wire}")
-
-
-def _varint(data: bytes, position: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = data[position]
-        value |= (byte & 127) << shift
-        position, shift = position + 1, shift + 7
-        if byte < 128:
-            return value, position
-
-
-def _written(fields: Sequence[tuple[int, int | bytes]]) -> bytes:
-    out = bytearray()
-    for number, value in fields:
-        if isinstance(value, int):
-            out += _number(number << 3) + _number(value)
-        else:
-            out += _number(number << 3 | 2) + _number(len(value)) + value
-    return bytes(out)
-
-
-def _number(value: int) -> bytes:
-    out = bytearray()
-    while value > 127:
-        out.append(value & 127 | 128)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
+    return [bytes_of(value).decode() for number, value in node if number == which]

@@ -7,6 +7,7 @@ takes 16.  No file is larger than `MOST`, since places that lend GPUs limit what
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,23 @@ from safetensors.torch import load_file, safe_open, save
 from ltokc.atomic import write_atomic
 from ltokc.errors import ModelError
 
+CHECKPOINT, CONSTANT = "checkpoint.pt", "constant.pt"  # of a run: the last state, that at the end of the constant rate
 MOST = 15 << 20  # bytes of a file
 NUMBERS = ("step", "samples", "seconds", "numpy")
+
+
+def export_run(out: Path, folder: Path) -> list[str]:
+    """Copies a run's weights, log and probe, and writes its state at the end of the constant rate, or the last one.
+
+    Returns the names of what is in the folder then.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("ema.safetensors", "log.jsonl", "probe.json"):
+        if (out / name).exists():
+            shutil.copyfile(out / name, folder / name)
+    last = out / CONSTANT if (out / CONSTANT).exists() else out / CHECKPOINT
+    write_state(torch.load(last, map_location="cpu", weights_only=True), folder)
+    return sorted(path.name for path in folder.iterdir())
 
 
 def write_state(state: dict[str, Any], folder: Path) -> None:

@@ -6,7 +6,6 @@ import json
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 
@@ -14,9 +13,7 @@ from ltokc.atomic import write_atomic
 from ltokc.errors import ModelError
 from ltokc.train.cuda_graph import CudaGraph
 from ltokc.train.speed.rows import Rows, switch, useful
-
-if TYPE_CHECKING:
-    from ltokc.train.loop import Trainer
+from ltokc.train.speed.trained import Trained
 
 FILE = "probe.json"
 LOSS_OFF, GRADIENT_ALIKE = 1e-3, 0.99  # relative; cosine: least and most that a row may change
@@ -37,7 +34,7 @@ class Measured:
 class Probe:
     """Times the gradients of a trainer on one batch; its weights stay as they are."""
 
-    def __init__(self, trainer: Trainer, x: torch.Tensor, keep: torch.Tensor):
+    def __init__(self, trainer: Trained, x: torch.Tensor, keep: torch.Tensor):
         self.trainer, self.x, self.keep = trainer, x, keep
         switch(trainer, Rows())
         self.loss, self.gradient = self._once()
@@ -73,7 +70,7 @@ class Probe:
             torch.cuda.synchronize()
 
 
-def chosen(trainer: Trainer, x: torch.Tensor, keep: torch.Tensor, seconds: float) -> tuple[Rows, list[Measured]]:
+def chosen(trainer: Trained, x: torch.Tensor, keep: torch.Tensor, seconds: float) -> tuple[Rows, list[Measured]]:
     """The rows that are kept, and all that was measured, in about so many seconds; the trainer has them then."""
     start, names = time.perf_counter(), useful(trainer)
     probe, each = Probe(trainer, x, keep), seconds / (len(names) + 1)

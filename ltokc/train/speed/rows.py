@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING
 
 import torch
 
 from ltokc.tokenizer.nn.prior import IntegerConv
 from ltokc.train.speed.aligned import align, aligned_conv, unalign
 from ltokc.train.speed.integers import AllIntegers
-
-if TYPE_CHECKING:
-    from ltokc.train.loop import Trainer
+from ltokc.train.speed.trained import Trained
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +38,7 @@ class Rows:
         return replace(self, **{name: True})
 
 
-def useful(trainer: Trainer) -> list[str]:
+def useful(trainer: Trained) -> list[str]:
     """Names of the rows that can matter for a trainer, in the order in which they are tried."""
     names = ["benchmark"] if trainer.on_gpu else []
     names.append("aligned")
@@ -52,7 +49,7 @@ def useful(trainer: Trainer) -> list[str]:
     return names
 
 
-def switch(trainer: Trainer, rows: Rows) -> None:
+def switch(trainer: Trained, rows: Rows) -> None:
     """Switches a trainer's rows to just these.  A graph that was captured is thrown away."""
     trainer.graph, trainer.rows = None, rows
     torch.backends.cudnn.benchmark = rows.benchmark

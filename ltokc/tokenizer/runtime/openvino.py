@@ -1,0 +1,124 @@
+"""The networks on OpenVINO, CPU: in bf16 where the processor multiplies it, which takes half the time of fp32.
+
+Pixels of bf16 are of the *fast* class: within 12 of 255, 45 dB or more from the reference.  Graphs are compiled once a
+process, and nothing is kept on disk.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ltokc.errors import ModelError
+from ltokc.ort.inline import with_weights
+from ltokc.threads import can_start, cores
+from ltokc.tokenizer.runtime import Cuts, feeds
+from ltokc.tokenizer.runtime.onnx_cuts import with_cuts
+from ltokc.tokenizer.runtime.silent_openvino import openvino
+
+FAST, EXACT = "bf16", "f32"
+
+
+def multiplies_bf16() -> bool:
+    """Whether the processor has instructions for products of bf16; OpenVINO can do without, slowly.
+
+    False also where OpenVINO cannot start: it needs threads of its own.
+    """
+    try:
+        return can_start(2) and "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    except RuntimeError:
+        return False
+
+
+def _line(error: RuntimeError) -> str:
+    """The last line of what OpenVINO says: those before are places in its sources."""
+    return (str(error).strip().splitlines() or ["no reason given"])[-1].strip()
+
+
+@dataclass(slots=True)
+class _Graph:
+    """A compiled graph, and requests that no thread uses."""
+
+    compiled: Any
+    idle: list[Any] = field(default_factory=list)
+
+    def run(self, given: dict[str, np.ndarray], outputs: Sequence[str]) -> list[np.ndarray]:
+        try:
+            request = self.idle.pop()
+        except IndexError:
+            request = self.compiled.create_infer_request()
+        arrays = {name: np.asarray(value, order="C") for name, value in given.items()}  # alive until it is done
+        for name, value in arrays.items():
+            request.set_tensor(name, openvino.Tensor(value, shared_memory=True))
+        request.start_async({}, None)
+        request.wait()
+        found = [np.array(request.get_tensor(name).data) for name in outputs]
+        self.idle.append(request)
+        return found
+
+
+class OpenVinoRuntime:
+    """See `ltokc.tokenizer.runtime.Runtime`.  Graphs are compiled on first use: decoding never loads the tokenizer."""
+
+    def __init__(self, folder: Path, precision: str = "auto", threads: int | None = None):
+        self.folder, self.threads = folder, threads
+        self.precision = FAST if precision == "auto" and multiplies_bf16() else EXACT
+        try:
+            self.core = openvino.Core()
+        except RuntimeError as error:
+            raise ModelError(f"OpenVINO cannot start: {_line(error)}") from error
+        self.graphs: dict[str, _Graph] = {}
+        self._making = threading.Lock()
+        version = openvino.get_version().partition("-")[0]
+        self.name = f"openvino {version} CPU {self.precision}"
+
+    def _graph(self, name: str, cuts: Cuts | None = None) -> _Graph:
+        key = name if cuts is None else f"{name} in windows"
+        with self._making:
+            if key not in self.graphs:
+                self.graphs[key] = self._compiled(name, cuts)
+        return self.graphs[key]
+
+    def _compiled(self, name: str, cuts: Cuts | None) -> _Graph:
+        try:
+            model = (self.folder / f"{name}.onnx").read_bytes()
+            if cuts is not None:
+                strides = [int(cut.removeprefix("state_")) for cut in cuts if cut.startswith("state_")]
+                model = with_cuts(model, strides, features=name == "tokenizer")
+            config = {
+                "INFERENCE_PRECISION_HINT": EXACT if name == "generative" else self.precision,
+                "INFERENCE_NUM_THREADS": self.threads or cores(), "NUM_STREAMS": 1, "PERFORMANCE_HINT": "LATENCY",
+                "ENABLE_CPU_PINNING": False,
+            }  # fmt: skip
+            graph = self.core.read_model(with_weights(model, self.folder))
+            return _Graph(self.core.compile_model(graph, "CPU", config))
+        except OSError as error:
+            raise ModelError(f"cannot read {name}.onnx: {error.strerror}") from error
+        except RuntimeError as error:
+            raise ModelError(f"cannot load {name}.onnx: {_line(error)}") from error
+
+    def tokenize(
+        self, packed: np.ndarray, masks: Sequence[np.ndarray], cuts: Cuts | None = None,
+        depth: Sequence[np.ndarray] | None = None,
+    ) -> list[np.ndarray]:  # fmt: skip
+        graph = self._graph("tokenizer", cuts)
+        given = feeds.of_tokenizer(packed, masks, cuts)
+        if any(feeds.DEPTH.format(0) in each.get_names() for each in graph.compiled.inputs):
+            given |= feeds.of_depth(masks, depth)
+        return graph.run(given, [f"digits_{k}" for k in range(len(masks))])
+
+    def detokenize(
+        self, digits: Sequence[np.ndarray], masks: Sequence[np.ndarray], cuts: Cuts | None = None
+    ) -> np.ndarray:
+        return self._graph("detokenizer", cuts).run(feeds.of_decoder(digits, masks, cuts), ["packed"])[0]
+
+    def generate(
+        self, digits: Sequence[np.ndarray], masks: Sequence[np.ndarray], noise: Sequence[np.ndarray], detail: float,
+        cuts: Cuts | None = None,
+    ) -> np.ndarray:  # fmt: skip
+        return self._graph("generative").run(feeds.of_generator(digits, masks, noise, detail, cuts), ["packed"])[0]
