@@ -28,6 +28,7 @@ from ltokc.pictures.options import kinds_of
 
 FORMAT, MIME, SUFFIX = "LTK", "image/x-ltk", ".ltk"
 DEFAULT_QUALITY = 60
+PASSED_ON = ("strict", "model", "effort", "patches", "alpha")  # options of `ltokc.encode` with its own values
 METADATA = {"exif": "exif", "icc_profile": "icc", "xmp": "xmp", "dpi": "dpi"}  # Pillow's name, ours
 
 
@@ -111,7 +112,7 @@ def _accept(prefix: bytes) -> bool:
 
 def _save(image: Image.Image, fp: IO[bytes], filename: str | bytes) -> None:
     options = dict(getattr(image, "encoderinfo", {}))
-    how = {name: options[name] for name in ("strict", "model", "effort", "alpha") if options.get(name) is not None}
+    how = {name: options[name] for name in PASSED_ON if options.get(name) is not None}
     rates = {name: options[name] for name in ("tokens", "target_size", "target_bpp") if options.get(name) is not None}
     quality = options.get("quality")
     if quality is None and not rates:

@@ -27,7 +27,8 @@ def encode(
     image: Any, quality: float | None = None, *, tokens: int | None = None, target_size: int | None = None,
     target_bpp: float | None = None, strict: bool = False, model: str | int | None = None,
     metadata: str | Iterable[str] = (), alpha: str = "keep", backend: str = "auto", device: str = "auto",
-    precision: str = "auto", effort: int = DEFAULT_EFFORT, limit_pixels: int | None = DEFAULT_LIMIT_PIXELS,
+    precision: str = "auto", effort: int = DEFAULT_EFFORT, patches: str = "auto",
+    limit_pixels: int | None = DEFAULT_LIMIT_PIXELS,
     value_range: tuple[float, float] | None = None, frame: int | None = None, allow_damaged: bool = False,
     progress: Progress | None = None, say: Say = warn_of_loss,
 ) -> bytes:  # fmt: skip
@@ -39,24 +40,24 @@ def encode(
     of the whole file. A target is met from below, alpha and metadata give way; where even the smallest file is larger,
     it is returned (`strict`: UsageError). metadata: "all", "none" or which of `ltokc.pictures.options.METADATA_KINDS`
     to keep; alpha: "keep", "drop" or "blend" (with white). say: called with each thing that is not kept as it was; by
-    default these are LossWarnings. effort: 0 to 4, see `ltokc.rate.effort`; above 1 torch is needed. value_range: of
-    floats, see `load`. backend, device, precision: see `ltokc.tokenizer.runtime.open_runtime`. progress: gets (steps
-    done, in all); what it raises ends it. Raises FormatError, LimitError, ModelError, UsageError.
+    default these are LossWarnings. effort: 0 to 4, see `ltokc.rate.effort`; above 1 torch is needed. patches: "auto" or
+    "off" (tokens alone), see `ltokc.rate.patches`. value_range: of floats, see `load`. backend, device, precision: see
+    `ltokc.tokenizer.runtime.open_runtime`. progress: gets (steps done, in all); what it raises ends it. Raises
+    FormatError, LimitError, ModelError, UsageError.
     """
     from ltokc.pictures.chunks import chunks_of, is_gray, pixels_of
     from ltokc.pictures.load import Picture, load
-    from ltokc.rate.colour.grid import with_grid
-    from ltokc.rate.control import choose_plan, predict_curves
     from ltokc.rate.effort import effort_of
     from ltokc.rate.room import filled, with_room
-    from ltokc.rate.size import counts_of, sized, writer_of
     from ltokc.rate.target import RateTarget
     from ltokc.rate.tokenized import tokenized
+    from ltokc.rate.written import Writing, check_patches, of_quality, of_size
     from ltokc.zoo.model import open_model
 
     container.check_limit(limit_pixels)
     rates = {"quality": quality, "tokens": tokens, "target_size": target_size, "target_bpp": target_bpp}
     RateTarget.check(**rates)
+    patched = check_patches(patches)
     effort_ = effort_of(effort)
     effort_.require()
     picture = image
@@ -77,14 +78,10 @@ def encode(
         ltk = with_room(ltk, picture.alpha, target.size, say)
     networks = opened.networks(backend, device, precision=precision)
     found = tokenized(opened, networks, rgb, effort_, target, progress)
+    how = Writing(found, effort_, device, patched)
     if target.size is not None:
-        return filled(sized(ltk, found, target, effort_, device, say), picture.alpha, target.size)
-    curves = predict_curves(found, target, effort_)
-    plan = choose_plan(found, target, effort_, curves)
-    better = found.refined(plan, curves, effort_, device, target.quality is not None)
-    plan = better.plan or plan
-    file = writer_of(better, plan, ltk)
-    return file.write(with_grid(ltk, better.means), counts_of(file, plan, target.tokens), found.steps)
+        return filled(of_size(ltk, target, how, say), picture.alpha, target.size)
+    return of_quality(ltk, target, how)
 
 
 def decode(
@@ -105,7 +102,7 @@ def decode(
     from PIL import Image
 
     from ltokc.entropy.file import read_tokens
-    from ltokc.pictures.chunks import compose, metadata_of
+    from ltokc.pictures.chunks import compose, hides_tokens, metadata_of
     from ltokc.pictures.metadata import generated_xmp
     from ltokc.tokenizer.generative import sampling_of
     from ltokc.tokenizer.regions import levels_for_reduced, needed
@@ -129,16 +126,17 @@ def decode(
     part = part.up_to(levels_for_reduced(reduce, len(model.levels)))
     networks = model.networks(backend, device, sampling, precision)
     steps = Steps(progress, len(part.levels) + len(networks.decoder_windows(size, box)))
-    found = read_tokens(model.prior, ltk, part, limit=tokens, steps=steps)
-    image = Image.new("RGB", (box.width, box.height))
-    for left, top, pixels in networks.parts(found, size, box):
-        image.paste(Image.fromarray(pixels), (left - box.left, top - box.top))
-        steps.advance()
+    image, hidden = Image.new("RGB", (box.width, box.height)), hides_tokens(ltk, box)
+    if not hidden:
+        found = read_tokens(model.prior, ltk, part, limit=tokens, steps=steps)
+        for left, top, pixels in networks.parts(found, size, box):
+            image.paste(Image.fromarray(pixels), (left - box.left, top - box.top))
+            steps.advance()
     image = compose(image, ltk, box)
     if reduce > 1:
         image = image.reduce(reduce)
     image.info.update(metadata_of(ltk, metadata))
-    if sampling and sampling.detail > 0:
+    if sampling and sampling.detail > 0 and not hidden:
         image.info["xmp"] = generated_xmp(image.info.get("xmp", b""))
     return image
 

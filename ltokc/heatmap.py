@@ -55,9 +55,22 @@ def bit_map(
         for stride, spent in _levels(writer, writer.total, tokens):
             repeat = stride // finest
             target += (spent / repeat**2).repeat(repeat, 0).repeat(repeat, 1)
+    if not tokens:
+        _add_patches(out, ltk, scale)
     group = cell // finest
     squares = out.reshape(rows // group, group, columns // group, group).sum((1, 3))
     return squares[: -(-ltk.height // cell), : -(-ltk.width // cell)]
+
+
+def _add_patches(bits: np.ndarray, ltk: container.Ltk, scale: int) -> None:
+    """Adds the bits of each patch to the squares that it shows, evenly; `scale`: squares along a cell."""
+    from ltokc.container import patches
+
+    for chunk in ltk.chunks:
+        if chunk.fourcc == container.PATCHES:
+            shown = patches.covered_cells([patches.parse(chunk.data, ltk.header)], ltk.header)
+            squares = shown.repeat(scale, 0).repeat(scale, 1)
+            bits[squares] += 8 * len(chunk.data) / squares.sum()
 
 
 def _levels(writer: SegmentWriter, count: int, tokens: bool) -> Iterator[tuple[int, np.ndarray]]:

@@ -105,7 +105,7 @@ def main(images: Path, weights: Path | None, twin: Path | None, model: str | Non
     opened = open_model(model)
     found, network, tokens, file_bits = Bits(opened.levels), 0.0, 0, 0
     for path in pictures(images):
-        data = ltokc.encode(path, quality=1.0, model=model)
+        data = ltokc.encode(path, quality=1.0, model=model, patches="off")
         arrays = ltokc.tokens(data)
         writer = SegmentWriter(opened.prior, arrays.digits)
         found.add(arrays.digits)

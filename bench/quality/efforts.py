@@ -56,7 +56,7 @@ def measure(path: Path, plan: Plan) -> list[dict[str, Any]]:
 
     def shown(quality: float, effort: int) -> dict[str, Any]:
         start = time.perf_counter()
-        data = codec.encode(image, quality, effort=effort, model=plan.model)
+        data = codec.encode(image, quality, effort=effort, model=plan.model, patches="off")
         seconds = time.perf_counter() - start
         return {"seconds": seconds, **scorer.score(codec.decode(data), len(data))}
 

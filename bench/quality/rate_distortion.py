@@ -22,6 +22,7 @@ from ltokc.compare.codecs import make_codec
 from ltokc.compare.scores import Lpips, Scorer
 from ltokc.compare.tables import finite
 from ltokc.errors import UsageError
+from ltokc.rate.defaults import PATCH_MODES
 
 DEFAULT_CODECS = "ltokc,jpeg,webp,avif,avif_half,avif_quarter"
 
@@ -159,11 +160,14 @@ def _flat(given: dict[str, dict[str, Any]]) -> dict[str, Any]:
 @options.model()
 @options.effort()
 @click.option("--backend", help="Runtime of ltokc.")
+@click.option("--patches", type=click.Choice(PATCH_MODES), default="off", show_default=True,
+              help="Patches of ltokc; off measures the learned part alone.")  # fmt: skip
 @options.out(required=True, text="JSON with all rows.")
 @options.csv("The mean rows, for --rivals.")
 def main(
     images: Path, codecs: str, qualities: tuple[str, ...], lpips: Path | None, rivals: Path | None, jobs: int,
-    limit: int | None, model: str | None, effort: int | None, backend: str | None, out: Path, csv_out: Path | None,
+    limit: int | None, model: str | None, effort: int | None, backend: str | None, patches: str, out: Path,
+    csv_out: Path | None,
 ) -> None:  # fmt: skip
     """Measure codecs on a folder of pictures and print the BD-rates of ltokc.
 
@@ -183,7 +187,7 @@ def main(
     if not names:
         raise UsageError("nothing to measure: the CSV has every codec asked for")
     wanted = parse_qualities(qualities, names)
-    encode_options = {"model": model, "effort": effort, "backend": backend}
+    encode_options = {"model": model, "effort": effort, "backend": backend, "patches": patches}
     decode_options = {"backend": backend}
     given = {
         "encode_options": {key: value for key, value in encode_options.items() if value is not None},

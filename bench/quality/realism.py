@@ -130,7 +130,7 @@ def main(
 ) -> None:  # fmt: skip
     """Measure realism and its guard-rails."""
     name = model_name(model)
-    how = {"effort": effort, "model": name}
+    how = {"effort": effort, "model": name, "patches": "off"}
     paths = [p for p in pictures(images) if min(load_rgb(p).size) >= PATCH]
     options_ = {"qualities": list(qualities), "detail": detail, "rival": rival, "pictures": [p.name for p in paths]}
     unfinished = Unfinished(out, environment(name) | how | options_) if out else None

@@ -32,7 +32,7 @@ def main(
         image = load_rgb(path)
         for effort in efforts:
             for size in sizes:
-                data = codec.encode(image, target_size=size, strict=True, effort=effort, model=name)
+                data = codec.encode(image, target_size=size, strict=True, effort=effort, model=name, patches="off")
                 rows.append({"image": path.name, "effort": effort, "target": size, "share": len(data) / size})
     shares = [row["share"] for row in rows]
     found = {"least": min(shares), "most": max(shares), "under_98": sum(v < 0.98 for v in shares)}

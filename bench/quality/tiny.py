@@ -46,7 +46,7 @@ def main(
         if min(image.size) < SIDE:
             continue
         crop = Image.fromarray(middle(np.asarray(image), SIDE, SIDE))
-        data = codec.encode(crop, target_size=size, strict=True, effort=effort, model=called)
+        data = codec.encode(crop, target_size=size, strict=True, effort=effort, model=called, patches="off")
         decoded = codec.decode(data)
         scores = Scorer(crop, judge).score(decoded, len(data))
         rows.append({"image": path.name, "tokens": codec.info(data).tokens} | scores)

@@ -130,7 +130,7 @@ def measure(path: Path, quality: float, model: Any, paths: dict[str, Callable[[b
     """One row: `identical` says of every way whether its tokens are those of the first."""
     import ltokc
 
-    data = ltokc.encode(path, quality, model=model.entry.id, alpha="drop")
+    data = ltokc.encode(path, quality, model=model.entry.id, alpha="drop", patches="off")
     digests = {name: attempt(decode, data) for name, decode in paths.items()}
     identical = {name: digest == next(iter(digests.values())) for name, digest in digests.items()}
     identical["python, written"] = rewritten(data, "python") == data

@@ -49,7 +49,7 @@ def make_file(rng: random.Random, photos: list[np.ndarray], model: str | None) -
         rgb = photo[y : y + height, x : x + width]
         rgb = np.pad(rgb, ((0, height - rgb.shape[0]), (0, width - rgb.shape[1]), (0, 0)), "wrap")
         if not depth_map and not segment_cells:
-            return codec.encode(rgb, rng.random() ** 3, model=opened.entry.id)
+            return codec.encode(rgb, rng.random() ** 3, model=opened.entry.id, patches="off")
         writers = []
         for box in boxes:
             depths = None

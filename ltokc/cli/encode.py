@@ -20,6 +20,7 @@ from ltokc.jobs.kinds import PICTURES
 from ltokc.jobs.paths import Job, OutputRule
 from ltokc.jobs.streams import STDIO
 from ltokc.pictures.options import ALPHA_MODES
+from ltokc.rate.defaults import PATCH_MODES
 
 RATES = ("quality", "tokens", "target_size", "target_bpp")
 
@@ -68,6 +69,9 @@ def encode_one(job: Job, load: dict[str, Any], how: dict[str, Any]) -> Result:
 @click.option("--target-bpp", type=options.Density(), help="Bits per pixel of the whole file to aim for.")
 @click.option("--strict", is_flag=True, help="Never exceed the target.")
 @options.effort
+@click.option("--patches", type=click.Choice(PATCH_MODES), default=PATCH_MODES[0], show_default=True,
+              help="Lettering and drawings, and all above -q 0.9, as pictures of their own inside the file; off: "
+              "tokens alone.")  # fmt: skip
 @click.option("-m", "--model", metavar="NAME", help="Model by name or id; see `ltokc models`.")
 @options.metadata("keep", "none")
 @click.option("--alpha", type=click.Choice(ALPHA_MODES), default=ALPHA_MODES[0], show_default=True,

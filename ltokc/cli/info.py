@@ -34,6 +34,9 @@ def _describe(name: str, about: Info) -> str:
         ("segments", f"{about.segments}"),
     ]
     rows += [("decoders", ", ".join(about.decoders))] if about.decoders else []
+    if about.patches:
+        of_bytes = about.patch_bytes / about.bytes
+        rows.append(("patches", f"{about.patches:.0%} of the picture, {of_bytes:.0%} of the bytes"))
     rows += [("chunk", f"{code} {size:,} bytes") for code, size in about.chunks]
     return "\n".join([name, *(f"  {label:9} {text}" for label, text in rows)])
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from ltokc.container import av1
 from ltokc.errors import FormatError, LimitError
+from ltokc.threads import cores, runtime_threads
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +27,7 @@ VP8L, VP8, AV1 = 2, 3, 4
 NAMES = {VP8L: "VP8L", VP8: "VP8", AV1: "AV1"}
 WEBP_MAX_SIDE = 16383
 AV1_MAX_SIDE = 65535
+AV1_THREADS = 2  # at least: one thread makes another file than two or more, which all make the same
 VP8L_SIGNATURE = 0x2F
 VP8_START = b"\x9d\x01\x2a"
 VP8_VERSIONS = 4
@@ -107,14 +109,17 @@ def _pixels_of_animation(framed: bytes, width: int, height: int) -> np.ndarray |
     return np.frombuffer(decoder.get_next()[0], np.uint8).reshape(height, width, 4)[..., :3]
 
 
-def encode(coding: int, image: Image, quality: int = 100, effort: int = 5) -> bytes:
+def encode(coding: int, image: Image, quality: int = 100, effort: int = 5, subsampling: str = "4:2:0") -> bytes:
     """A Pillow picture, RGB or L, as a bitstream.
 
-    quality: 0 to 100, as Pillow has it; effort: 0 (quick) to 6 (small).  Deterministic for a given version of Pillow.
+    quality: 0 to 100, as Pillow has it; effort: 0 (quick) to 6 (small); subsampling: of AV1, "4:2:0", "4:4:4", or
+    "4:0:0" for a gray picture.  Deterministic for a given version of Pillow, on any number of cores.
     """
     out = io.BytesIO()
     if coding == AV1:
-        image.save(out, "AVIF", quality=quality, speed=10 - effort)
+        threads = max(AV1_THREADS, runtime_threads() or cores())
+        image.save(out, "AVIF", quality=quality, speed=10 - effort, subsampling=subsampling, max_threads=threads,
+                   autotiling=False)  # fmt: skip
         return av1.bare(out.getvalue())
     image.convert("RGB").save(out, "WEBP", lossless=coding == VP8L, quality=quality, method=effort)
     framed, name = out.getvalue(), b"VP8L" if coding == VP8L else b"VP8 "

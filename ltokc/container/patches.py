@@ -12,6 +12,7 @@ Rectangles come by rising top, then left; none overlap.  What lies in no rectang
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from ltokc.container import bitstreams
 from ltokc.container.numbers import Cursor, Cut, varint
 from ltokc.container.records import Header, segment_box, segment_count
 from ltokc.errors import FormatError
-from ltokc.geometry import CELL, Box, CellBox
+from ltokc.geometry import CELL, Box, CellBox, Size, cells_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -143,6 +144,28 @@ def lay_over(image: Image, patch: Patch, header: Header, box: Box) -> None:
             below = image.crop((to.left, to.top, to.left + to.width, to.top + to.height))
             part = _blended(part, below, share[_within(seen, whole).slices], 2 * patch.feather)
         image.paste(Images.fromarray(part), (to.left, to.top))
+
+
+def covered_cells(patches: Sequence[Patch], header: Header) -> np.ndarray:
+    """A map of the picture's cells, bool (rows, columns), that is set where patches are."""
+    import numpy as np
+
+    cells = np.zeros(Size(header.width, header.height).grid, bool)
+    for patch in patches:
+        segment = segment_box(header, patch.segment)
+        for left, top, columns, rows in patch.rectangles:
+            place = CellBox(segment.left + left, segment.top + top, columns, rows)
+            cells[place.at(1)] = True
+    return cells
+
+
+def cover(patches: Sequence[Patch], header: Header, box: Box) -> bool:
+    """Whether no pixel of the region `box` shows what is under the patches."""
+    fade = max((patch.feather for patch in patches), default=0)
+    left, top = max(0, box.left - fade) // CELL, max(0, box.top - fade) // CELL
+    right, bottom = box.left + box.width + fade, box.top + box.height + fade
+    cells = covered_cells(patches, header)[top : cells_of(bottom), left : cells_of(right)]
+    return bool(cells.all())
 
 
 def _overlap(one: Box, other: Box) -> Box | None:

@@ -41,6 +41,12 @@ class Moments:
         """SSIMULACRA2's weighted sum of norms: 0 is equal, about 8 is 40 points, 21 is 0 points."""
         return float((WEIGHTS * self.norms()).sum())
 
+    def errors(self) -> Floats:
+        """The error that each cell would have as a picture of its own, (rows, columns)."""
+        means = self.cells.astype(np.float64)
+        means[..., 1, :] = np.maximum(means[..., 1, :], 0) ** 0.25
+        return np.einsum("yxcsnm,csnm->yx", means, WEIGHTS)
+
     def scaled(self, ratio: np.ndarray) -> Moments:
         """Every cell's moments times its ratio, (rows, columns)."""
         return Moments(self.cells * ratio[:, :, None, None, None, None].astype(np.float32))

@@ -55,6 +55,16 @@ class RDCurves:
         ratio = np.take_along_axis(self.distortion, depths[None] - 1, 0)[0] / self.at(keep)
         return moments.scaled(ratio).error()
 
+    def within(self, cells: npt.NDArray[np.bool_]) -> RDCurves:
+        """The curves of a part of the picture, the cells set in (rows, columns), as one row of them."""
+        distortion, bits = self.distortion[:, cells][:, None], self.bits[:, cells][:, None]
+        if self.measured is None:
+            ratio = distortion.mean((1, 2)) / self.distortion.mean((1, 2))
+            return RDCurves(self.errors * ratio, distortion, bits)
+        keep, moments = self.measured
+        seen = Moments(moments.cells[cells][None])
+        return RDCurves(self.errors * (seen.error() / moments.error()), distortion, bits, (keep, seen))
+
     def _between(self, keep: float) -> tuple[int, float]:
         low = min(int(keep) - 1, len(self.errors) - 2)
         return low, keep - 1 - low

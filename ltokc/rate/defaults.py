@@ -3,3 +3,4 @@
 DEFAULT_QUALITY = 0.6  # from 0 to 1
 DEFAULT_EFFORT = 1
 HIGHEST_EFFORT = 4
+PATCH_MODES = ("auto", "off")  # of patches: where they pay, or nowhere

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+from ltokc.container.chunks import PATCHES
 from ltokc.container.records import Ltk
 from ltokc.entropy.file import FileWriter
 from ltokc.errors import Say, UsageError
@@ -44,9 +45,14 @@ def counts_of(file: FileWriter, plan: Plan, tokens: int | None = None) -> list[i
 def fitted(ltk: Ltk, file: FileWriter, size: int, strict: bool) -> bytes:
     """The file with the most tokens that is no larger than `size` bytes.
 
-    Where even the file without a token is larger, that file, or with `strict` UsageError.
+    Patches go, those of the last segments first, where they leave no room for the file without a token.  Where even
+    that is larger, it is returned, or with `strict` UsageError raised.
     """
     empty = file.write(ltk, file.nothing)
+    while len(empty) > size and any(chunk.fourcc == PATCHES for chunk in ltk.chunks):
+        last = max(i for i, chunk in enumerate(ltk.chunks) if chunk.fourcc == PATCHES)
+        ltk = ltk.with_chunks(ltk.chunks[:last] + ltk.chunks[last + 1 :])
+        empty = file.write(ltk, file.nothing)
     if len(empty) > size:
         if strict:
             raise UsageError(f"the smallest file of this picture has {len(empty)} bytes, more than {size}")

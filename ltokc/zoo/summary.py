@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ltokc.container.chunks import PATCHES
 from ltokc.container.records import Ltk
 from ltokc.errors import ModelError
 from ltokc.geometry import Size
@@ -16,7 +17,7 @@ class Info:
     """What a file says of itself, read without decoding it.
 
     tokens: in the file, of `tokens_total` possible (None: the model is not here); chunks: (FourCC, bytes) each;
-    decoders: names of those that the model has here.
+    decoders: names of those that the model has here; patches: share of the picture's cells that patches show.
     """
 
     version: int
@@ -34,6 +35,24 @@ class Info:
     truncated: bool
     gray: bool
     decoders: tuple[str, ...] = ()
+    patches: float = 0.0
+
+    @property
+    def patch_bytes(self) -> int:
+        """Data of the chunks of patches."""
+        return sum(size for name, size in self.chunks if name == PATCHES.decode())
+
+
+def _patched(ltk: Ltk) -> float:
+    """Share of the cells that patches show."""
+    found = [chunk.data for chunk in ltk.chunks if chunk.fourcc == PATCHES]
+    if not found:
+        return 0.0
+    from ltokc.container import patches
+
+    parsed = [patches.parse(data, ltk.header) for data in found]
+    shown = sum(r.columns * r.rows for patch in parsed for r in patch.rectangles)
+    return shown / Size(ltk.width, ltk.height).grid.cells
 
 
 def summarize(ltk: Ltk, length: int) -> Info:
@@ -52,4 +71,5 @@ def summarize(ltk: Ltk, length: int) -> Info:
         ltk.version, name, ltk.model_id, *size, len(ltk.segments), sum(s.tokens for s in ltk.segments), total,
         any(s.depth_map for s in ltk.segments), length, 8 * length / size.pixels,
         [(c.fourcc.decode("latin-1"), len(c.data)) for c in ltk.chunks], ltk.truncated, ltk.header.gray, decoders,
+        _patched(ltk),
     )  # fmt: skip

@@ -27,7 +27,7 @@ def picture() -> np.ndarray:
 @pytest.fixture(scope="module")
 def best(picture: np.ndarray) -> bytes:
     """Every token."""
-    return ltokc.encode(picture, 1.0)
+    return ltokc.encode(picture, 1.0, patches="off")
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def has_less(part: bytes, whole: bytes) -> bool:
 
 @pytest.mark.parametrize("effort", [0, 1])
 def test_more_quality_is_more_bytes(picture: np.ndarray, best: bytes, effort: int) -> None:
-    files = [ltokc.encode(picture, quality, effort=effort) for quality in np.linspace(0, 1, 9)]
+    files = [ltokc.encode(picture, quality, effort=effort, patches="off") for quality in np.linspace(0, 1, 9)]
     sizes = [len(data) for data in files]
     # all tokens of a picture told that there will be fewer may take a little more than those told so
     assert all(b >= 0.97 * a for a, b in zip(sizes, sizes[1:], strict=False)) and sizes[0] < sizes[4] < sizes[-1]
@@ -94,7 +94,7 @@ def test_a_target_is_met_from_below(picture: np.ndarray, best: bytes, size: int)
 
 
 def test_a_target_above_the_best_file_gives_the_best_file(picture: np.ndarray, best: bytes) -> None:
-    assert ltokc.encode(picture, target_size=10**6) == best
+    assert ltokc.encode(picture, target_size=10**6, patches="off") == best
     assert ltokc.trim(best, target_size=10**6) == best
 
 
@@ -126,7 +126,7 @@ def test_one_rate_control_at_a_time(picture: np.ndarray, best: bytes) -> None:
 
 def test_trimming_to_a_few_bytes_less_invents_no_tokens() -> None:
     """Of a picture whose tokens cost next to nothing the estimate of a size is off by several of them."""
-    whole = ltokc.encode(smooth(256, 256), 1.0)
+    whole = ltokc.encode(smooth(256, 256), 1.0, patches="off")
     data = ltokc.trim(whole, tokens=3000)
     for size in range(len(data) - 8, len(data)):
         part = ltokc.trim(data, target_size=size)
@@ -138,7 +138,7 @@ def test_trimming_to_a_few_bytes_less_invents_no_tokens() -> None:
 
 # -- several segments --------------------------------------------------------------------------------------------------
 def test_segments_share_the_rate(in_segments: np.ndarray) -> None:
-    whole = ltokc.encode(in_segments, 1.0)
+    whole = ltokc.encode(in_segments, 1.0, patches="off")
     assert ltokc.info(whole).segments == 4
     before = 0
     for tokens in (0, 1, 90, 777, 5000):

@@ -1,0 +1,127 @@
+"""Patches of a set of cells: one picture a segment, lossless or lossy, whichever is smaller."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, features
+
+from ltokc.container import bitstreams, patches
+from ltokc.container.bitstreams import AV1, VP8, VP8L, WEBP_MAX_SIDE
+from ltokc.container.patches import Patch
+from ltokc.container.records import Header, segment_box, segment_count
+from ltokc.geometry import CELL, CellBox
+from ltokc.rate.patches.canvas import canvas_of
+from ltokc.rate.patches.rectangles import rectangles_of
+
+FEATHER = 4  # px over which a patch fades towards cells without one
+LOSSLESS_WORTH = 1.04  # times the bytes of a lossy picture that a lossless one may take
+HOPELESS = 1.4  # times them, above which a quick lossless one is not tried better
+SPEEDS = (8, 6, 5, 4, 3)  # of AV1, by the encoder's effort
+QUICK, SMALL, SMALL_LARGE = (40, 2), (100, 6), (80, 4)  # quality and effort of VP8L; the last for large pictures
+LARGE = 1 << 19  # px
+LEAST_EQUAL = 0.25  # share of equal neighbours from which on lossless coding has a chance
+Mask = npt.NDArray[np.bool_]
+Pixels = npt.NDArray[np.uint8]
+
+
+def lossy_coding() -> int | None:
+    """AV1 where Pillow has it, else VP8; None: it has neither."""
+    return AV1 if features.check("avif") else VP8 if features.check("webp") else None
+
+
+@dataclass(frozen=True, slots=True)
+class PatchCoder:
+    """Codes cells of a picture (H, W, 3), whose file will have this header.
+
+    effort: 0 to 4, the encoder's; equal: (rows, columns) share of pixels equal to their neighbours in each cell.
+    """
+
+    rgb: Pixels
+    header: Header
+    effort: int
+    equal: npt.NDArray[np.float64]
+
+    def patches(self, cells: Mask, quality: int) -> tuple[Patch, ...]:
+        """The patches of the cells in the map (rows, columns), at a lossy quality of 0 to 100."""
+        return tuple(self._patch(number, shown, box, quality) for number, shown, box in self._segments(cells))
+
+    def lossy(self, pixels: Pixels, quality: int) -> Coded:
+        """Pixels (h, w, 3) by the lossy codec.  It must be there."""
+        coding = lossy_coding()
+        assert coding is not None
+        image, kind = Image.fromarray(pixels), "4:4:4"
+        if self.header.gray:
+            image, kind = image.convert("L"), "4:0:0"
+        effort = 10 - SPEEDS[self.effort] if coding == AV1 else 5
+        return Coded(coding, bitstreams.encode(coding, image, quality, effort, kind))
+
+    def seen(self, pixels: Pixels, quality: int) -> Pixels:
+        """What the lossy codec makes of pixels (h, w, 3)."""
+        height, width = pixels.shape[:2]
+        found = self.lossy(pixels, quality)
+        return bitstreams.decode(found.coding, found.body, width, height, "a patch")
+
+    def smallest(self, pixels: Pixels, quality: int, equal: float) -> Coded:
+        """Lossy at this quality, or lossless where that is hardly larger.
+
+        equal: share of the pixels that are equal to their neighbours.
+        """
+        lossy = self.lossy(pixels, quality)
+        if equal < LEAST_EQUAL or max(pixels.shape[:2]) > WEBP_MAX_SIDE or not features.check("webp"):
+            return lossy
+        image = Image.fromarray(pixels)
+        quick = bitstreams.encode(VP8L, image, *QUICK)
+        if len(quick) > HOPELESS * len(lossy.body):
+            return lossy
+        small = bitstreams.encode(VP8L, image, *(SMALL if image.width * image.height <= LARGE else SMALL_LARGE))
+        best = Coded(VP8L, min(quick, small, key=len))
+        return best if len(best.body) <= LOSSLESS_WORTH * len(lossy.body) else lossy
+
+    def shown(self, found: tuple[Patch, ...], under: Pixels) -> Pixels:
+        """What patches show over a picture (H, W, 3), without fading at their borders."""
+        out = under.copy()
+        for patch in found:
+            pixels, place = patches.decode(patch, self.header), patches.area(patch, self.header)
+            segment = segment_box(self.header, patch.segment)
+            for left, top, columns, rows in patch.rectangles:
+                x, y = CELL * (segment.left + left), CELL * (segment.top + top)
+                part = pixels[y - place.top :, x - place.left :][: CELL * rows, : CELL * columns]
+                out[y : y + part.shape[0], x : x + part.shape[1]] = part
+        return out
+
+    def _patch(self, number: int, shown: Mask, box: CellBox, quality: int) -> Patch:
+        segment = segment_box(self.header, number)
+        pixels = canvas_of(self.rgb, shown, box)
+        share = float(np.where(shown, self.equal, 1.0)[box.at(1)].mean())
+        coded = self.smallest(pixels, quality, share)
+        inside = shown[segment.at(1)]
+        return Patch(number, coded.coding, 0 if inside.all() else FEATHER, rectangles_of(inside), coded.body)
+
+    def _segments(self, cells: Mask) -> Iterator[tuple[int, Mask, CellBox]]:
+        """Number of each segment that has cells, a map of them alone, and the smallest box around them."""
+        for number in range(segment_count(self.header)):
+            place = segment_box(self.header, number).at(1)
+            if not cells[place].any():
+                continue
+            own = np.zeros_like(cells)
+            own[place] = cells[place]
+            rows, columns = np.unique(np.argwhere(own)[:, 0]), np.unique(np.argwhere(own)[:, 1])
+            left, top = int(columns[0]), int(rows[0])
+            yield number, own, CellBox(left, top, int(columns[-1]) + 1 - left, int(rows[-1]) + 1 - top)
+
+
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """A bitstream and its coding (`ltokc.container.bitstreams`)."""
+
+    coding: int
+    body: bytes
+
+
+def bytes_of(found: tuple[Patch, ...]) -> int:
+    """Bytes that patches take in a file: names, lengths and checksums of their chunks included."""
+    return sum(len(patches.spell(patch)) + 12 for patch in found)

@@ -1,0 +1,137 @@
+"""From a plan of tokens to one with patches: what they cover, at which quality, and the tokens that are left."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ltokc.container import patches
+from ltokc.container.chunks import PATCHES
+from ltokc.container.patches import Patch
+from ltokc.container.records import Chunk, Ltk
+from ltokc.rate.curves import RDCurves
+from ltokc.rate.patches import high
+from ltokc.rate.patches.choice import multiplier_of, worth_of_patch, worth_of_tokens
+from ltokc.rate.patches.coding import PatchCoder, bytes_of, lossy_coding
+from ltokc.rate.patches.drawn import Drawing, drawing_of, maybe_drawn, widened
+from ltokc.rate.plan import Plan, uniform
+from ltokc.rate.tokenized import TokenizedPicture
+
+# quality of the lossy codec for drawn cells, by the encoder's: letters stay legible from the first on
+QUALITIES = ((0.0, 8), (0.2, 12), (0.4, 18), (0.6, 28), (0.8, 42), (0.9, 52), (1.0, 70))
+LEAST_GAIN = 0.03  # of what the picture costs by tokens alone
+PREVIEW = 1  # levels of a cell that a patch covers
+PREVIEW_OF_ALL = 2  # levels where a patch covers the whole picture
+BESIDE = 3  # levels of a covered cell beside one that is not
+Mask = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
+Planner = Callable[[RDCurves], Plan]
+
+
+@dataclass(frozen=True, slots=True)
+class Patched:
+    """A plan for the tokens, and the patches that go with it."""
+
+    plan: Plan
+    patches: tuple[Patch, ...]
+
+    def added_to(self, ltk: Ltk) -> Ltk:
+        """A record with the patches among its chunks."""
+        return with_patches(ltk, self.patches)
+
+
+def with_patches(ltk: Ltk, found: tuple[Patch, ...]) -> Ltk:
+    """A record with these patches and no others."""
+    chunks = [chunk for chunk in ltk.chunks if chunk.fourcc != PATCHES]
+    first = sum(chunk.fourcc == b"cOLr" for chunk in chunks)  # what comes before patches
+    chunks[first:first] = [Chunk(PATCHES, patches.spell(patch)) for patch in found]
+    return ltk.with_chunks(tuple(chunks))
+
+
+def available() -> bool:
+    """Whether Pillow has a codec for patches."""
+    return lossy_coding() is not None
+
+
+def codec_quality(quality: float) -> int:
+    """Quality of the lossy codec for drawn cells at a quality 0 to 1 of the encoder."""
+    return round(float(np.interp(quality, [q for q, _ in QUALITIES], [codec for _, codec in QUALITIES])))
+
+
+def drawn_part(rgb: np.ndarray) -> Drawing | None:
+    """What there is to know of a picture (H, W, 3) with a drawn part; None: it has none."""
+    if not maybe_drawn(rgb):
+        return None
+    found = drawing_of(rgb)
+    return found if found.present else None
+
+
+def coder_of(picture: TokenizedPicture, ltk: Ltk, effort: int, drawing: Drawing) -> PatchCoder:
+    return PatchCoder(picture.rgb, ltk.header, effort, drawing.equal)
+
+
+def whole(picture: TokenizedPicture, ltk: Ltk, effort: int, quality: float) -> Patched:
+    """A patch over the whole picture at a quality above `high.STARTS`; the tokens are its preview."""
+    drawing = drawing_of(picture.rgb)
+    coder = coder_of(picture, ltk, effort, drawing)
+    least = codec_quality(quality) if drawing.present else 0
+    look = high.look_of_quality(quality)
+    return whole_at(picture, coder, high.quality_of_look(look, picture.rgb, coder.seen, least))
+
+
+def whole_at(picture: TokenizedPicture, coder: PatchCoder, quality: int) -> Patched:
+    """A patch over the whole picture at a quality of the lossy codec."""
+    shape = tuple(picture.size.grid)
+    return Patched(uniform(float(PREVIEW_OF_ALL), shape), coder.patches(np.ones(shape, bool), quality))
+
+
+def part(
+    picture: TokenizedPicture,
+    coder: PatchCoder,
+    drawing: Drawing,
+    curves: RDCurves,
+    plan_of: Planner,
+    quality: float,
+) -> Patched | None:
+    """Patches over the cells where they are worth more than tokens; None: nowhere.
+
+    plan_of(curves): the plan of the tokens for a part of the picture; quality: 0 to 1, the encoder's.
+    """
+    tokens, multiplier = worth_of_tokens(curves, plan_of(curves), drawing.drawn), multiplier_of(quality)
+    preview = multiplier * curves.bits[PREVIEW - 1]
+
+    def tried(cells: Mask) -> tuple[tuple[Patch, ...], Floats]:
+        """The patches of some cells, and what each cell gains by them."""
+        found = coder.patches(cells, codec_quality(quality))
+        worth = worth_of_patch(picture.rgb, coder.shown(found, picture.rgb), bytes_of(found),
+                               np.where(cells, drawing.detail, 0))  # fmt: skip
+        return found, np.where(cells, tokens.cost(multiplier) - worth.cost(multiplier) - preview, 0)
+
+    least = LEAST_GAIN * float(tokens.cost(multiplier).sum())
+    cells = drawing.candidates
+    found, gain = tried(cells)
+    if (gain <= 0)[cells].any():
+        cells = gain > 0
+        if not cells.any():
+            return None
+        cells |= drawing.drawn & widened(cells)  # no line of lettering changes in its middle
+        found, gain = tried(cells)
+    return Patched(_left_over(cells, curves, plan_of, picture), found) if gain.sum() > least else None
+
+
+def _left_over(cells: Mask, curves: RDCurves, plan_of: Planner, picture: TokenizedPicture) -> Plan:
+    """The plan of the tokens where patches cover some cells: what the others need, and a preview."""
+    if cells.all():
+        return uniform(float(PREVIEW), cells.shape)
+    rest = plan_of(curves.within(~cells))
+    depths = np.full(cells.shape, PREVIEW, np.int64)
+    depths[cells & widened(~cells)] = min(BESIDE, int(rest.depths.max()))
+    depths[~cells] = rest.depths.ravel()
+    dropped = rest.dropped_tail
+    if rest.keep is not None and rest.keep < (last := math.ceil(rest.keep)):
+        dropped = round((last - rest.keep) * picture.model.levels[last - 1].tokens * rest.depths.size)
+    return Plan(depths, dropped_tail=dropped)

@@ -1,0 +1,155 @@
+"""From a tokenized picture to the bytes of its file: plan, patches, search for digits, streams."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from PIL import Image
+
+from ltokc.container import patches as laid
+from ltokc.container.chunks import PATCHES
+from ltokc.container.reader import read
+from ltokc.container.records import Ltk
+from ltokc.entropy.file import read_tokens
+from ltokc.errors import Say, UsageError
+from ltokc.geometry import CELL
+from ltokc.metrics.colour import SIDE
+from ltokc.rate.colour.grid import with_grid
+from ltokc.rate.control import choose_plan, predict_curves
+from ltokc.rate.curves import RDCurves
+from ltokc.rate.defaults import PATCH_MODES
+from ltokc.rate.effort import EFFORTS, Effort
+from ltokc.rate.patches import high
+from ltokc.rate.patches import plan as patched
+from ltokc.rate.patches.choice import errors_of
+from ltokc.rate.patches.drawn import drawing_of
+from ltokc.rate.size import SPARE, counts_of, sized, writer_of
+from ltokc.rate.target import RateTarget
+from ltokc.rate.tokenized import TokenizedPicture
+
+STEPS = (0.3, 0.36, 0.42, 0.48, 0.54, 0.6, 0.66, 0.72, 0.78, 0.84, 0.9, 0.94, 0.97, 1.0)  # qualities tried for a size
+
+
+def check_patches(patches: str) -> bool:
+    """Whether patches may be used: "auto" or "off".  Raises UsageError."""
+    if patches not in PATCH_MODES:
+        raise UsageError(f"patches are auto or off, not {patches!r}")
+    return patches == "auto" and patched.available()
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """How a picture becomes a file: by an effort, on a device, with patches or without."""
+
+    picture: TokenizedPicture
+    effort: Effort
+    device: str
+    patches: bool
+
+
+def of_quality(ltk: Ltk, target: RateTarget, how: Writing) -> bytes:
+    """The file of a wanted quality, or of so many tokens, which has no patches.
+
+    ltk: its header and chunks.
+    """
+    picture, effort, device, patches = how.picture, how.effort, how.device, how.patches
+    quality = target.quality if patches else None
+    if quality is not None and quality > high.STARTS:
+        found = patched.whole(picture, ltk, effort.number, quality)
+        file = writer_of(picture, found.plan, ltk)
+        return file.write(found.added_to(ltk), counts_of(file, found.plan), picture.steps)
+    curves = predict_curves(picture, target, effort)
+    plan = choose_plan(picture, target, effort, curves)
+    drawing = patched.drawn_part(picture.rgb) if quality is not None and picture.measurable else None
+    if drawing is not None and curves is not None and quality is not None:
+        coder = patched.coder_of(picture, ltk, effort.number, drawing)
+        better = patched.part(
+            picture, coder, drawing, curves, lambda curves: choose_plan(picture, target, effort, curves), quality
+        )
+        if better is not None:
+            return _with_patches(better.added_to(ltk), better, curves, how)
+    refined = picture.refined(plan, curves, effort, device, target.quality is not None)
+    plan = refined.plan or plan
+    file = writer_of(refined, plan, ltk)
+    return file.write(with_grid(ltk, refined.means), counts_of(file, plan, target.tokens), picture.steps)
+
+
+def _with_patches(ltk: Ltk, better: patched.Patched, curves: RDCurves, how: Writing) -> bytes:
+    """The file of tokens that are planned beside patches; what these hide is neither searched for nor corrected."""
+    cells, found = laid.covered_cells(better.patches, ltk.header), how.picture
+    if not cells.all():
+        found = found.refined(better.plan, curves, how.effort, how.device)
+    means = found.means
+    if means is not None:
+        hidden = cells.repeat(CELL // SIDE, 0).repeat(CELL // SIDE, 1)[..., None]
+        means = replace(means, decoded=np.where(hidden, means.original, means.decoded))
+    file = writer_of(found, better.plan, ltk)
+    return file.write(with_grid(ltk, means), counts_of(file, better.plan), found.steps)
+
+
+def of_size(ltk: Ltk, target: RateTarget, how: Writing, say: Say) -> bytes:
+    """The file of at most `target.size` bytes that looks best, of tokens alone or with patches.
+
+    Patches are tried for pictures with a drawn part, and where all tokens do not fill the size.
+    """
+    picture, effort, device, patches = how.picture, how.effort, how.device, how.patches
+    said: list[str] = []
+    data = sized(ltk, picture, target, effort, device, said.append)
+    size = target.size
+    assert size is not None
+    better = None
+    if patches and picture.measurable and len(data) <= size:
+        if patched.drawn_part(picture.rgb) is not None:
+            quick = replace(how, effort=EFFORTS[min(1, effort.number)])
+            better = _largest(STEPS, size, lambda quality: of_quality(ltk, RateTarget(quality=quality), quick))
+        elif len(data) < size * (1 - SPARE):
+            better = _filled(ltk, picture, effort, size)
+    if better is not None and _error(better, picture) < _error(data, picture):
+        return better
+    for each in said:
+        say(each)
+    return data
+
+
+def _largest(steps: Sequence[float], size: int, made: Callable[[float], bytes]) -> bytes | None:
+    """The file of the highest step that has at most `size` bytes, and patches; None: there is none."""
+    best, low, high_ = None, 0, len(steps) - 1
+    while low <= high_:
+        middle = (low + high_) // 2
+        data = made(steps[middle])
+        if len(data) <= size:
+            best, low = data, middle + 1
+        else:
+            high_ = middle - 1
+    return best if best is not None and _has_patches(best) else None
+
+
+def _filled(ltk: Ltk, picture: TokenizedPicture, effort: Effort, size: int) -> bytes | None:
+    """The best file of at most `size` bytes whose patches show the whole picture."""
+    coder = patched.coder_of(picture, ltk, effort.number, drawing_of(picture.rgb))
+
+    def made(quality: float) -> bytes:
+        found = patched.whole_at(picture, coder, int(quality))
+        file = writer_of(picture, found.plan, ltk)
+        return file.write(found.added_to(ltk), counts_of(file, found.plan))
+
+    return _largest(range(101), size, made)
+
+
+def _has_patches(data: bytes) -> bool:
+    return any(chunk.fourcc == PATCHES for chunk in read(data, limit_pixels=None).chunks)
+
+
+def _error(data: bytes, picture: TokenizedPicture) -> float:
+    """The mean error of the cells of a file as it is shown, alpha aside."""
+    ltk = read(data, limit_pixels=None)
+    shown = np.empty_like(picture.rgb)
+    for left, top, part in picture.networks.parts(read_tokens(picture.model.prior, ltk), picture.size):
+        shown[top : top + part.shape[0], left : left + part.shape[1]] = part
+    image = Image.fromarray(shown)
+    for chunk in ltk.chunks:
+        if chunk.fourcc == PATCHES:
+            laid.lay_over(image, laid.parse(chunk.data, ltk.header), ltk.header, picture.size.box)
+    return float(errors_of(picture.rgb, np.asarray(image)).mean())
