@@ -86,8 +86,8 @@ class TokenizedPicture:
     ) -> TokenizedPicture:  # fmt: skip
         """The same picture with digits that serve this plan better, if the effort measures.
 
-        A told tokenizer makes them anew where it was told quite other depths.  If the effort searches, those of the plan's tokens are
-        searched for that cost and show less error; then those that bring the colours of large areas nearer to the
+        A told tokenizer makes them anew where it was told quite other depths.  If the effort searches, those of the
+        plan's tokens are searched for that cost and show less error; then those that bring the colours of large areas nearer to the
         original's.  any_depth: flat fields and gradients may keep other numbers of levels than the plan, then `plan`
         of what comes back says how many.
         """
