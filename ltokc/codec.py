@@ -54,8 +54,7 @@ def encode(
     from ltokc.rate.tokenized import tokenized
     from ltokc.zoo.model import open_model
 
-    if limit_pixels is not None:
-        whole("limit_pixels", limit_pixels, 0)
+    container.check_limit(limit_pixels)
     rates = {"quality": quality, "tokens": tokens, "target_size": target_size, "target_bpp": target_bpp}
     RateTarget.check(**rates)
     effort_ = effort_of(effort)

@@ -1,8 +1,10 @@
 """A folder of odd pictures through `ltokc batch` and back, as users do it: what became of each, and was it said.
 
-    python -m bench odd-batch FOLDER --out odd-batch.json
+    python -m bench odd-batch FOLDER --only bench/verification/odd_batch_files.txt --out odd-batch.json
 
-FOLDER holds test pictures of other projects, which stay where they are.  Both ways are real processes.  Of each file:
+FOLDER holds test pictures of other projects, which stay where they are.  With --only those files alone are taken that a
+list names: the one in this folder names 200, of checkouts Pillow, image-png, image-tiff (both of image-rs), libavif and
+pngsuite (of lunapaint), side by side in FOLDER.  Both ways are real processes.  Of each file:
 
     kept       encoded and decoded to a picture of its size, with nothing to say
     converted  the same, with a note of what was changed (colour, bits)
@@ -18,12 +20,13 @@ What a file has to lose is read from its bytes (`bench.verification.odd_files`),
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -96,13 +99,27 @@ def report_of(folder: Path, rows: list[dict[str, Any]], said: str, back: Path) -
     }  # fmt: skip
 
 
+def selected(folder: Path, names: list[str], into: Path) -> Path:
+    """A folder in `into` with copies of these files of `folder`, named as it.  Raises UsageError."""
+    if missing := [name for name in names if not (folder / name).is_file()]:
+        raise click.UsageError(f"{len(missing)} files of the list are not in {folder}, the first of them {missing[0]}")
+    copies = into / folder.resolve().name
+    for name in names:
+        (copies / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(folder / name, copies / name)
+    return copies
+
+
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--only", type=click.File(), help="List of files to take, a path inside FOLDER on each line.")
 @click.option("--out", type=click.Path(path_type=Path), help="File of the record of counts.")
 @click.option("-j", "--jobs", default=1, show_default=True, help="Pictures that `batch` works on at a time.")
-def main(folder: Path, out: Path | None, jobs: int) -> None:
+def main(folder: Path, only: TextIO | None, out: Path | None, jobs: int) -> None:
     """Encode and decode all in FOLDER; see the module's docstring."""
     with tempfile.TemporaryDirectory() as work:
+        if only is not None:
+            folder = selected(folder, only.read().splitlines(), Path(work, "selection"))
         packed, back, table = (str(Path(work, name)) for name in ("packed", "back", "rows.json"))
         said = ltokc("batch", "-r", str(folder), "-d", packed, "--keep-suffix", "-v", "-e", "0", "--metadata", "all",
                      "-j", str(jobs), "--report", table)  # fmt: skip

@@ -47,3 +47,16 @@ def test_a_folder_through_batch_and_back(tmp_path: Path) -> None:
     assert found["outcomes"] == {
         "kept": 2, "converted": 1, "dropped": 1, "refused": 1, "left out": 1, "silent": 0, "crashed": 0,
     }  # fmt: skip
+
+
+def test_a_list_says_which_files_of_a_folder_are_taken(tmp_path: Path) -> None:
+    folder, names, out = tmp_path / "odd", tmp_path / "names.txt", tmp_path / "record.json"
+    (folder / "in").mkdir(parents=True)
+    for name in ("in/a.png", "in/b.png", "c.png"):
+        Image.fromarray(np.arange(192, dtype=np.uint8).reshape(12, 16)).save(folder / name)
+    names.write_text("in/b.png\nc.png\n")
+    words = [str(folder), "--only", str(names), "--out", str(out)]
+    assert CliRunner().invoke(odd_batch, words, catch_exceptions=False).exit_code == 0
+    assert json.loads(out.read_text())["files"] == 2
+    names.write_text("c.png\nd.png\n")
+    assert "1 files of the list are not in" in CliRunner().invoke(odd_batch, words).output

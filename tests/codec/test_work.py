@@ -19,6 +19,7 @@ from ltokc.container.records import FREE_TOKENS, TOKENS_PER_BYTE
 from ltokc.errors import FormatError, LimitError
 from ltokc.zoo.model import open_model
 from tests.support.cli_runner import run
+from tests.support.pngs import code_points, png
 
 GOLDEN = Path(__file__).resolve().parents[2] / "formats" / "golden" / "v1"
 WIDE, HIGH = 6000, 4000
@@ -53,6 +54,8 @@ elif what == "gray":
     load(np.full((HIGH, WIDE), 500, np.uint16))
 elif what == "floats":
     load(np.full((HIGH, WIDE), 0.25, np.float32))
+elif what == "PQ":
+    load(name, limit_pixels=None)
 print(1e6 * (peak_mb() - before) / (WIDE * HIGH))
 """
 
@@ -130,7 +133,7 @@ def test_heat_maps_in_strips_are_those_of_one_piece(cell: int, under: bool) -> N
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no peak of memory there")
 @pytest.mark.parametrize("what, most", [
-    ("alpha", 9), ("moments", 14), ("scores", 30), ("heat map", 8), ("gray", 9), ("floats", 11)
+    ("alpha", 9), ("moments", 14), ("scores", 30), ("heat map", 8), ("gray", 9), ("floats", 11), ("PQ", 16)
 ])  # fmt: skip
 def test_bytes_a_pixel(what: str, most: float, tmp_path: Path) -> None:
     """Peaks beyond what the libraries take, the source's 3, 4, 3, 2 and 4 bytes of all but alpha included.
@@ -140,6 +143,9 @@ def test_bytes_a_pixel(what: str, most: float, tmp_path: Path) -> None:
     alpha = np.arange(WIDE, dtype=np.uint8)[None] ^ np.arange(HIGH, dtype=np.uint8)[:, None]  # no short palette
     if what == "alpha":
         (tmp_path / "alpha").write_bytes(bytes((VP8L,)) + bitstreams.encode(VP8L, Image.fromarray(alpha), 0, 0))
+    if what == "PQ":
+        samples = np.broadcast_to(np.arange(WIDE, dtype=np.uint16)[None, :, None] * 5, (HIGH, WIDE, 3))
+        (tmp_path / "alpha").write_bytes(png(samples, 16, code_points(9, 16)))
     parts = 2 if what == "scores" else 1  # which take their time
     child = [sys.executable, "-c", CHILD, what, str(tmp_path / "alpha"), str(WIDE // parts), str(HIGH // parts)]
     assert float(subprocess.run(child, check=True, capture_output=True, text=True).stdout) < most

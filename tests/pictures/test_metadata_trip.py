@@ -77,7 +77,7 @@ def test_nothing_is_kept_without_a_request_and_only_what_is_asked_for() -> None:
     camera_file("jpg")
     for asked, kept in (("none", set()), ("xmp", {"xmp"}), ("icc", {"icc_profile"})):
         assert run("encode", "source.jpg", "--metadata", asked, "-o", "x.ltk", "--overwrite").exit_code == 0
-        run("decode", "x.ltk", "-o", "back.webp", "--overwrite")
+        assert run("decode", "x.ltk", "-o", "back.webp", "--overwrite").exit_code == 0
         with Image.open("back.webp") as back:
             assert {"exif", "icc_profile", "xmp"} & set(back.info) == kept
             assert back.size == (40, 60), "turned all the same"

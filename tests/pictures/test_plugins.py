@@ -16,6 +16,7 @@ from ltokc.errors import FormatError, LimitError
 from ltokc.pictures import jxl
 from ltokc.pictures.load import load
 from tests.support.pictures import smooth
+from tests.support.pngs import code_points, png
 
 HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(64)
 # the first bytes of files that libjxl wrote of our own pictures, and the same fields written bit by bit
@@ -140,6 +141,33 @@ def test_a_heic_file_by_pillow_heif(registered: None, tmp_path: Path) -> None:
     assert np.abs(load(tmp_path / "photo.heic").rgb.astype(int) - rgb).mean() < 3
     with pytest.raises(LimitError):
         load(tmp_path / "photo.heic", limit_pixels=1000)
+
+
+@pytest.mark.parametrize(("primaries", "transfer", "said"), [
+    (9, 16, "colours converted from BT.2020 PQ to sRGB, tone-mapped"),
+    (9, 18, "colours converted from BT.2020 HLG to sRGB, tone-mapped"),
+    (12, 13, "colours converted from Display P3 to sRGB"),
+    (1, 13, ""),
+])  # fmt: skip
+@pytest.mark.parametrize("bits", [10, 12])
+def test_a_deep_heic_is_converted_as_a_png_of_its_samples(
+    registered: None, monkeypatch: pytest.MonkeyPatch, primaries: int, transfer: int, said: str, bits: int
+) -> None:
+    """The file is coded at the best quality, in which samples move by some of 65535."""
+    heif = pytest.importorskip("pillow_heif")
+    monkeypatch.setattr(heif.options, "SAVE_HDR_TO_12_BIT", bits == 12)
+    samples = np.arange(64, dtype=np.uint16)[None, :, None] * np.array([1000, 900, 800], np.uint16)
+    samples = samples.repeat(64, 0)
+    out = io.BytesIO()
+    heif.from_bytes(mode="RGB;16", size=(64, 64), data=samples.tobytes()).save(
+        out, quality=-1, chroma=444, save_nclx_profile=True, full_range_flag=1, matrix_coefficients=1,
+        color_primaries=primaries, transfer_characteristics=transfer,
+    )  # fmt: skip
+    picture = load(io.BytesIO(out.getvalue()))
+    same = load(io.BytesIO(png(samples, 16, code_points(primaries, transfer))))
+    assert np.abs(picture.rgb.astype(int) - same.rgb).mean() < 3
+    assert f"{bits} bits per sample reduced to 8" in picture.notes
+    assert picture.losses == same.losses and said in [*picture.notes, *picture.losses, ""]
 
 
 def test_a_jxl_file_by_pillow_jxl_plugin(registered: None, tmp_path: Path) -> None:
