@@ -27,19 +27,19 @@ from ltokc.token_grid import Tokens, kept_levels, tokens_of_cell
 from ltokc.tokenizer.windows import Networks
 from ltokc.zoo.model import Model
 
-USUAL = 0.005  # bytes of tokens for each sample, where nothing is known of the picture's own
 RATE = 2.5  # what a bit per pixel weighs in the search where nothing is known of the picture's own curve
-RATES = (0.5, 20.0)  # its bounds
 FAR = 1.0  # levels on average, from which on a depth that was told is too far from the one that is wanted
+USUAL = 0.005  # bytes of tokens for each sample, where nothing is known of the picture's own
+RATES = (0.5, 20.0)  # its bounds
 
 
 @dataclass(frozen=True, slots=True)
 class TokenizedPicture:
     """rgb: (H, W, 3) uint8; tokens: of all levels; steps: those of the work still to come.
 
-    kept: (rows, columns), how many levels each cell will keep, as the tokenizer was told; means: colours of large
-    areas, of the picture and, as far as is known, of what a plan's tokens decode to; plan: the one that it was refined
-    for; measured: the tokens that were decoded to measure, where those of `tokens` are others.
+    kept: (rows, columns), how many levels each cell will keep, as the tokenizer was told;
+    means: colours of large areas, of the picture and, as far as is known, of what a plan's tokens decode to;
+    plan: the one that it was refined for; walks: how often it was tokenized.
     """
 
     model: Model
@@ -50,7 +50,7 @@ class TokenizedPicture:
     kept: np.ndarray
     means: Means | None = None
     plan: Plan | None = None
-    measured: Tokens | None = None
+    walks: int = 1
 
     @property
     def size(self) -> Size:
@@ -84,15 +84,15 @@ class TokenizedPicture:
     def refined(
         self, plan: Plan, curves: RDCurves | None, effort: Effort, device: str, any_depth: bool = False
     ) -> TokenizedPicture:  # fmt: skip
-        """The same picture with digits that serve this plan better, if the effort measures.
+        """The same picture with other digits of the plan's tokens, if the effort measures.
 
-        A told tokenizer makes them anew where it was told quite other depths.  If the effort searches, those of the
-        plan's tokens are searched for that cost and show less error; then those that bring the colours of large areas
-        nearer to the original's.  any_depth: flat fields and gradients may keep other numbers of levels than the plan,
-        then `plan` of what comes back says how many.
+        A told tokenizer makes them anew where it was told quite another depth.  If the effort searches, it goes on with
+        digits that cost and show less error; then with those that bring the colours of large areas nearer to the
+        original's.  any_depth: flat fields and gradients may keep other numbers of levels than the plan, then `plan` of
+        what comes back says how many.
         """
         told = self.told(plan) if self.retold(effort) else self
-        return told.searched(plan, curves, effort, device, any_depth)
+        return told.chosen(plan, curves, effort, device, any_depth)
 
     def retold(self, effort: Effort) -> bool:
         """Whether digits may be made anew once there is a plan."""
@@ -105,12 +105,12 @@ class TokenizedPicture:
         if np.abs(kept - self.kept).mean() < FAR:
             return self
         tokens = self.networks.tokenize(self.rgb, advance=self.steps.advance, kept=kept)
-        return replace(self, tokens=tokens, kept=kept, measured=self.measured or self.tokens)
+        return replace(self, tokens=tokens, kept=kept, walks=self.walks + 1)
 
-    def searched(
-        self, plan: Plan, curves: RDCurves | None, effort: Effort, device: str, any_depth: bool = False
+    def chosen(
+        self, plan: Plan, curves: RDCurves | None, effort: Effort, device: str, any_depth: bool
     ) -> TokenizedPicture:  # fmt: skip
-        """The same picture with other digits of the plan's tokens: see `refined`."""
+        """`refined`, of the digits at hand."""
         if not effort.measures or not self.measurable:
             return self
         sent = Tokens(self.tokens.levels, self.tokens.digits, plan.masks(self.model.levels))
@@ -142,13 +142,11 @@ class TokenizedPicture:
         means = Means(original, original, gray, smooth, worth_of_byte(original[..., 0].size, bytes_, smooth))
         if smooth and curves is not None:
             return means  # decodes will tell
-        if effort.schedule is not None:
+        if effort.schedule is not None or self.walks > 1:  # other digits than those that were measured
             return replace(means, decoded=self.decoded_means(plan, tokens))
         if measured is None or measured[1].colours is None:
             return None
         seen = replace(means, decoded=measured[1].colours)
-        if self.measured is not None and self.model.colour is not None:
-            seen = colour.moved(seen, self.measured, tokens, self.model.colour)
         return seen.expected((plan.depths if plan.keep is None else plan.keep) - measured[0] + 0 * plan.depths)
 
     def decoded_means(self, plan: Plan, tokens: Tokens | None = None) -> np.ndarray:
