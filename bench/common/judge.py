@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ltokc.errors import ModelError
+from ltokc.errors import ModelError, UsageError
 
 PATCH = 224
 STAGES = {2: "s4", 4: "s8", 10: "s16", 15: "s32"}  # block whose output is taken -> name of the stage
@@ -95,11 +95,24 @@ def _euclidean(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.sqrt(np.maximum(square, 0))
 
 
+def _drawn(rng: np.random.Generator, count: int) -> np.ndarray:
+    """How often every picture is drawn: not one alone, whose patches have no partners."""
+    while True:
+        times = np.bincount(rng.integers(0, count, count), minlength=count).astype(float)
+        if (times > 0).sum() > 1:
+            return times
+
+
 def verdicts(
     originals: list[Patches], decoded: Mapping[str, list[Patches]], draws: int = 1000, seed: int = 0
 ) -> dict[str, Verdict]:
-    """Every decoder against the originals, and against the first decoder.  Lists are in the order of the pictures."""
+    """Every decoder against the originals, and against the first decoder.  Lists are in the order of the pictures.
+
+    Raises UsageError for a single picture: patches of one are never paired.
+    """
     count = len(originals)
+    if count < 2:
+        raise UsageError("the judge needs at least two pictures")
     group = np.concatenate([np.full(len(patches["s4"]), i) for i, patches in enumerate(originals)])
     distances: dict[str, dict[str, _Distances]] = {name: {} for name in decoded}
     for stage in STAGES.values():
@@ -115,7 +128,7 @@ def verdicts(
 
     rng, first = np.random.default_rng(seed), next(iter(decoded))
     point = values(np.ones(count))
-    drawn = [values(np.bincount(rng.integers(0, count, count), minlength=count).astype(float)) for _ in range(draws)]
+    drawn = [values(_drawn(rng, count)) for _ in range(draws)]
     out = {}
     for name, stages in point.items():
         means = [np.mean(list(v[name].values())) / np.mean(list(v[first].values())) - 1 for v in drawn]

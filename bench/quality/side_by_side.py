@@ -9,11 +9,13 @@ from typing import Any
 import click
 from PIL import Image, ImageDraw, ImageFont
 
+import ltokc
 from bench.common import options
 from bench.common.pictures import load_rgb
 from ltokc.compare.codecs import fit
 from ltokc.compare.scores import DIGITS, METRICS, SHORT, Lpips, Scorer
 from ltokc.errors import UsageError
+from ltokc.tokenizer.generative import GENERATIVE
 
 MARGIN, LINE, LINES, FONT_SIZE = 8, 18, 2, 14
 LEAST_PANEL_WIDTH = 330  # the labels must fit
@@ -29,19 +31,26 @@ class Panel:
 
 
 def make_panels(
-    image: Image.Image, names: list[str], limit: int, lpips: Lpips | None = None, **ltokc_options: Any
-) -> list[Panel]:
-    """The original and each codec's best file of at most `limit` bytes; a codec that cannot go so low says so."""
+    image: Image.Image, names: list[str], limit: int, lpips: Lpips | None = None, generated: bool = False,
+    **ltokc_options: Any,
+) -> list[Panel]:  # fmt: skip
+    """The original and each codec's best file of at most `limit` bytes; a codec that cannot go so low says so.
+
+    generated: the file of ltokc also by the generative decoder.
+    """
     scorer = Scorer(image, lpips)
     panels = [Panel(image, ("original", f"{image.width}x{image.height}, 24 bits per pixel"))]
     for name in names:
         codec, file = fit(name, image, limit, **ltokc_options)
-        decoded = codec.decode(file.data)
-        scores = scorer.score(decoded, len(file.data))
-        quality = f", q {file.quality:g}" if file.quality >= 0 else ""
-        excess = " (its smallest, over the limit)" if len(file.data) > limit else ""
-        lines = (f"{codec.label}{quality}: {len(file.data)} bytes, {scores['bpp']:.3f} bpp{excess}", caption(scores))
-        panels.append(Panel(decoded, lines))
+        made = {"": codec.decode(file.data)}
+        if generated and name == "ltokc":
+            made[", generative"] = ltokc.decode(file.data, decoder=GENERATIVE).convert("RGB")
+        for which, decoded in made.items():
+            scores = scorer.score(decoded, len(file.data))
+            quality = f", q {file.quality:g}" if file.quality >= 0 else ""
+            excess = " (its smallest, over the limit)" if len(file.data) > limit else ""
+            size = f"{len(file.data)} bytes, {scores['bpp']:.3f} bpp{excess}"
+            panels.append(Panel(decoded, (f"{codec.label}{which}{quality}: {size}", caption(scores))))
     return panels
 
 
@@ -97,11 +106,12 @@ def parse_crop(text: str | None) -> Box | None:
 @click.option("--crop", metavar="X,Y,W,H", help="Show only this part; the metrics stay those of the whole picture.")
 @click.option("--zoom", default=1, show_default=True, type=click.IntRange(1, 16), help="Enlarge every pixel.")
 @click.option("--columns", default=3, show_default=True, type=click.IntRange(1), help="Pictures in a row.")
+@click.option("--generated", is_flag=True, help="Also as the generative decoder of ltokc draws it.")
 @options.lpips()
 @options.model()
 def main(
-    image: Path, limit: int, out: Path, codecs: str, crop: str | None, zoom: int, columns: int, lpips: Path | None,
-    model: str | None,
+    image: Path, limit: int, out: Path, codecs: str, crop: str | None, zoom: int, columns: int, generated: bool,
+    lpips: Path | None, model: str | None,
 ) -> None:  # fmt: skip
     """Show a picture as every codec keeps it in the same number of bytes.
 
@@ -116,7 +126,7 @@ def main(
     picture = load_rgb(image)
     close_up(picture, box, 1)
     given = {"encode_options": {"model": model} if model else {}}
-    panels = make_panels(picture, codecs.split(","), limit, Lpips(lpips) if lpips else None, **given)
+    panels = make_panels(picture, codecs.split(","), limit, Lpips(lpips) if lpips else None, generated, **given)
     sheet([Panel(close_up(p.image, box, zoom), p.lines) for p in panels], columns).save(out, format="PNG")
     for panel in panels[1:]:
         click.echo("; ".join(panel.lines))

@@ -205,6 +205,16 @@ def test_side_by_side_and_close_up(folder: Path, tmp_path: Path) -> None:
         assert result.exit_code == 1 and "--crop" in result.output
 
 
+def test_side_by_side_with_what_is_generated(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "sheet.png"
+    words = ["--image", str(folder / "a.png"), "--bytes", "900", "--codecs", "ltokc", "--columns", "3", "--generated"]
+    result = CliRunner().invoke(sidebyside_main, [*words, "--out", str(out)])
+    assert result.exit_code == 0, result.output
+    plain, generated = result.output.strip().splitlines()
+    assert "ltokc: " in plain and "ltokc, generative: " in generated
+    assert plain.split(": ")[1].split(";")[0] == generated.split(": ")[1].split(";")[0]  # the same bytes
+
+
 def test_speed_of_rivals_and_ratios() -> None:
     report = benchmark(synthetic_picture(64, 48), 0.6, 1, ("webp",))
     assert report["in_process"]["webp"]["encode_seconds"] > 0

@@ -7,6 +7,8 @@ import pytest
 
 from bench.common import texture
 from bench.common.judge import STAGES, Patches, verdicts
+from bench.quality.realism import synthetic_pictures
+from ltokc.errors import UsageError
 
 
 def features(rng: np.random.Generator, pictures: int, shift: float = 0.0, spread: float = 1.0) -> list[Patches]:
@@ -34,6 +36,15 @@ def test_patches_of_one_picture_are_never_paired() -> None:
     decoded = {"far": features(rng, 40, 1.0), "same": originals}
     decoded["far"] = [{s: v[:1].repeat(5, 0) for s, v in patches.items()} for patches in decoded["far"]]
     assert verdicts(originals, decoded, draws=2)["same"].mean == pytest.approx(0, abs=1e-9)
+
+
+def test_two_pictures_are_enough_and_one_is_not() -> None:
+    rng = np.random.default_rng(6)
+    originals, decoded = features(rng, 2), features(rng, 2, 1.0)
+    low, high = verdicts(originals, {"far": decoded, "near": originals}, draws=40)["near"].interval
+    assert np.isfinite([low, high]).all()
+    with pytest.raises(UsageError, match="two pictures"):
+        verdicts(originals[:1], {"far": decoded[:1]}, draws=2)
 
 
 def test_fine_energy_is_a_share() -> None:
@@ -72,3 +83,11 @@ def test_flat_squares_are_those_of_the_original() -> None:
     found = texture.flat_deviation(decoded, original)
     assert found is not None and found == pytest.approx((2, 0))
     assert texture.flat_deviation(original[:, 16:], original[:, 16:]) is None
+
+
+def test_synthetic_pictures_have_known_deviations() -> None:
+    found = synthetic_pictures()
+    deviation = {name: texture.squares(texture.luma(rgb)).std((1, 2)).mean() for name, rgb in found.items()}
+    assert all(rgb.shape == (256, 384, 3) and rgb.dtype == np.uint8 for rgb in found.values())
+    assert deviation["green"] == pytest.approx(0, abs=1e-9) and deviation["noise"] == pytest.approx(20, rel=0.02)
+    assert 1.5 < deviation["slope"] < 3

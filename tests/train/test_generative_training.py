@@ -17,7 +17,8 @@ torch = pytest.importorskip("torch")
 from safetensors.torch import save_file  # noqa: E402
 
 from ltokc.errors import ModelError  # noqa: E402
-from ltokc.tokenizer.nn.generative import Generator, GeneratorConfig, hidden_weights  # noqa: E402
+from ltokc.tokenizer.generative import PLANES  # noqa: E402
+from ltokc.tokenizer.nn.generative import Generator, GeneratorConfig, hidden_weights, with_more_detail  # noqa: E402
 from ltokc.train.data.pictures import Pictures  # noqa: E402
 from ltokc.train.generative.cache import CachedStates, LiveStates, build_states  # noqa: E402
 from ltokc.train.generative.discriminator import relativistic  # noqa: E402
@@ -29,14 +30,26 @@ from ltokc.train.generative.recipe import (  # noqa: E402
     read_generative_recipe,
 )
 from ltokc.train.generative.states import FrozenDecoder, StateSource  # noqa: E402
-from ltokc.train.generative.statistics import Features, chroma_energy, haar_filters, wasserstein  # noqa: E402
+from ltokc.train.generative.statistics import (  # noqa: E402
+    KINDS,
+    WHOLE_WEIGHTS,
+    Features,
+    chroma_energy,
+    haar_filters,
+    still_residual,
+    wasserstein,
+)  # fmt: skip
 from tests.support.cli_runner import run  # noqa: E402
 from tests.support.random_lpips import random_lpips  # noqa: E402
 from tests.support.small_model import LEVELS, small_ladder  # noqa: E402
 
 SIZES = {"channels8": 16, "blocks8": 1, "channels4": 16, "blocks4": 1, "channels2": 8, "convolutions2": 1}
 RECIPE = GenerativeRecipe(
-    stages=(Stage(2, 2), Stage(2, 2, samples=2, grid_pattern=300.0), Stage(3, 2, samples=2, adversarial=0.5)),
+    stages=(
+        Stage(2, 2),
+        Stage(2, 2, samples=2, grid_pattern=300.0, still=9.0, deep=1.0, whole=1.0),
+        Stage(3, 2, samples=2, adversarial=0.5),
+    ),
     warmup=2,
     network=GeneratorConfig(**SIZES, state8=24, state4=16),
     states=StatesRecipe(window=128, crop=96, crops=2),
@@ -102,7 +115,7 @@ def trained(recipe, source, lpips, cached, folder):
 def test_states_are_those_of_the_whole_window(source):
     """A crop's f4 makes the faithful picture of its place, apart from the border that the head sees over."""
     for seed in range(3):
-        f8, f4, original = source.draw(np.random.default_rng(seed))
+        f8, f4, original, _ = source.draw(np.random.default_rng(seed))
         assert f8.shape[1:] == (24, 12, 12) and f4.shape[1:] == (16, 24, 24) and original.shape[1:] == (3, 96, 96)
         assert f8.dtype == f4.dtype == np.float16 and original.dtype == np.uint8
         up = source.decoder.net.descend(torch.from_numpy(f8).float(), 1, 0)[..., 4:-4, 4:-4]
@@ -122,11 +135,11 @@ def test_depths_and_damage_are_as_the_recipe_says(source):
 def test_a_cache_is_the_same_whether_or_not_it_was_interrupted(source, tmp_path, cached):
     build_states(tmp_path, source, RECIPE, 8, lambda count: None)
     names = sorted(p.name for p in tmp_path.iterdir())
-    assert names == ["f4-0000.npy", "f8-0000.npy", "original-0000.npy", "states.json"]
+    assert names == ["f4-0000.npy", "f8-0000.npy", "original-0000.npy", "states.json", "text-0000.npy"]
     (tmp_path / "f4-0000.npy").unlink()
     build_states(tmp_path, source, RECIPE, 8, lambda count: None)
     draws = [c.draw(np.random.default_rng(5), 3) for c in (CachedStates(tmp_path), cached)]
-    assert all(torch.equal(getattr(draws[0], k), getattr(draws[1], k)) for k in ("f8", "f4", "original"))
+    assert all(torch.equal(getattr(draws[0], k), getattr(draws[1], k)) for k in ("f8", "f4", "original", "text"))
     with pytest.raises(ModelError, match="another recipe"):
         build_states(tmp_path, source, replace(RECIPE, seed=1), 8, lambda count: None)
 
@@ -175,8 +188,47 @@ def test_a_picture_is_nothing_away_from_itself(lpips):
     features.fit(x)
     same = features.statistics(features(x), (3, 5))
     other = features.statistics(features(x * 0.5), (3, 5))
-    assert len(same) == 12  # points of 4 maps, windows of 5, and of 3 of these twice as large
+    assert len(same) == 12  # local ones: points of 4 maps, windows of 5, and of 3 of these twice as large
     assert float(wasserstein(same, same)[0]) == 0 and float(wasserstein(other, same)[0]) > 0.01
+
+
+def test_the_whole_crop_has_one_mean_and_deviation_a_channel(lpips):
+    features = Features(lpips)
+    x = torch.rand(2, 3, 120, 120) * 2 - 1
+    features.fit(x)
+    maps = features(x)
+    found = {kind: features.statistics(maps, (0, 0), kind) for kind in KINDS}
+    assert len(found["deep"]) == 2 and [v.shape[2:] for v in found["whole"]] == [(1, 1)] * 6
+    mean, deviation = (found["whole"][0][1, :, 0, 0] / WHOLE_WEIGHTS[0] ** 0.5).chunk(2)
+    scale = features.scales[0][0, :, 0, 0]
+    assert torch.allclose(mean * scale, maps[0][1].mean((1, 2)), atol=1e-5)
+    assert torch.allclose(deviation * scale, maps[0][1].std((1, 2)), rtol=0.02)
+    shuffled = x.flatten(2)[:, :, torch.randperm(120 * 120)].view_as(x)  # noise stays the noise it is
+    assert float(wasserstein(features.statistics(features(shuffled), (0, 0), "whole"), found["whole"])[0]) < 0.02
+
+
+def test_only_what_is_drawn_on_one_colour_counts_as_still():
+    original = torch.rand(1, 3, 32, 32)
+    original[..., :16, :16] = 0.25
+    residual = torch.full((2, 3, 32, 32), 0.5)
+    assert float(still_residual(residual, original)) == pytest.approx(0.5 / 4)
+    residual[..., :16, :16] = 0
+    assert float(still_residual(residual, original)) == 0
+    original[..., :16, :16] += 0.0005 * torch.randn(16, 16)  # a sixteenth of a level of 255: as good as still
+    residual[..., :16, :16] = -0.5
+    assert float(still_residual(residual, original)) == pytest.approx(0.5 / 4)
+
+
+def test_only_text_is_held_to_its_pixels(source, lpips):
+    pages = StateSource(source.decoder, source.pictures, replace(RECIPE.states, text=1.0), lambda q: 4.0)
+    trainer = Trainer(replace(RECIPE, precision="fp32"), source.decoder, Features(lpips))
+    for where, text in ((source, 0), (pages, 1)):
+        states = LiveStates(where).draw(np.random.default_rng(3), 2)
+        assert states.text.tolist() == [text] * 2
+        trainer.features.fit(states.original)
+        with torch.no_grad():
+            found = trainer.losses(states, Stage(1, samples=2, text=9.0))
+        assert (float(found["text"]) > 0) == bool(text)
 
 
 def test_nothing_told_apart_costs_ln_2():
@@ -234,6 +286,22 @@ def test_multiplications_and_weights_for_muon():
     assert round(net.multiplications() / 1e3, 1) == 17.2
     assert sum(p.numel() for p in net.parameters()) == 343_884
     assert len(hidden_weights(net)) == 3 * 6 + 2 + 2 + 2
+
+
+def test_more_detail_is_inside_of_squares_of_2_by_2():
+    torch.manual_seed(0)
+    net = Generator(GeneratorConfig(**SIZES, state8=24, state4=16))
+    torch.nn.init.normal_(net.last.bias)
+    given = torch.randn(1, 24, 8, 8), torch.randn(1, 16, 16, 16), [
+        torch.randn(1, planes, 64 // stride, 64 // stride) for stride, planes in PLANES.items()
+    ]  # fmt: skip
+    with torch.no_grad():
+        plain, more = net(*given), with_more_detail(net, 0.5)(*given)
+    means = [
+        torch.nn.functional.avg_pool2d(x, 2).repeat_interleave(2, 2).repeat_interleave(2, 3) for x in (plain, more)
+    ]
+    assert torch.allclose(means[0], means[1], atol=1e-5) and float((plain - means[0]).abs().mean()) > 0.01
+    assert torch.allclose(more - means[1], 1.5 * (plain - means[0]), atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,15 @@
 """States on disk, so that a CPU computes each of them once: 330 kB a crop of 128 px.
 
-A folder of memory-mapped arrays, `f8-0000.npy`, `f4-0000.npy`, `original-0000.npy` and so on, about `CHUNK` crops
-each, and `states.json`, which says what they were made of.  Chunk n follows from the seed and n alone: a cache that was
-interrupted goes on at its next chunk.
+A folder of memory-mapped arrays, `f8-0000.npy`, `f4-0000.npy`, `original-0000.npy`, `text-0000.npy` and so on, about
+`CHUNK` crops each, and `states.json`, which says what they were made of.  Chunk n follows from the seed and n alone: a
+cache that was interrupted goes on at its next chunk.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from ltokc.train.generative.recipe import GenerativeRecipe
 from ltokc.train.generative.states import States, StateSource
 
 CHUNK = 512  # crops
-PARTS = ("f8", "f4", "original")
+PARTS = ("f8", "f4", "original", "text")
 MARKER = "states.json"
 
 
@@ -87,8 +87,7 @@ class CachedStates:
             chunk = int(np.searchsorted(self.ends, i, "right"))
             first = self.ends[chunk - 1] if chunk else 0
             rows.append([part[i - first] for part in self.chunks[chunk]])
-        f8, f4, original = (np.stack(part) for part in zip(*rows, strict=True))
-        return to_states(f8, f4, original, self.device)
+        return to_states([np.stack(part) for part in zip(*rows, strict=True)], self.device)
 
 
 class LiveStates:
@@ -104,16 +103,16 @@ class LiveStates:
             drawn.append(list(self.source.draw(rng)))
         whole = [np.concatenate(parts) for parts in zip(*drawn, strict=True)]
         self.kept = [part[batch:] for part in whole]
-        f8, f4, original = (part[:batch] for part in whole)
-        return to_states(f8, f4, original, self.source.decoder.device)
+        return to_states([part[:batch] for part in whole], self.source.decoder.device)
 
 
-def to_states(f8: np.ndarray, f4: np.ndarray, original: np.ndarray, device: str) -> States:
-    """float16 states and uint8 originals as float32 tensors of the device, channels last."""
-    a, b, c = (torch.from_numpy(part).to(device).float() for part in (f8, f4, original))
+def to_states(parts: Sequence[np.ndarray], device: str) -> States:
+    """Arrays of `PARTS` as float32 tensors of the device, channels last."""
+    f8, f4, original, text = (torch.from_numpy(part).to(device).float() for part in parts)
     form = torch.channels_last
     return States(
-        a.contiguous(memory_format=form),
-        b.contiguous(memory_format=form),
-        (c / 127.5 - 1).contiguous(memory_format=form),
+        f8.contiguous(memory_format=form),
+        f4.contiguous(memory_format=form),
+        (original / 127.5 - 1).contiguous(memory_format=form),
+        text,
     )

@@ -23,11 +23,11 @@ from safetensors.torch import save_file
 
 from ltokc.losses.grid_pattern import grid_pattern_energy
 from ltokc.tokenizer.generative import COARSE, COARSE_PLANES, OWN_PLANES, WEIGHTS
-from ltokc.tokenizer.nn.generative import Generator, hidden_weights
+from ltokc.tokenizer.nn.generative import Generator, hidden_weights, with_more_detail
 from ltokc.train.generative.discriminator import Discriminator, relativistic
 from ltokc.train.generative.recipe import GenerativeRecipe, Stage
 from ltokc.train.generative.states import FrozenDecoder, States
-from ltokc.train.generative.statistics import Features, chroma_energy, wasserstein
+from ltokc.train.generative.statistics import STRIDES, Features, chroma_energy, still_residual, wasserstein
 from ltokc.train.optim import Muon
 
 SHIFTS = 8  # the features' grids are moved by 0 to 7 px, so that they fall everywhere
@@ -73,7 +73,7 @@ class Trainer:
         }  # fmt: skip
         torch.save(state, folder / "checkpoint.tmp")
         os.replace(folder / "checkpoint.tmp", folder / CHECKPOINT)
-        save_generator(self.ema, folder / WEIGHTS)
+        save_generator(with_more_detail(self.ema, self.recipe.fine), folder / WEIGHTS)
 
     def resume(self, folder: Path) -> bool:
         """Goes on from the folder's checkpoint if it has one.  Raises RuntimeError if it is of another network."""
@@ -86,6 +86,8 @@ class Trainer:
         self.judge.load_state_dict(state["judge"])
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
+        if len(state["scales"]) != len(STRIDES):
+            raise ValueError("a checkpoint of other features")
         self.features.scales = state["scales"]
         self.noise.set_state(state["noise"].cpu())
         self.rng.bit_generator.state = json.loads(state["numpy"])
@@ -121,13 +123,22 @@ class Trainer:
             made_maps = self.features(made)
             with torch.no_grad():
                 real_maps = self.features(real)
-        ours, theirs = (self.features.statistics(maps, (dy, dx)) for maps in (made_maps, real_maps))
-        distortion, variance = wasserstein(ours, theirs, stage.returned)
+        distortion, variance = residual.new_zeros(()), residual.new_zeros(())
+        for kind, (weight, returned) in stage.distortions().items():
+            ours, theirs = (self.features.statistics(maps, (dy, dx), kind) for maps in (made_maps, real_maps))
+            of_kind, spread = wasserstein(ours, theirs, returned)
+            distortion, variance = distortion + weight * of_kind, variance + weight * spread
         low = F.avg_pool2d(residual, 8, 4).abs().mean()
         pattern = grid_pattern_energy(residual)
         colour = chroma_energy(residual)
-        loss = distortion + self.recipe.low * low + stage.grid_pattern * pattern + stage.chroma * colour
+        still = still_residual(residual, states.original)
+        loss = distortion + self.recipe.low * low + stage.grid_pattern * pattern
+        wrong = (
+            (made - _repeated(real, stage.samples)).square().mean((1, 2, 3)) * states.text.repeat(stage.samples)
+        ).mean()
+        loss = loss + stage.chroma * colour + stage.still * still + stage.text * wrong
         out = {"distortion": distortion, "variance": variance, "low": low, "pattern": pattern, "chroma": colour}
+        out |= {"still": still, "text": wrong}
         if stage.adversarial:
             with torch.no_grad(), torch.autocast(self.device, torch.bfloat16, enabled=self.recipe.precision == "bf16"):
                 plain_maps = self.features(plain)

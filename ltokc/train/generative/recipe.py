@@ -9,6 +9,7 @@ from typing import Any
 
 from ltokc.errors import ModelError
 from ltokc.tokenizer.nn.generative import GeneratorConfig
+from ltokc.train.generative.statistics import DEEP, LOCAL, WHOLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,10 @@ class Stage:
 
     `samples`: 1 or 2 residuals a crop; `grid_pattern`: weight of what comes back every 16 pixels in the residual;
     `adversarial`: weight of the discriminator's term, 0: it does not exist; `returned`: share of the samples' variance
-    that the distortion gives back; `chroma`: weight of the residual's mean square colour.
+    that the distortion gives back; `chroma`: weight of the residual's mean square colour; `still`: weight of the
+    residual where the original is of one colour; `text`: of the squared error on text, whose strokes must not be drawn
+    at random; `deep`, `whole`: weights of these statistics, where the local ones have 1
+    (`ltokc.train.generative.statistics`); `whole_returned`: as `returned`, for those of the whole crop.
     """
 
     steps: int
@@ -27,6 +31,20 @@ class Stage:
     adversarial: float = 0.0
     returned: float = 0.5
     chroma: float = 0.0
+    still: float = 0.0
+    text: float = 0.0
+    deep: float = 0.0
+    whole: float = 0.0
+    whole_returned: float = 0.5
+
+    def distortions(self) -> dict[str, tuple[float, float]]:
+        """Weight, and share of the variance that is given back, of every kind of statistics that counts."""
+        weights = {
+            LOCAL: (1.0, self.returned),
+            DEEP: (self.deep, self.returned),
+            WHOLE: (self.whole, self.whole_returned),
+        }
+        return {kind: pair for kind, pair in weights.items() if pair[0]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +76,8 @@ class GenerativeRecipe:
 
     `low`: weight of the residual's 8x8 means, which the tokens hold already.  `told`: the discriminator pauses while
     its loss is below this, so that it does not run away.  `decay`: share of the steps, at the end, over which the rates
-    fall to nearly nothing.
+    fall to nearly nothing.  `fine`: gain of the finest details in the weights that are written
+    (`ltokc.tokenizer.nn.generative.with_more_detail`).
     """
 
     stages: tuple[Stage, ...]
@@ -71,6 +90,7 @@ class GenerativeRecipe:
     ema: float = 0.998
     low: float = 20.0
     told: float = 0.5
+    fine: float = 0.0
     precision: str = "bf16"
     network: GeneratorConfig = field(default_factory=GeneratorConfig)
     states: StatesRecipe = field(default_factory=StatesRecipe)

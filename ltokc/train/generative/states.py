@@ -24,11 +24,15 @@ LEAST_SIDE = 200  # px, below which no picture is made smaller
 
 @dataclass(frozen=True, slots=True)
 class States:
-    """A batch: `f8` (B, c, s/8, s/8) and `f4` (B, c, s/4, s/4) float, `original` (B, 3, s, s) in [-1, 1]."""
+    """A batch: `f8` (B, c, s/8, s/8) and `f4` (B, c, s/4, s/4) float, `original` (B, 3, s, s) in [-1, 1].
+
+    `text`: float (B,), 1 for crops of a page of synthetic text, else 0.
+    """
 
     f8: torch.Tensor
     f4: torch.Tensor
     original: torch.Tensor
+    text: torch.Tensor
 
 
 class FrozenDecoder:
@@ -59,14 +63,14 @@ class StateSource:
     ):
         self.decoder, self.pictures, self.recipe, self.depth_of = decoder, pictures, recipe, depth_of
 
-    def window(self, rng: np.random.Generator) -> np.ndarray:
-        """(h, w, 3) uint8, sides multiples of 64 between the crop's and the window's."""
+    def window(self, rng: np.random.Generator) -> tuple[np.ndarray, bool]:
+        """(h, w, 3) uint8, sides multiples of 64 between the crop's and the window's; whether it is a page of text."""
         recipe, u = self.recipe, rng.random()
         synthetic = Crops(self.pictures, recipe.window, 1, rng)
         if u < recipe.text:
-            return synthetic.text()
+            return synthetic.text(), True
         if u < recipe.text + recipe.smooth:
-            return _flat(rng, recipe.window) if rng.random() < 0.3 else synthetic.smooth()
+            return (_flat(rng, recipe.window) if rng.random() < 0.3 else synthetic.smooth()), False
         while True:
             picture = self.pictures[int(rng.integers(len(self.pictures)))]
             factor = min(rng.uniform(1.2, 2.0), min(picture.shape[:2]) / LEAST_SIDE)
@@ -78,7 +82,7 @@ class StateSource:
                 break
         top, left = (int(rng.integers(a - b + 1)) for a, b in zip(picture.shape, (height, width), strict=False))
         part = picture[top : top + height, left : left + width]
-        return part[:, ::-1] if rng.random() < 0.5 else part
+        return (part[:, ::-1] if rng.random() < 0.5 else part), False
 
     def depths(self, rng: np.random.Generator, rows: int, columns: int) -> np.ndarray:
         """Levels kept per cell, float32 (rows, columns): one depth for all, or one a cell around a common one."""
@@ -94,10 +98,11 @@ class StateSource:
         return keep.astype(np.float32)
 
     @torch.no_grad()
-    def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Crops of one window: f8, f4 as float16, originals (n, 3, crop, crop) as uint8."""
+    def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+        """Crops of one window: f8, f4 as float16, originals (n, 3, crop, crop) and whether text (n,) as uint8."""
         decoder, side = self.decoder, self.recipe.crop
-        picture = np.array(self.window(rng))
+        window, text = self.window(rng)
+        picture = np.array(window)
         rows, columns = (n // CELL for n in picture.shape[:2])
         x = torch.from_numpy(picture).to(decoder.device).permute(2, 0, 1)[None].float().div(127.5).sub(1)
         scales = [CELL // level.stride for level in decoder.levels]
@@ -121,7 +126,7 @@ class StateSource:
             pixels = picture[y * 8 : y * 8 + side, z * 8 : z * 8 + side].transpose(2, 0, 1)
             out.append((coarse.half().cpu().numpy(), fine.half().cpu().numpy(), pixels))
         a, b, c = (np.stack(part) for part in zip(*out, strict=True))
-        return a, b, c
+        return a, b, c, np.full(len(c), text, np.uint8)
 
 
 def _changed(digits: torch.Tensor, level: Level, share: np.ndarray, rng: np.random.Generator) -> torch.Tensor:
