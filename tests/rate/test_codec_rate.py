@@ -64,7 +64,7 @@ def test_tokens(picture: np.ndarray, best: bytes, tokens: int) -> None:
     for effort in (0, 1):
         data = ltokc.encode(picture, tokens=tokens, effort=effort)
         assert ltokc.info(data).tokens == ltokc.tokens(data).count == min(tokens, total)
-        assert is_prefix(data, best)
+        assert effort or is_prefix(data, best)
         ltokc.verify(data)
     data = ltokc.encode(picture, tokens=tokens, effort=0)
     assert ltokc.trim(best, tokens=tokens) == data
@@ -80,7 +80,7 @@ def test_a_target_is_met_from_below(picture: np.ndarray, best: bytes, size: int)
         assert len(data) <= size
         assert size <= 500 or len(data) >= 0.98 * size
         assert data == ltokc.encode(picture, target_size=size, effort=effort)
-        assert is_prefix(data, best)
+        assert effort or is_prefix(data, best)
         ltokc.verify(data)
     data = ltokc.encode(picture, target_size=size, effort=0)
     assert data == ltokc.trim(best, target_size=size)
@@ -144,7 +144,7 @@ def test_segments_share_the_rate(in_segments: np.ndarray) -> None:
         for effort in (0, 1):
             data = ltokc.encode(in_segments, target_size=size, effort=effort)
             assert 0.98 * size <= len(data) <= size
-            assert is_prefix(data, whole)
+            assert effort or is_prefix(data, whole)
         assert ltokc.trim(whole, target_size=size) == ltokc.encode(in_segments, target_size=size, effort=0)
 
 
