@@ -76,7 +76,7 @@ def encode(
     ltk = Ltk(header, ()).with_chunks(chunks)
     if target.size is not None:
         ltk = with_room(ltk, picture.alpha, target.size, say)
-    found = tokenized(opened, opened.networks(backend, device, precision=precision), rgb, effort_, progress)
+    found = tokenized(opened, opened.networks(backend, device, precision=precision), rgb, effort_, target, progress)
     if target.size is not None:
         return filled(sized(ltk, found, target, effort_, device, say), picture.alpha, target.size)
     curves = predict_curves(found, target, effort_)

@@ -138,3 +138,12 @@ def tokens_of_keep(keep: float, level_counts: Sequence[int]) -> int:
 def cells_at(cells: np.ndarray, level: Level) -> np.ndarray:
     """A map of cells (rows, columns) at the positions of a level."""
     return cells.repeat(level.per_side, 0).repeat(level.per_side, 1)
+
+
+def kept_levels(masks: Masks, levels: Sequence[Level]) -> npt.NDArray[np.float32]:
+    """How many levels each cell has, a fraction for a part of one: (rows, columns) float32; undoes `full_masks`."""
+    shares = []
+    for mask, level in zip(masks, levels, strict=True):
+        side = level.per_side
+        shares.append(mask.reshape(len(mask) // side, side, mask.shape[1] // side, side).mean((1, 3), np.float32))
+    return np.sum(shares, 0)

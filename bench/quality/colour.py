@@ -54,10 +54,10 @@ def main(
     called, rows = model_name(model), []
     for kind, name, image in _inputs(images, gradients, drawn, flat, limit):
         for quality in qualities:
-            row = {"kind": kind, "image": name, "quality": quality}
+            row: dict[str, Any] = {"kind": kind, "image": name, "quality": quality}
             data = codec.encode(image, quality, effort=effort, model=called)
             grid = dict(codec.info(data).chunks).get("cOLr", 0)
-            with mock.patch.object(TokenizedPicture, "refined", lambda picture, *given: picture):
+            with mock.patch.object(TokenizedPicture, "searched", lambda picture, *given: picture):
                 before = codec.encode(image, quality, effort=effort, model=called)
             row |= {"grid": grid, **_figures(image, codec.decode(data).convert("RGB"), len(data))}
             row["before"] = _figures(image, codec.decode(before).convert("RGB"), len(before))

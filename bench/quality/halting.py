@@ -34,29 +34,39 @@ from ltokc.rate.effort import EFFORTS
 from ltokc.rate.plan import Plan, uniform
 from ltokc.rate.size import counts_of, writer_of
 from ltokc.rate.target import RateTarget
-from ltokc.rate.tokenized import tokenized
+from ltokc.rate.tokenized import TokenizedPicture, tokenized
 from ltokc.zoo.model import Model, open_model
 
 Array = np.ndarray[Any, Any]
 
 
 class Bench:
-    """One picture, tokenized: `show(plan)` gives bytes and what a decoder shows."""
+    """One picture, tokenized, by a told tokenizer for every plan: `show(plan)` gives bytes and what a decoder shows."""
 
     def __init__(self, model: Model, rgb: Array):
         self.model, self.rgb = model, rgb
-        self.picture = tokenized(model, model.networks(), rgb, EFFORTS[0])
+        self.picture = self.tokenized(0.6)
         self.ltk = Ltk(Header(model.entry.id, model.entry.bitstream_hash, *self.picture.size), ())
 
-    def plan(self, quality: float, effort: int) -> Plan:
-        target, level = RateTarget(quality=quality), EFFORTS[effort]
-        return choose_plan(self.picture, target, level, predict_curves(self.picture, target, level))
+    def tokenized(self, quality: float) -> TokenizedPicture:
+        return tokenized(self.model, self.model.networks(), self.rgb, EFFORTS[0], RateTarget(quality=quality))
 
-    def show(self, plan: Plan) -> dict[str, Any]:
-        file = writer_of(self.picture, plan, self.ltk)
+    def plan(self, quality: float, effort: int) -> tuple[Plan, TokenizedPicture]:
+        """The plan, and the picture with the digits that are written for it."""
+        target, level = RateTarget(quality=quality), EFFORTS[effort]
+        picture = self.tokenized(quality) if self.model.told else self.picture
+        plan = choose_plan(picture, target, level, predict_curves(picture, target, level))
+        return plan, self.told(plan, picture) if level.measures else picture
+
+    def told(self, plan: Plan, picture: TokenizedPicture | None = None) -> TokenizedPicture:
+        picture = picture or self.picture
+        return picture.told(plan) if self.model.told else picture
+
+    def show(self, plan: Plan, picture: TokenizedPicture) -> dict[str, Any]:
+        file = writer_of(picture, plan, self.ltk)
         counts = counts_of(file, plan)
         data = file.write(self.ltk, counts)
-        found = self.picture.measure(plan)
+        found = picture.measure(plan)
         return {"bytes": len(data), "tokens": counts[0], "error": found.error(), "points": points(found.error())}
 
 
@@ -67,36 +77,36 @@ def measure(model: Model, rgb: Array, efforts: tuple[int, ...], steps: Array) ->
     curve = []
     for keep in np.arange(1, len(model.levels) + STEP / 2, STEP):
         plan = uniform(float(keep), shape)
-        curve.append(bench.show(plan) | {"ms_ssim": _similarity(bench, plan)})
+        picture = bench.told(plan)
+        curve.append(bench.show(plan, picture) | {"ms_ssim": _similarity(bench, plan, picture)})
     rows = []
     for effort in efforts:
         for quality in np.unique(np.round(np.concatenate([steps, TARGETS]), 4)):
-            plan = bench.plan(float(quality), effort)
-            row = {"effort": effort, "q": float(quality)} | bench.show(plan)
+            plan, picture = bench.plan(float(quality), effort)
+            row = {"effort": effort, "q": float(quality)} | bench.show(plan, picture)
             if quality in TARGETS:
-                row |= {"ms_ssim": _similarity(bench, plan), "mixed": plan.keep is None}
-                row["cells"] = _cells(bench, plan, effort)
+                row |= {"ms_ssim": _similarity(bench, plan, picture), "mixed": plan.keep is None}
+                row["cells"] = _cells(bench, plan, effort, picture)
             rows.append(row)
     return {"pixels": rgb.shape[0] * rgb.shape[1], "curve": curve, "rows": rows}
 
 
-def _similarity(bench: Bench, plan: Plan) -> float:
-    picture = bench.picture
+def _similarity(bench: Bench, plan: Plan, picture: TokenizedPicture) -> float:
     kept = picture.tokens.only(plan.masks(bench.model.levels))
     shown = picture.networks.detokenize(kept, picture.size)
     return float(ms_ssim(bench.rgb, shown))
 
 
-def _cells(bench: Bench, plan: Plan, effort: int) -> dict[str, float]:
+def _cells(bench: Bench, plan: Plan, effort: int, picture: TokenizedPicture) -> dict[str, float]:
     """Share of the cells whose distortion is over the expected one by more than 10 and 50 %."""
     head = bench.model.halting
     assert head is not None
-    curves = RDCurves(*head.predict(bench.picture.tokens.digits, bench.rgb))
+    curves = RDCurves(*head.predict(picture.tokens.digits, bench.rgb))
     if effort:
         keep = plan.keep if plan.keep is not None else float(plan.depths.mean())
-        curves = measure_curves(bench.picture, curves, EFFORTS[effort], lambda _: keep)
+        curves = measure_curves(picture, curves, EFFORTS[effort], lambda _: keep)
     expected = np.take_along_axis(curves.distortion, plan.depths[None] - 1, 0)[0]
-    ratio = bench.picture.measure(plan).distortion(head.sensitivity) / expected
+    ratio = picture.measure(plan).distortion(head.sensitivity) / expected
     return {"over_10": float((ratio > 1.1).mean()), "over_50": float((ratio > 1.5).mean())}
 
 
@@ -114,14 +124,16 @@ def time_of(model: Model, rgb: Array, repeats: int) -> dict[str, float]:
     without = Model(model.entry, model.folder)
     without.__dict__["halting"] = None
     seconds: dict[str, list[float]] = {"without": [], "0": [], "1": []}
-    plan = Bench(model, rgb).plan(0.6, 0)
+    plan, _ = Bench(model, rgb).plan(0.6, 0)
     assert plan.keep is not None
     for i in range(repeats + 1):
         for name in seconds:
             start = time.perf_counter()
             bench = Bench(without if name == "without" else model, rgb)
-            chosen = uniform(plan.keep, plan.depths.shape) if name == "without" else bench.plan(0.6, int(name))
-            file = writer_of(bench.picture, chosen, bench.ltk)
+            chosen, picture = uniform(plan.keep, plan.depths.shape), bench.picture
+            if name != "without":
+                chosen, picture = bench.plan(0.6, int(name))
+            file = writer_of(picture, chosen, bench.ltk)
             file.write(bench.ltk, counts_of(file, chosen))
             if i:
                 seconds[name].append(time.perf_counter() - start)
@@ -137,7 +149,7 @@ def ordered(model: Model, named: Iterator[tuple[str, Array]], efforts: tuple[int
         buffer = io.BytesIO()
         Image.fromarray(rgb).save(buffer, "WEBP", quality=75)
         mega, bench = rgb.shape[0] * rgb.shape[1] / 1e6, Bench(model, rgb)
-        tokens = {str(e): bench.show(bench.plan(0.6, e))["tokens"] / mega for e in efforts}
+        tokens = {str(e): bench.show(*bench.plan(0.6, e))["tokens"] / mega for e in efforts}
         rows.append({"picture": name, "webp": buffer.tell() / mega, "tokens": tokens})
     ranks = {e: spearman([r["webp"] for r in rows], [r["tokens"][e] for r in rows]) for e in rows[0]["tokens"]}
     return {"spearman": ranks, "pictures": sorted(rows, key=lambda r: r["webp"])}

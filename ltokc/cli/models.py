@@ -8,6 +8,7 @@ import click
 
 from ltokc.cli.console import Console, with_console
 from ltokc.cli.models_add_colour import add_colour
+from ltokc.cli.models_add_encoder import add_encoder
 from ltokc.cli.models_add_generator import add_generator
 from ltokc.cli.models_add_halting import add_halting
 from ltokc.cli.models_fit_colour import fit_colour
@@ -146,5 +147,5 @@ def verify(console: Console, names: tuple[str, ...]) -> None:
     console.finish()
 
 
-for step in (pack, fit_halting, add_halting, fit_colour, add_colour, add_generator):
+for step in (pack, fit_halting, add_halting, add_encoder, fit_colour, add_colour, add_generator):
     models.add_command(step)

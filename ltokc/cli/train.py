@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ import click
 from ltokc.cli import extras
 from ltokc.cli.console import LOUD, one_line
 from ltokc.cli.extras import need, tars_in
-from ltokc.errors import ModelError
+from ltokc.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
     from ltokc.train.loop import Trainer
@@ -35,6 +36,14 @@ file = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--workers", type=click.IntRange(min=1), default=1, metavar="N", show_default=True,
               help="CPU processes that train together, one thread each.")  # fmt: skip
 @click.option("--start", type=file, metavar="WEIGHTS", help="Begin with these weights instead of random ones.")
+@click.option("--resume", is_flag=True, help="Go on from where the constant rate of a finished run in OUT ended.")
+@click.option("--watch", is_flag=True, help="Take in shards that come into the folder while training.")
+@click.option("--time-budget", type=click.FloatRange(min=0, min_open=True), metavar="S",
+              help="Seconds from the first step on, by which the rate falls and the run ends.")  # fmt: skip
+@click.option("--probe", type=click.FloatRange(min=0), metavar="S",
+              help="Try for S seconds what makes steps faster here, and use it; 0: as the last time.")  # fmt: skip
+@click.option("--export", type=extras.new_folder, metavar="FOLDER",
+              help="Also put weights and, in files of 15 MiB, the state to go on from there.")  # fmt: skip
 @click.option(
     "--evaluate", type=extras.folder, help="Folder of pictures to measure the result on: bpp, PSNR, LPIPS per level."
 )
@@ -49,6 +58,11 @@ def train(
     threads: int | None,
     workers: int,
     start: Path | None,
+    resume: bool,
+    watch: bool,
+    time_budget: float | None,
+    probe: float | None,
+    export: Path | None,
     evaluate: Path | None,
     verbose: int,
 ) -> None:
@@ -63,9 +77,11 @@ def train(
       ltokc train recipe.toml --shards shards --lpips lpips.safetensors --out runs/a --workers 2
       ltokc train recipe.toml --shards shards --lpips lpips.safetensors --out runs/b \\
             --device cuda --start runs/a/ema.safetensors
+      ltokc train recipe.toml --shards shards --watch --lpips lpips.safetensors --out runs/c \\
+            --device cuda --start runs/a/ema.safetensors --time-budget 540 --probe 60 --export back
     """
     click.get_current_context().meta[LOUD] = verbose > 1
-    tars = tars_in(shards)
+    tars = tars_in(shards) if not watch else _first_of(shards)
     need("training", "safetensors", "torch")
     from ltokc.losses.lpips import LPIPS
     from ltokc.train.data.pictures import Pictures
@@ -74,15 +90,19 @@ def train(
     from ltokc.train.run import Run
 
     plan = read_recipe(recipe)
-    run = Run(plan, tuple(tars), lpips, out, cache or out / "cache", device, workers, threads, start)
+    run = Run(plan, tuple(tars), lpips, out, cache or out / "cache", device, workers, threads, start,
+              resume, time_budget or 0.0, probe, shards if watch else None)  # fmt: skip
     run.check()
     with _weights_of(f"--lpips {lpips}: no LPIPS weights"):
         LPIPS(lpips)
     pictures = Pictures(tars, run.cache, plan.held_out)
-    _say(f"{out}: {len(pictures):,} pictures of {len(tars)} shards, {device}, process {os.getpid()}")
+    kinds = ", ".join(f"{kind} {count:,}" for kind, count in pictures.kinds.items())
+    _say(f"{out}: {len(pictures):,} pictures of {len(tars)} shards ({kinds}), {device}, process {os.getpid()}")
     with helpers(_work, workers, (run,)):
         trainer = _work(0, run)
     _say(f"{out}: done, {trainer.step:,} steps in {trainer.seconds / 60:.1f} minutes")
+    if export:
+        _export(out, export)
     if evaluate:
         from ltokc.train.evaluate import evaluate_folder
 
@@ -95,21 +115,58 @@ def train(
 def _work(rank: int, run: Run) -> Trainer:
     """One process of a run; all of them begin with the same weights."""
     from ltokc.train.data.pictures import Pictures
+    from ltokc.train.data.watch import Watch
     from ltokc.train.local_sgd import LocalSGD
-    from ltokc.train.loop import Trainer
+    from ltokc.train.loop import Limits, Trainer
 
     run.set_up_process()
     trainer = Trainer(run.recipe, run.lpips, run.device)
     with _weights_of(f"{run.out}: its checkpoint is of another network; choose another --out"):
-        resumed = trainer.resume(run.out)
+        resumed = trainer.resume(run.out, run.resume)
+    if run.resume and not resumed:
+        raise UsageError(f"--resume: {run.out} has no state to go on from")
     if resumed and rank == 0:
         _say(f"{run.out}: goes on at step {trainer.step:,}" + (", --start is not used" if run.start else ""))
     elif run.start and not resumed:
         with _weights_of(f"--start {run.start}: not the weights of this network"):
             trainer.start_from(run.start)
     pictures = Pictures(list(run.shards), run.cache, run.recipe.held_out)
-    trainer.run(pictures, run.out, local_sgd=LocalSGD(rank, run.workers))
+    watching = Watch(run.watched, run.cache, list(run.shards)) if run.watched else None
+    with watching or nullcontext():
+        limits = Limits(run.seconds, run.probe, watching)
+        trainer.run(pictures, run.out, local_sgd=LocalSGD(rank, run.workers), limits=limits)
     return trainer
+
+
+def _first_of(shards: Path) -> list[Path]:
+    """The shards of a watched folder, as soon as there is one."""
+    from ltokc.train.data.watch import EVERY, arrived
+
+    found = arrived(shards)
+    if not found:
+        _say(f"{shards}: waiting for the first shard")
+    while not found:
+        time.sleep(EVERY)
+        found = arrived(shards)
+    return found
+
+
+def _export(out: Path, folder: Path) -> None:
+    """The run's weights and, in small files, the state at the end of its constant rate (or the last one)."""
+    import shutil
+
+    import torch
+
+    from ltokc.train.export.state import write_state
+    from ltokc.train.loop import CHECKPOINT, CONSTANT
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("ema.safetensors", "log.jsonl", "probe.json"):
+        if (out / name).exists():
+            shutil.copyfile(out / name, folder / name)
+    last = out / CONSTANT if (out / CONSTANT).exists() else out / CHECKPOINT
+    write_state(torch.load(last, map_location="cpu", weights_only=True), folder)
+    _say(f"{folder}: {', '.join(sorted(path.name for path in folder.iterdir()))}")
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import click
 from ltokc.cli import extras
 from ltokc.cli.console import LOUD, show_warnings
 from ltokc.cli.extras import need, tars_in
+from ltokc.errors import UsageError
 
 
 @click.command("train-halting")
@@ -23,6 +24,8 @@ from ltokc.cli.extras import need, tars_in
 @click.option("--steps", type=click.IntRange(min=1), default=3000, show_default=True, metavar="N",
               help="Steps of the fit.")  # fmt: skip
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the choice of pictures and of the fit.")
+@click.option("--offsets", is_flag=True,
+              help="Keep the model's head and move it at each level: for an encoder that changed little.")  # fmt: skip
 @click.option("-j", "--jobs", type=click.IntRange(min=1), default=1, show_default=True, metavar="N",
               help="Processes that label, one thread each if more than one.")  # fmt: skip
 @extras.verbose
@@ -35,6 +38,7 @@ def train_halting(
     held_out: int,
     steps: int,
     seed: int,
+    offsets: bool,
     jobs: int,
     verbose: int,
 ) -> None:
@@ -53,7 +57,7 @@ def train_halting(
     from safetensors.numpy import save_file
 
     from ltokc.train.data.pictures import Pictures
-    from ltokc.train.halting.fit import calibrated
+    from ltokc.train.halting.fit import calibrated, shifted
     from ltokc.train.halting.labels import label_all, load_label
     from ltokc.train.halting.pictures import variants
     from ltokc.zoo.model import open_model
@@ -65,7 +69,12 @@ def train_halting(
         if done % 50 == 0:
             click.echo(f"{done} labelled, {count} in all", err=True)
     found = [load_label(file) for file in sorted(labels.glob("*.npz"))]
-    tensors, margin = calibrated(found, steps=steps, seed=seed)
+    if offsets:
+        if opened.halting is None:
+            raise UsageError(f"--offsets: model {opened.entry.name} has no halting head")
+        tensors, margin = shifted(found, opened.halting.tensors)
+    else:
+        tensors, margin = calibrated(found, steps=steps, seed=seed)
     head = out / "halting.safetensors"
     save_file(tensors, head, {"model": opened.entry.name, "pictures": str(len(found))})
     click.echo(f"{head}: fitted to {len(found)} pictures, errors raised by {margin:.3f}", err=True)

@@ -76,7 +76,7 @@ def sized(
     fixed = _fixed(ltk)
     curves = predict_curves(picture, target.with_bits(8.0 * max(size - fixed, 1)), effort)
     share, best = effort.bits_left, b""
-    for _ in range(SEARCH_ROUNDS if share < 1 else 1):
+    for _ in range(SEARCH_ROUNDS if share < 1 or picture.retold(effort) else 1):
         found = _planned(ltk, picture, replace(target, size=int(size / share)), effort, curves)
         better, file = picture.refined(found.plan, curves, effort, device), found.file
         if better is not picture:

@@ -21,22 +21,25 @@ from ltokc.rate.curves import RDCurves
 from ltokc.rate.effort import Effort
 from ltokc.rate.plan import Plan
 from ltokc.rate.refine.search import Search
+from ltokc.rate.target import RateTarget
 from ltokc.threads import Progress, Steps
-from ltokc.token_grid import Tokens
+from ltokc.token_grid import Tokens, kept_levels, tokens_of_cell
 from ltokc.tokenizer.windows import Networks
 from ltokc.zoo.model import Model
 
-RATE = 2.5  # what a bit per pixel weighs in the search where nothing is known of the picture's own curve
 USUAL = 0.005  # bytes of tokens for each sample, where nothing is known of the picture's own
+RATE = 2.5  # what a bit per pixel weighs in the search where nothing is known of the picture's own curve
 RATES = (0.5, 20.0)  # its bounds
+ALIKE = 0.05  # levels, up to which a depth that was told is as good as the one that is wanted
 
 
 @dataclass(frozen=True, slots=True)
 class TokenizedPicture:
     """rgb: (H, W, 3) uint8; tokens: of all levels; steps: those of the work still to come.
 
-    means: colours of large areas, of the picture and, as far as is known, of what a plan's tokens decode to;
-    plan: the one that it was refined for.
+    kept: (rows, columns), how many levels each cell will keep, as the tokenizer was told; means: colours of large
+    areas, of the picture and, as far as is known, of what a plan's tokens decode to; plan: the one that it was refined
+    for; measured: the tokens that were decoded to measure, where those of `tokens` are others.
     """
 
     model: Model
@@ -44,8 +47,10 @@ class TokenizedPicture:
     rgb: np.ndarray
     tokens: Tokens
     steps: Steps
+    kept: np.ndarray
     means: Means | None = None
     plan: Plan | None = None
+    measured: Tokens | None = None
 
     @property
     def size(self) -> Size:
@@ -79,12 +84,33 @@ class TokenizedPicture:
     def refined(
         self, plan: Plan, curves: RDCurves | None, effort: Effort, device: str, any_depth: bool = False
     ) -> TokenizedPicture:  # fmt: skip
-        """The same picture with other digits of the plan's tokens, if the effort measures.
+        """The same picture with digits that serve this plan better, if the effort measures.
 
-        If it searches, with digits that cost and show less error; then with those that bring the colours of large areas
-        nearer to the original's.  any_depth: flat fields and gradients may keep other numbers of levels than the plan,
-        then `plan` of what comes back says how many.
+        A told tokenizer makes them anew for the plan's depths.  If the effort searches, those of the plan's tokens are
+        searched for that cost and show less error; then those that bring the colours of large areas nearer to the
+        original's.  any_depth: flat fields and gradients may keep other numbers of levels than the plan, then `plan`
+        of what comes back says how many.
         """
+        told = self.told(plan) if self.retold(effort) else self
+        return told.searched(plan, curves, effort, device, any_depth)
+
+    def retold(self, effort: Effort) -> bool:
+        """Whether digits are made anew once there is a plan."""
+        return effort.measures and self.model.told
+
+    def told(self, plan: Plan) -> TokenizedPicture:
+        """The picture as a told tokenizer makes it for the depths of a plan."""
+        levels = self.model.levels
+        kept = kept_levels(plan.masks(levels), levels)
+        if np.abs(kept - self.kept).max() < ALIKE:
+            return self
+        tokens = self.networks.tokenize(self.rgb, advance=self.steps.advance, kept=kept)
+        return replace(self, tokens=tokens, kept=kept, measured=self.measured or self.tokens)
+
+    def searched(
+        self, plan: Plan, curves: RDCurves | None, effort: Effort, device: str, any_depth: bool = False
+    ) -> TokenizedPicture:  # fmt: skip
+        """The same picture with other digits of the plan's tokens: see `refined`."""
         if not effort.measures or not self.measurable:
             return self
         sent = Tokens(self.tokens.levels, self.tokens.digits, plan.masks(self.model.levels))
@@ -121,6 +147,8 @@ class TokenizedPicture:
         if measured is None or measured[1].colours is None:
             return None
         seen = replace(means, decoded=measured[1].colours)
+        if self.measured is not None and self.model.colour is not None:
+            seen = colour.moved(seen, self.measured, tokens, self.model.colour)
         return seen.expected((plan.depths if plan.keep is None else plan.keep) - measured[0] + 0 * plan.depths)
 
     def decoded_means(self, plan: Plan, tokens: Tokens | None = None) -> np.ndarray:
@@ -136,9 +164,10 @@ class TokenizedPicture:
 
 
 def tokenized(
-    model: Model, networks: Networks, rgb: np.ndarray, effort: Effort, progress: Progress | None = None
-) -> TokenizedPicture:
-    """Every token of a picture (H, W, 3) uint8.
+    model: Model, networks: Networks, rgb: np.ndarray, effort: Effort, target: RateTarget,
+    progress: Progress | None = None,
+) -> TokenizedPicture:  # fmt: skip
+    """Every token of a picture (H, W, 3) uint8, by a told tokenizer for the depth that such pictures mostly take.
 
     progress: called with steps done and steps in all, to which the decodes and the search of the effort and the writing
     of the segments belong.
@@ -146,8 +175,21 @@ def tokenized(
     size = Size.of(rgb)
     segments = len(segment_boxes(*size, networks.tiling.segment_cells(size)))
     windows = len(networks.tokenizer_windows(size))
-    steps = Steps(progress, windows + segments + effort.decodes + effort.steps(size.grid))
-    return TokenizedPicture(model, networks, rgb, networks.tokenize(rgb, advance=steps.advance), steps)
+    walks = 2 if effort.measures and model.told else 1  # of which a wanted size may take one more
+    steps = Steps(progress, walks * windows + segments + effort.decodes + effort.steps(size.grid))
+    kept = np.full(size.grid, usual_keep(model, target, size), np.float32)
+    return TokenizedPicture(model, networks, rgb, networks.tokenize(rgb, advance=steps.advance, kept=kept), steps, kept)
+
+
+def usual_keep(model: Model, target: RateTarget, size: Size) -> float:
+    """Levels that a picture takes for a target, as far as that can be told without having seen it."""
+    counts = np.arange(1, len(model.levels) + 1)
+    if target.tokens is not None:
+        return float(np.interp(target.tokens / size.grid.cells, tokens_of_cell(model.levels), counts))
+    if target.size is not None:
+        return model.keep_of_bits(8 * target.size / size.grid.cells)
+    assert target.quality is not None
+    return model.keep_of_quality(target.quality)
 
 
 def _bytes_of(curves: RDCurves, plan: Plan) -> float:

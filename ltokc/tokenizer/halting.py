@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 FILE = "halting.safetensors"
 DIGIT_FEATURES = 3  # per level
 PIXEL_FEATURES = 20
+USUAL = "usual.bits"
 _SSIM = np.float32(81)  # SSIMULACRA2's constant of structure, as a variance of 8-bit luma
 _LEAST = np.float32(0.25)  # of a mean difference in 8-bit values, so that logarithms are bounded
 FAR = 8.0  # standard deviations, beyond which a feature is not believed
@@ -158,6 +159,14 @@ class Head:
     def sensitivity(self) -> Floats:
         """(3, 6, 2, 3): what makes a distortion of a cell's moments (`ltokc.metrics.by_cell`)."""
         return self.tensors["slopes"]
+
+    @property
+    def usual_bits(self) -> Floats | None:
+        """(levels,) bits of a cell up to every level, as the mean of the pictures that the head was fitted to.
+
+        None: the head is one of those that do not say it.
+        """
+        return self.tensors.get(USUAL)
 
     def predict(self, digits: Sequence[np.ndarray], rgb: npt.NDArray[np.uint8]) -> Prediction:
         """Errors, distortion and bits of a picture, without a decode.

@@ -8,14 +8,14 @@ of tokens is a good file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ltokc.geometry import CELL, STRIDES, Box, Level, Size, cells_of
 from ltokc.threads import Progress
-from ltokc.token_grid import Masks, Tokens, full_masks
+from ltokc.token_grid import Masks, Tokens, cells_at, full_masks
 from ltokc.tokenizer.generative import Sampling
 from ltokc.tokenizer.noise import window_noise
 from ltokc.tokenizer.padding import filled_up
@@ -113,29 +113,35 @@ class Networks:
         return [(y, x) for y in sides[0] for x in sides[1]]
 
     def tokenize(
-        self, rgb: np.ndarray, masks: Masks | None = None, advance: Callable[[], None] = lambda: None
-    ) -> Tokens:
+        self, rgb: np.ndarray, masks: Masks | None = None, advance: Callable[[], None] = lambda: None,
+        kept: np.ndarray | None = None,
+    ) -> Tokens:  # fmt: skip
         """The tokens of a picture (H, W, 3) uint8; masks: at which positions, None for all.
 
-        advance: called after every window.
+        advance: called after every window; kept: what a told tokenizer is told, (rows, columns) of cells, how many
+        levels each will keep (a fraction for a part of one), None: all.  It says nothing of which tokens are made.
         """
         size = Size.of(rgb)
         out = Tokens.empty(self.levels, size.grid)
         sent_masks = full_masks(self.levels, *size.grid) if masks is None else masks
         windows = self.tokenizer_windows(size)
+        told = None if kept is None else [cells_at(kept.astype(np.float32), level) for level in self.levels]
         for y, x in windows:
-            sent = [
-                _part(mask, y.spans[level.stride], x.spans[level.stride])[None, None].astype(np.uint8)
-                for mask, level in zip(sent_masks, self.levels, strict=True)
-            ]
             cuts = _tokenizer_cuts(y, x) if len(windows) > 1 else None
-            found = self.runtime.tokenize(pack(_seen(rgb, y.seen, x.seen)), sent, cuts)
+            sent = self._window_of([mask.astype(np.uint8) for mask in sent_masks], y, x)
+            depth = self._window_of(told, y, x) if told else None
+            found = self.runtime.tokenize(pack(_seen(rgb, y.seen, x.seen)), sent, cuts, depth)
             for digits, level, grid in zip(found, self.levels, out.digits, strict=True):
                 to_y, to_x = _scaled(y.core, level.stride), _scaled(x.core, level.stride)
                 first = y.spans[level.stride][0], x.spans[level.stride][0]
                 _part(grid, to_y, to_x)[...] = _part(digits[0].transpose(1, 2, 0), to_y, to_x, *first)
             advance()
         return Tokens(out.levels, out.digits, sent_masks)
+
+    def _window_of(self, maps: Sequence[np.ndarray], y: WindowSide, x: WindowSide) -> list[np.ndarray]:
+        """A window of maps (rows, columns), one per level: (1, 1, h, w) each."""
+        parts = zip(maps, self.levels, strict=True)
+        return [_part(grid, y.spans[level.stride], x.spans[level.stride])[None, None] for grid, level in parts]
 
     def detokenize(self, tokens: Tokens, size: Size, progress: Progress | None = None) -> np.ndarray:
         """Inverse of `tokenize`: the picture, (height, width, 3) uint8."""

@@ -12,8 +12,9 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,23 +22,48 @@ from safetensors.torch import load_file, save_file
 
 from ltokc.losses.lpips import LPIPS
 from ltokc.tokenizer.nn.config import CELL
-from ltokc.tokenizer.nn.ladder import PICTURE_ONLY, Ladder
+from ltokc.tokenizer.nn.ladder import ENCODER_ONLY, PICTURE_ONLY, Ladder
 from ltokc.train.cuda_graph import CudaGraph
+from ltokc.train.data.device_crops import DeviceCrops
 from ltokc.train.data.loader import Batches, batches
 from ltokc.train.data.pictures import Pictures
+from ltokc.train.data.watch import Watch
+from ltokc.train.export.state import has_state, read_state
 from ltokc.train.export.tensors import FLOAT_PRIOR
 from ltokc.train.local_sgd import LocalSGD
+from ltokc.train.log import Log
 from ltokc.train.objective import Objective
 from ltokc.train.optim import optimizers_of
 from ltokc.train.recipe import Recipe
+from ltokc.train.speed import probe
+from ltokc.train.speed.integers import AllIntegers
+from ltokc.train.speed.rows import Rows, switch
 
 MAX_WORKERS = 14  # processes at most that draw crops for a GPU
-NEW_BLOCK = re.compile(r"(encoder|pre|final)\..*\.[abc]\.(weight|bias)")
+NEW_BLOCK = re.compile(r"(encoder|pre|final)\..*\.[abc]\.(weight|bias)|levels\.\d+\.query\.told\.weight")
+CHECKPOINT, CONSTANT = "checkpoint.pt", "constant.pt"  # the last state, and that at the end of the constant rate
 LEARNING = {  # names of what learns, by the recipe's `train`
-    "encoder": re.compile(r"(stem|encoder|down|levels\.\d+\.query)\."),  # files are decoded as before
+    "encoder": ENCODER_ONLY,  # files are decoded as before
+    "queries": re.compile(r"levels\.\d+\.query\."),
     "finish": re.compile("|".join(map(re.escape, PICTURE_ONLY))),
     "prior": re.compile(r"prior\."),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one process of a run has.
+
+    seconds: from its first step on, which then say when the rate falls and the run ends; 0: the recipe does.  probe:
+    seconds to try what makes steps faster, 0: as the last probe chose, None: nothing of it.  watch: new shards.
+    """
+
+    seconds: float = 0.0
+    probe: float | None = None
+    watch: Watch | None = None
+
+
+FREE = Limits()
 
 
 class Trainer:
@@ -52,7 +78,10 @@ class Trainer:
         self.lpips = LPIPS(lpips).to(device, memory_format=torch.channels_last)
         self.objective = Objective(recipe, self.lpips, device)
         self.graph: CudaGraph | None = None
+        self.rows = Rows()
+        self.integers: AllIntegers | None = None
         self.step, self.samples, self.seconds = 0, 0, 0.0
+        self.spent = self.budget = 0.0  # seconds of this process, and how many it has (0: the recipe says the end)
         if recipe.train != "all":
             for name, p in self.net.named_parameters():
                 p.requires_grad_(bool(LEARNING[recipe.train].match(name)))
@@ -64,27 +93,40 @@ class Trainer:
         return Ladder(self.recipe.model)
 
     # -- checkpoints ---------------------------------------------------------------------------------------------
-    def save(self, folder: Path) -> None:
-        state = {
+    def state(self) -> dict[str, Any]:
+        """All that a run goes on from; tensors are those of the run, not copies."""
+        return {
             "net": self.net.state_dict(), "ema": self.ema.state_dict(), "step": self.step, "samples": self.samples,
             "seconds": self.seconds,
             "optimizers": [o.state_dict() for o in self.optimizers], "numpy": json.dumps(self.rng.bit_generator.state),
             "torch": torch.get_rng_state(),
         }  # fmt: skip
-        torch.save(state, folder / "checkpoint.tmp")
-        os.replace(folder / "checkpoint.tmp", folder / "checkpoint.pt")
-        save_ema(self.ema, folder / "ema.safetensors", {"steps": str(self.step)})
 
-    def resume(self, folder: Path) -> bool:
-        """Goes on from the folder's checkpoint if it has one."""
-        path = folder / "checkpoint.pt"
-        if not path.exists():
-            return False
-        state = torch.load(path, map_location=self.device, weights_only=True)
+    def save(self, folder: Path, name: str = CHECKPOINT) -> None:
+        temporary = (folder / name).with_suffix(".tmp")
+        torch.save(self.state(), temporary)
+        os.replace(temporary, folder / name)
+        if name == CHECKPOINT:
+            save_ema(self.ema, folder / "ema.safetensors", {"steps": str(self.step)})
+
+    def resume(self, folder: Path, constant: bool = False) -> bool:
+        """Goes on from the folder's checkpoint if it has one.
+
+        constant: rather from the state at the end of its constant rate, whole or as it travels.  Raises ModelError.
+        """
+        if constant and not (folder / CONSTANT).exists() and has_state(folder):
+            state = read_state(folder)
+            for optimizer, moments in zip(self.optimizers, state["optimizers"], strict=True):
+                optimizer.load_state_dict(optimizer.state_dict() | {"state": moments})
+        else:
+            path = folder / CONSTANT if constant and (folder / CONSTANT).exists() else folder / CHECKPOINT
+            if not path.exists():
+                return False
+            state = torch.load(path, map_location=self.device, weights_only=True)
+            for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+                optimizer.load_state_dict(saved)
         self.net.load_state_dict(state["net"])
         self.ema.load_state_dict(state["ema"])
-        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
         self.step, self.samples, self.seconds = state["step"], state.get("samples", 0), state["seconds"]
         self.rng.bit_generator.state = json.loads(state["numpy"])
         torch.set_rng_state(state["torch"].cpu())
@@ -103,7 +145,7 @@ class Trainer:
         grown = {name: t for name, t in self.net.state_dict().items() if name not in tensors}
         if stray := [name for name in grown if not NEW_BLOCK.fullmatch(name)]:
             raise KeyError(stray[0])
-        tensors |= {name: torch.zeros_like(t) if ".c." in name else t for name, t in grown.items()}
+        tensors |= {name: torch.zeros_like(t) if ".c." in name or ".told." in name else t for name, t in grown.items()}
         self.net.load_state_dict(tensors)
         self.ema.load_state_dict(tensors)
 
@@ -126,6 +168,8 @@ class Trainer:
     def progress(self) -> float:
         """Share of the run that is done, in [0, 1]."""
         recipe = self.recipe
+        if self.budget:
+            return min(1.0, self.spent / self.budget)
         shares = [
             self.seconds / 60 / recipe.minutes if recipe.minutes else 0,
             self.step / recipe.steps if recipe.steps else 0,
@@ -135,6 +179,8 @@ class Trainer:
     def gradients(self, x: torch.Tensor, keep: torch.Tensor) -> dict[str, torch.Tensor]:
         """Fills the parameters' gradients; returns the losses."""
         self.net.zero_grad(set_to_none=True)
+        if self.integers is not None:
+            self.integers()
         values = self.losses(x, keep)
         values["loss"].backward()
         return {k: v.detach() for k, v in values.items()}
@@ -167,21 +213,25 @@ class Trainer:
     # -- the run -------------------------------------------------------------------------------------------------
     def run(
         self, pictures: Pictures, folder: Path, log_every: int = 100, save_minutes: float = 3.0,
-        local_sgd: LocalSGD | None = None,
+        local_sgd: LocalSGD | None = None, limits: Limits = FREE,
     ) -> None:  # fmt: skip
-        """Trains until the recipe's end; writes log.jsonl, checkpoint.pt and ema.safetensors into `folder`.
+        """Trains until the recipe's end, or that of the limits; writes log.jsonl, checkpoint.pt and ema.safetensors.
 
-        Of several processes each resumes from the same checkpoint, draws its own crops, and only process 0 writes.
+        Where the constant rate ends, constant.pt is written too: a longer run goes on from there.  Of several processes
+        each resumes from the same checkpoint, draws its own crops, and only process 0 writes.
         """
         recipe, sgd = self.recipe, local_sgd or LocalSGD()
         if sgd.rank:
             self.rng = np.random.default_rng((recipe.seed, sgd.rank, self.step))
         folder.mkdir(parents=True, exist_ok=True)
         feed = self.feed(pictures, sgd.rank)
-        last = saved = time.monotonic()
         log = Log(folder / "log.jsonl" if sgd.rank == 0 else Path(os.devnull), log_every)
-        log.write(self.about() | {"workers": sgd.workers, "pictures": len(pictures)})
+        log.write(self.about() | {"workers": sgd.workers, "pictures": len(pictures), "kinds": pictures.kinds})
+        self.make_fast(feed, folder, limits.probe, log)
+        self.spent, self.budget = 0.0, limits.seconds
+        last = saved = time.monotonic()
         over, parameters = self.progress() >= 1, [p for p in self.net.parameters() if p.requires_grad]
+        constant = bool(recipe.decay) and self.progress() < 1 - recipe.decay
         while not over:
             x, keep = self.batch(feed)
             values = self.update(x, keep)
@@ -189,13 +239,28 @@ class Trainer:
                 torch.cuda.current_stream().synchronize()
             self.samples += len(x) * sgd.workers
             now = time.monotonic()
-            self.seconds, last = self.seconds + now - last, now
+            self.seconds, self.spent, last = self.seconds + now - last, self.spent + now - last, now
             log.add(values, {"step": self.step, "samples": self.samples, "seconds": round(self.seconds)})
+            if limits.watch is not None:
+                limits.watch.check()
             over = sgd.step(parameters, self.progress() >= 1)
+            if constant and self.progress() >= 1 - recipe.decay and sgd.rank == 0:
+                self.save(folder, CONSTANT)
+                constant = False
             if sgd.rank == 0 and (over or now - saved > save_minutes * 60):
                 self.save(folder)
                 saved = now
         log.close()
+
+    def make_fast(self, feed: Iterator[torch.Tensor], folder: Path, seconds: float | None, log: Log) -> None:
+        """Switches on what a probe of so many seconds, or the last one (0), found to be faster; None: nothing."""
+        if seconds is None:
+            return
+        if seconds:
+            rows, found = probe.chosen(self, *self.batch(feed), seconds)
+            probe.save(folder, rows, found)
+        switch(self, probe.load(folder))
+        log.write({"rows": self.rows.names})
 
     @property
     def on_gpu(self) -> bool:
@@ -203,6 +268,8 @@ class Trainer:
 
     def feed(self, pictures: Pictures, rank: int) -> Iterator[torch.Tensor]:
         """Crops for every step from this one on, (batch, crop, crop, 3) uint8."""
+        if self.recipe.crops_on_device:
+            return DeviceCrops(pictures, self.recipe, self.device, rank).from_step(self.step)
         num_workers = min(MAX_WORKERS, max(1, (os.cpu_count() or 1) - 2)) if self.on_gpu else 0
         return batches(Batches(pictures, self.recipe, rank), self.step, num_workers, pinned=self.on_gpu)
 
@@ -219,28 +286,6 @@ class Trainer:
             "recipe": asdict(self.recipe), "step": self.step, "torch": torch.__version__, "device": self.device,
             "threads": torch.get_num_threads(),
         }  # fmt: skip
-
-
-class Log:
-    """JSON lines of a run, appended: means of the losses over every `every` steps, and whatever else is written."""
-
-    def __init__(self, path: Path, every: int):
-        self.every, self.sums = every, dict[str, torch.Tensor]()
-        self.file = open(path, "a", buffering=1)
-
-    def write(self, row: dict[str, object]) -> None:
-        self.file.write(json.dumps(row) + "\n")
-
-    def add(self, values: dict[str, torch.Tensor], about: dict[str, object]) -> None:
-        """Takes a step's losses; reading them waits for the device, which only a written line does."""
-        for name, value in values.items():
-            self.sums[name] = self.sums[name] + value if name in self.sums else value
-        if about["step"] % self.every == 0:
-            self.write(about | {name: round(float(v) / self.every, 5) for name, v in self.sums.items()})
-            self.sums = {}
-
-    def close(self) -> None:
-        self.file.close()
 
 
 def save_ema(net: torch.nn.Module, path: Path, metadata: dict[str, str] | None = None) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 
+from ltokc.losses.colour import colour_distance
 from ltokc.losses.grid_pattern import grid_pattern_energy
 from ltokc.losses.lpips import LPIPS
 from ltokc.losses.ssim import structural_loss
@@ -13,6 +16,15 @@ from ltokc.losses.texture import texture_distance
 from ltokc.tokenizer.nn.config import STRIDES
 from ltokc.tokenizer.nn.ladder import Ladder, sent_mask
 from ltokc.train.recipe import Recipe
+
+Term = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+def look_distance(y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """Distance of decoded pictures from 100 points of SSIMULACRA2, in hundreds: (B,)."""
+    with torch.no_grad():
+        original = Original.of(x)
+    return distance(original.error(y))
 
 
 class Objective:
@@ -25,6 +37,13 @@ class Objective:
     def __init__(self, recipe: Recipe, lpips: LPIPS, device: str = "cpu"):
         self.recipe, self.lpips = recipe, lpips
         self.rate_weights = torch.tensor(recipe.loss.rate, device=device)
+        self.rate_at = torch.tensor(recipe.loss.rate_at, device=device)
+        self.compile(False)
+
+    def compile(self, compiled: bool) -> None:
+        """Whether SSIM and SSIMULACRA2's distance run compiled: the same numbers but for rounding."""
+        self.structure: Term = torch.compile(structural_loss) if compiled else structural_loss
+        self.look_of: Term = torch.compile(look_distance) if compiled else look_distance
 
     def __call__(self, net: Ladder, x: torch.Tensor, keep: torch.Tensor) -> dict[str, torch.Tensor]:
         if self.recipe.train == "prior":
@@ -34,16 +53,30 @@ class Objective:
             y, bits = self.coded(net, x, keep)
             shown = y.clamp(-1.05, 1.05)
             lpips, texture = self.perceptual(shown, x)
-        bpp = bits.float().mean(0) / (x.shape[2] * x.shape[3])
+        bpp = bits.float() / (x.shape[2] * x.shape[3])
         mse = F.mse_loss(y, x) * 127.5**2
-        ssim = structural_loss(shown, x).mean()
-        look = self.look(y, x) if weights.look else torch.zeros((), device=x.device)
-        rate = (bpp * self.rate_weights).sum()
-        total = weights.mse * mse + weights.lpips * lpips + weights.ssim * ssim + weights.texture * texture + rate
+        ssim = self.structure(shown, x).mean()
+        look = self.look_of(y, x).mean() if weights.look else torch.zeros((), device=x.device)
+        colour = colour_distance(y, x).mean() if weights.colour else torch.zeros((), device=x.device)
+        total = weights.mse * mse + weights.lpips * lpips + weights.ssim * ssim + weights.texture * texture
         pattern = grid_pattern_energy((y - x) * 127.5) if weights.grid_pattern else torch.zeros((), device=x.device)
-        total = total + weights.look * look + weights.grid_pattern * pattern
+        total = total + weights.look * look + weights.grid_pattern * pattern + weights.colour * colour
+        total = total + self.rate(bpp, keep)
         terms = {"mse": mse, "lpips": lpips, "ssim": ssim, "look": look, "texture": texture, "grid_pattern": pattern}
-        return {"loss": total, **terms, "bpp": bpp.sum()}
+        return {"loss": total, **terms, "colour": colour, "bpp": bpp.mean(0).sum()}
+
+    def rate(self, bpp: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
+        """What the bits per pixel (B, levels) weigh, by level or by the levels that a picture keeps on average: ().
+
+        A plan trades cells of one picture at one price, so that its deep cells pay what its shallow ones do.
+        """
+        if not len(self.rate_at):
+            return (bpp.mean(0) * self.rate_weights).sum()
+        at = (keep.mean((1, 2, 3)) - 1).clamp(0, len(self.rate_at) - 1)
+        low = at.floor().long().clamp_max(len(self.rate_at) - 2)
+        share = at - low
+        price = self.rate_at[low] * (1 - share) + self.rate_at[low + 1] * share
+        return (bpp.sum(1) * price).mean()
 
     def coded(self, net: Ladder, x: torch.Tensor, keep: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Decoded pictures (B, 3, H, W), and bits (B, levels), which are zeros where only the last layers learn."""
@@ -62,12 +95,6 @@ class Objective:
         lpips = self.lpips.distance(ours, theirs).mean()
         wanted = self.recipe.loss.texture
         return lpips, texture_distance(ours, theirs) if wanted else torch.zeros((), device=x.device)
-
-    def look(self, y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        """Mean distance from 100 points of SSIMULACRA2, in hundreds."""
-        with torch.no_grad():
-            original = Original.of(x)
-        return distance(original.error(y)).mean()
 
     def rate_alone(self, net: Ladder, x: torch.Tensor, keep: torch.Tensor) -> dict[str, torch.Tensor]:
         """Bits per pixel of the frozen tokenizer's tokens."""

@@ -56,7 +56,7 @@ class Muon(torch.optim.Optimizer):
 
 def hidden_weights(net: torch.nn.Module) -> list[torch.nn.Parameter]:
     """Weights that Muon takes: convolutions, but not the ones that read pixels or write pixels, digits or logits."""
-    outer = ("stem", "head", ".fill", ".embed", ".query.2", "prior.")
+    outer = ("stem", "head", ".fill", ".embed", ".query.2", ".told.", "prior.")
     return [
         p
         for name, p in net.named_parameters()

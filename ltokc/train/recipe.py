@@ -16,7 +16,9 @@ class Loss:
     """Weights of the terms of the loss.
 
     mse: on 8-bit values; lpips; ssim: 1 - SSIM; look: hundredths of SSIMULACRA2's points short of 100; texture;
-    grid_pattern: on 8-bit values, called `weave` in recipes; rate: of a bit per pixel, for each level.
+    grid_pattern: on 8-bit values, called `weave` in recipes; colour: of squared differences of means in delta E; rate:
+    of a bit per pixel, for each level; rate_at: where given, of all bits per pixel of a picture that keeps 1, 2, ...
+    levels on average, in place of `rate`.
     """
 
     mse: float = 0.0018
@@ -25,7 +27,9 @@ class Loss:
     look: float = 0.0
     texture: float = 0.05
     grid_pattern: float = 0.0
+    colour: float = 0.0
     rate: tuple[float, ...] = (0.8, 0.8, 0.8, 0.8, 0.8, 0.8, 0.75, 0.7, 0.55, 0.35, 0.2)
+    rate_at: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +55,17 @@ class Recipe:
     fine_levels: int = 4
     text_share: float = 0.03  # share of synthetic pages of text
     smooth_share: float = 0.0  # share of synthetic slopes and flat fields
+    crops_on_device: bool = False  # pictures lie on the device and are cut there, with turns and changed colours
+    jitter: float = 0.0  # of the colours of such crops: by how much a channel's gain and offset vary
     held_out: int = 70
-    # "encoder": only what chooses tokens learns; "finish": only the layers after the last token; "prior": only the
-    # prior, on frozen tokens
+    # "encoder": only what chooses tokens learns; "queries": of that only what reads the features; "finish": only the
+    # layers after the last token; "prior": only the prior, on frozen tokens
     train: str = "all"
     loss: Loss = field(default_factory=Loss)
     model: LadderConfig = field(default_factory=LadderConfig)
 
 
+TRAIN = ("all", "encoder", "queries", "finish", "prior")
 ALIASES = {"weave": "grid_pattern"}  # keys of `[loss]` in recipes that are published -> fields of `Loss`
 
 
@@ -71,11 +78,12 @@ def read_recipe(path: Path) -> Recipe:
         recipe = Recipe(**fields)
     except (OSError, TypeError, ValueError) as error:
         raise ModelError(f"{path}: {error}") from error
-    if recipe.train not in ("all", "encoder", "prior", "finish") or recipe.optimizer not in ("adam", "muon"):
-        raise ModelError(f"{path}: train is all, encoder, prior or finish, optimizer adam or muon")
+    if recipe.train not in TRAIN or recipe.optimizer not in ("adam", "muon"):
+        raise ModelError(f"{path}: train is one of {', '.join(TRAIN)}, optimizer adam or muon")
     if recipe.precision not in ("bf16", "fp32"):
         raise ModelError(f"{path}: precision is bf16 or fp32")
-    if recipe.crop % 64 or len(recipe.loss.rate) != len(recipe.model.levels):
+    levels = len(recipe.model.levels)
+    if recipe.crop % 64 or len(recipe.loss.rate) != levels or len(recipe.loss.rate_at) not in (0, levels):
         raise ModelError(f"{path}: crop must be a multiple of 64, and loss.rate needs one weight per level")
     if not (recipe.steps or recipe.minutes):
         raise ModelError(f"{path}: steps or minutes must say when the run ends")

@@ -50,6 +50,11 @@ class Model:
         return self.weights.levels
 
     @property
+    def told(self) -> bool:
+        """Whether the tokenizer wants to know how many levels will be kept (`ltokc.tokenizer.nn.query`)."""
+        return bool(self.weights.config.get("told", False))
+
+    @property
     def field(self) -> ReceptiveField:
         """How far the networks look."""
         return self.weights.field
@@ -110,6 +115,11 @@ class Model:
         """Levels of an ordinary picture at a quality 0..1 (piecewise linear); of every one without a halting head."""
         table = np.asarray(self.entry.quality, float)
         return float(np.interp(quality, table[:, 0], table[:, 1]))
+
+    def keep_of_bits(self, bits: float) -> float:
+        """Levels of an ordinary picture at so many bits a cell; all of them where the model has no halting head."""
+        usual = None if self.halting is None else self.halting.usual_bits
+        return float(len(self.levels) if usual is None else np.interp(bits, usual, np.arange(1, len(usual) + 1)))
 
 
 def open_model(name: str | int | None = None) -> Model:

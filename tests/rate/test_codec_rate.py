@@ -45,12 +45,18 @@ def is_prefix(part: bytes, whole: bytes) -> bool:
     )
 
 
+def has_less(part: bytes, whole: bytes) -> bool:
+    """Tokens only where the whole has some; which ones is another matter, since the tokenizer is told their number."""
+    pairs = zip(ltokc.tokens(part).masks, ltokc.tokens(whole).masks, strict=True)
+    return all(not (held & ~full).any() for held, full in pairs)
+
+
 @pytest.mark.parametrize("effort", [0, 1])
 def test_more_quality_is_more_bytes(picture: np.ndarray, best: bytes, effort: int) -> None:
     files = [ltokc.encode(picture, quality, effort=effort) for quality in np.linspace(0, 1, 9)]
     sizes = [len(data) for data in files]
     assert sizes == sorted(sizes) and sizes[0] < sizes[4] < sizes[-1]
-    assert files[-1] == best and all(is_prefix(data, best) for data in files)
+    assert files[-1] == best and all(has_less(data, best) for data in files)
 
 
 def test_the_defaults(picture: np.ndarray) -> None:
@@ -63,11 +69,11 @@ def test_tokens(picture: np.ndarray, best: bytes, tokens: int) -> None:
     for effort in (0, 1):
         data = ltokc.encode(picture, tokens=tokens, effort=effort)
         assert ltokc.info(data).tokens == ltokc.tokens(data).count == min(tokens, total)
-        assert is_prefix(data, best)
+        assert has_less(data, best)
         ltokc.verify(data)
-    data = ltokc.encode(picture, tokens=tokens, effort=0)
-    assert ltokc.trim(best, tokens=tokens) == data
-    wanted = np.asarray(ltokc.decode(data))
+    part = ltokc.trim(best, tokens=tokens)
+    assert ltokc.info(part).tokens == min(tokens, total) and is_prefix(part, best)
+    wanted = np.asarray(ltokc.decode(part))
     assert (np.asarray(ltokc.decode(best, tokens=tokens)) == wanted).all()
 
 
@@ -79,10 +85,11 @@ def test_a_target_is_met_from_below(picture: np.ndarray, best: bytes, size: int)
         assert len(data) <= size
         assert size <= 500 or len(data) >= 0.98 * size
         assert data == ltokc.encode(picture, target_size=size, effort=effort)
-        assert is_prefix(data, best)
+        assert has_less(data, best)
         ltokc.verify(data)
-    data = ltokc.encode(picture, target_size=size, effort=0)
-    assert data == ltokc.trim(best, target_size=size)
+    part = ltokc.trim(best, target_size=size)
+    assert len(part) <= size and is_prefix(part, best)
+    assert size <= 500 or len(part) >= 0.98 * size
 
 
 def test_a_target_above_the_best_file_gives_the_best_file(picture: np.ndarray, best: bytes) -> None:
@@ -137,14 +144,15 @@ def test_segments_share_the_rate(in_segments: np.ndarray) -> None:
         data = ltokc.encode(in_segments, tokens=tokens, effort=0)
         got = ltokc.info(data).tokens
         assert 0.95 * tokens - 4 <= got <= tokens and before <= got
-        assert ltokc.trim(whole, tokens=tokens) == data
+        assert ltokc.info(ltokc.trim(whole, tokens=tokens)).tokens == got
         before = got
     for size in (700, 2500, 9000):
         for effort in (0, 1):
             data = ltokc.encode(in_segments, target_size=size, effort=effort)
             assert 0.98 * size <= len(data) <= size
-            assert is_prefix(data, whole)
-        assert ltokc.trim(whole, target_size=size) == ltokc.encode(in_segments, target_size=size, effort=0)
+            assert has_less(data, whole)
+        part = ltokc.trim(whole, target_size=size)
+        assert 0.98 * size <= len(part) <= size and is_prefix(part, whole)
 
 
 def test_decoding_some_tokens_of_segments_takes_no_more(

@@ -55,7 +55,10 @@ def test_effort_1_gives_places_their_own_depth_and_hits_the_look(model: Model, p
 
 @pytest.mark.parametrize("windows", ["one", "several"])
 def test_effort_1_decodes_nothing_where_that_changes_nothing(windows: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An enlarged photograph has the least levels of its quality, and looks better than asked: the bytes of -e 0."""
+    """An enlarged photograph has the least levels of its quality, and looks better than asked: the tokens of -e 0.
+
+    Their digits are others, since the tokenizer is told that there will be so few.
+    """
     measured = []
     measure = TokenizedPicture.measure
 
@@ -69,7 +72,9 @@ def test_effort_1_decodes_nothing_where_that_changes_nothing(windows: str, monke
     with Image.open(Path(__file__).parents[2] / "examples" / "coffee.jpg") as photo:
         enlarged = photo.crop((150, 100, 214, 148)).resize((512, 384), Image.Resampling.BICUBIC)
         small = photo.crop((150, 100, 406, 292))
-    assert ltokc.encode(enlarged) == ltokc.encode(enlarged, effort=0) and not measured
+    at_once, told = (ltokc.encode(enlarged, effort=effort) for effort in (0, 1))
+    assert ltokc.info(at_once).tokens == ltokc.info(told).tokens and not measured
+    assert not ltokc.info(told).depth_map
     ltokc.encode(small)
     assert measured, "where the prediction is not beyond doubt"
 
@@ -100,7 +105,7 @@ def test_large_pictures_are_measured_window_by_window(monkeypatch: pytest.Monkey
     small_tiling(monkeypatch, whole=1, core=4, one_segment=8, segment=8)
     cut = ltokc.encode(picture, 0.5)
     assert ltokc.info(cut).segments > 1
-    assert distance(picture, cut) == pytest.approx(distance(picture, whole), rel=0.05)
+    assert distance(picture, cut) == pytest.approx(distance(picture, whole), rel=0.1)
     ltokc.verify(cut)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from ltokc.tokenizer import halting  # noqa: E402
-from ltokc.train.halting.fit import calibrated, deviance  # noqa: E402
+from ltokc.train.halting.fit import calibrated, deviance, shifted  # noqa: E402
 from ltokc.train.halting.labels import label, label_all, load_label, save_label  # noqa: E402
 from ltokc.zoo.model import Model, open_model  # noqa: E402
 from tests.support.pictures import grainy, smooth  # noqa: E402
@@ -34,6 +35,24 @@ def test_a_head_is_fitted_to_what_decodes_measure(model: Model) -> None:
     wrong = [np.log(error / each.moments[6].error()) for error, each in zip(errors, labels, strict=True)]
     spread = np.std([np.log(each.moments[6].error()) for each in labels])
     assert np.std(wrong) < 0.6 * spread
+
+
+def test_a_head_moves_with_an_encoder_that_changed_little(model: Model) -> None:
+    """Errors that are lower by a fifth everywhere are expected to be so; with few pictures the shape stays."""
+    assert model.halting is not None
+    labels = [label(model, model.runtime(), grainy(128, 64, i)) for i in range(3)]
+    old = model.halting.tensors
+    better = [replace(v, moments=[m.scaled(np.full(m.cells.shape[:2], 0.8)) for m in v.moments]) for v in labels]
+    found = [halting.Head(shifted(each, old)[0], model.levels) for each in (labels, better)]
+    for head, some in zip(found, (labels, better), strict=True):
+        wrong = [[m.error() for m in each.moments] / halting.predict(head.tensors, each.features).errors
+                 for each in some]  # fmt: skip
+        assert np.abs(np.log(np.median(wrong, 0)))[3:].max() < 0.2
+    a, b = (halting.predict(head.tensors, labels[0].features).errors for head in found)
+    assert (b < a).all()
+    usual = found[0].usual_bits
+    assert usual is not None and (np.diff(usual) > 0).all()
+    assert usual[-1] == pytest.approx(np.mean([each.bits.sum(0).mean() for each in labels]), rel=1e-4)
 
 
 def test_a_guess_far_too_low_is_pulled_up() -> None:

@@ -21,6 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 from torch.utils._pytree import tree_leaves  # noqa: E402
 
 from ltokc.errors import ModelError  # noqa: E402
+from ltokc.losses.colour import colour_distance, lab  # noqa: E402
 from ltokc.losses.grid_pattern import grid_pattern_energy  # noqa: E402
 from ltokc.losses.lpips import LPIPS  # noqa: E402
 from ltokc.losses.ssim import dissimilarity, luma, structural_loss  # noqa: E402
@@ -114,6 +115,7 @@ def test_the_loss_falls(pictures, lpips, tmp_path):
     ("stage", "learning"),
     [
         ("encoder", ("stem.", "encoder.", "down.", *(f"levels.{k}.query." for k in range(len(LEVELS))))),
+        ("queries", tuple(f"levels.{k}.query." for k in range(len(LEVELS)))),
         ("finish", ("final.", "head.", "up.0.", "pre.0.")),
         ("prior", ("prior.",)),
     ],
@@ -156,7 +158,7 @@ def test_two_processes_train_one_network(shard, lpips, tmp_path):
     config = small_config()
     levels = ", ".join(f"{{stride = {v.stride}, digits = {v.digits}, size = {v.size}}}" for v in config.levels)
     fields = "\n".join(
-        f"{k} = {list(getattr(config, k))}" for k in config.__slots__ if k not in ("levels", "final_blocks")
+        f"{k} = {list(getattr(config, k))}" for k in config.__slots__ if k not in ("levels", "final_blocks", "told")
     )
     recipe.write_text(
         f"batch = 2\ncrop = 64\nminutes = 0.02\nheld_out = 1\n[loss]\nrate = {[0.5] * len(LEVELS)}\n"
@@ -244,7 +246,8 @@ class CopiesFromTheHost(TorchDispatchMode):
 def test_nothing_in_a_second_step_comes_from_the_host(stage, lpips, monkeypatch):
     """What a CUDA graph cannot hold.  Reading a value back would raise, for "meta" has none."""
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # knows no "meta"
-    terms = Loss(rate=(0.5,) * len(LEVELS), look=1.0, texture=1.0, grid_pattern=1.0)
+    each = (0.5,) * len(LEVELS)
+    terms = Loss(rate=each, rate_at=each, look=1.0, texture=1.0, grid_pattern=1.0, colour=1.0)
     trainer = Trainer(replace(RECIPE, train=stage, loss=terms), lpips, "meta")
     x, keep = torch.empty(2, 3, 64, 64, device="meta"), torch.empty(2, 1, 1, 1, device="meta")
     trainer.gradients(x, keep)
@@ -322,6 +325,32 @@ def test_the_grid_pattern_is_the_energy_of_what_comes_back():
     assert (
         grid_pattern_energy(-noise) >= 0 <= grid_pattern_energy(1e6 * noise)
     )  # bounded below, whatever training may find
+
+
+def test_the_colour_of_places_counts_whatever_is_in_them():
+    torch.manual_seed(0)
+    gray = torch.full((1, 3, 64, 64), 0.2)
+    shifted = gray + torch.tensor([0.04, 0, -0.04]).view(1, 3, 1, 1)
+    grainy = gray + 0.3 * (torch.rand(1, 3, 64, 64) - 0.5)
+    assert colour_distance(gray, gray).item() == 0
+    assert colour_distance(shifted, gray).item() > 10 * colour_distance(grainy, gray).item() > 0
+    # sRGB white, red and blue (Lindbloom): CIE L*, a*, b*
+    known = torch.tensor([[100, 0, 0], [53.24, 80.09, 67.20], [32.30, 79.19, -107.86]])
+    rgb = torch.tensor([[1.0, 1, 1], [1, -1, -1], [-1, -1, 1]]).view(3, 3, 1, 1)
+    assert torch.allclose(lab(rgb).view(3, 3), known, atol=0.05)
+    far = torch.tensor([1.0, -1, -1]).view(1, 3, 1, 1).expand(1, 3, 64, 64)
+    assert 0 < colour_distance(far, -far).item() < 2 * 16 * 300  # grows by the first power
+
+
+def test_bits_weigh_what_one_brings_where_the_picture_ends(lpips):
+    slopes = tuple(float(2 ** (len(LEVELS) - k)) for k in range(len(LEVELS)))
+    objective = Trainer(replace(RECIPE, loss=replace(RECIPE.loss, rate_at=slopes)), lpips).objective
+    bpp = torch.tensor([[1.0] * len(LEVELS), [2.0] * len(LEVELS)])
+    for keeps, wanted in (((1, 1), (slopes[0],) * 2), ((2.5, 5), ((slopes[1] + slopes[2]) / 2, slopes[4])),
+                          ((0.2, 9), (slopes[0], slopes[-1]))):  # fmt: skip
+        keep = torch.tensor(keeps, dtype=torch.float32).view(2, 1, 1, 1).expand(2, 1, 2, 2)
+        expected = np.mean([len(LEVELS) * wanted[0], 2 * len(LEVELS) * wanted[1]])
+        assert float(objective.rate(bpp, keep)) == pytest.approx(expected)
 
 
 def test_a_loss_patterned_has_its_gradient(lpips):

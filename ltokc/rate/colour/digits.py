@@ -93,6 +93,20 @@ def choose(means: Means, tokens: Tokens, response: ColourResponse) -> tuple[Toke
     return Tokens(tokens.levels, digits, tokens.masks, tokens.origin), replace(means, decoded=expected)
 
 
+def moved(means: Means, before: Tokens, now: Tokens, response: ColourResponse) -> Means:
+    """Means as expected of tokens `now`, where those of `means` were decoded from other digits, `before`."""
+    residual = _margin(means.residual)
+    for level, old, new, sent in zip(response.levels, before.digits, now.digits, now.masks, strict=False):
+        steps = np.where(sent[..., None], new.astype(np.float32) - old, 0)
+        rows, columns, count = steps.shape
+        top = PER_CELL - level.side
+        field = residual[top : residual.shape[0] - top, top : residual.shape[1] - top]
+        parts = -(steps @ level.kernels.reshape(count, -1))
+        _spread(field, parts.reshape(rows, columns, 3, level.side, 3, level.side, 3))
+    inside = slice(PER_CELL, -PER_CELL)
+    return replace(means, decoded=(means.original - residual[inside, inside]).astype(np.float32))
+
+
 @dataclass(frozen=True, slots=True)
 class _Work:
     """residual: (h, w, 3), what means lack; metric: (h, w, 3, 3), of a squared difference; with a cell of margin

@@ -16,6 +16,7 @@ from ltokc.rate.refine.window import Window
 from ltokc.threads import runtime_threads
 from ltokc.token_grid import cells_at
 from ltokc.tokenizer.nn.config import CELL, STRIDES
+from ltokc.tokenizer.nn.ladder import at_stride
 from ltokc.tokenizer.nn.packed import load_packed
 from ltokc.zoo.model import WEIGHTS
 
@@ -101,10 +102,11 @@ class Descent:
         x = torch.nn.functional.pad(x, (0, width - x.shape[3], 0, height - x.shape[2]), "replicate")
         features, out, stride = self.net.features(x), [], len(STRIDES) - 1
         state = self.net.start(1, *features[-1].shape[-2:])
+        kept = sum(torch.nn.functional.avg_pool2d(m, CELL // v.stride) for m, v in zip(sent, self.levels, strict=True))
         for k, level in enumerate(self.levels):
             s = STRIDES.index(level.stride)
             state, stride = self.net.descend(state, stride, s), s
-            bounded, rounded = self.net.query(k, state, features)
+            bounded, rounded = self.net.query(k, state, features, at_stride(kept, level.stride))
             out.append(torch.where(rounded == symbols[k], bounded, symbols[k]).contiguous())
             state = self.net.absorb(k, state, symbols[k] / ((level.size - 1) / 2), sent[k])
         return out

@@ -12,7 +12,10 @@ __all__ = ["CELL", "STRIDES", "LadderConfig", "Level"]
 
 @dataclass(frozen=True, slots=True)
 class LadderConfig:
-    """Sizes per stride 4, 8, 16, 32, 64 (in this order) and the levels, coarse to fine."""
+    """Sizes per stride 4, 8, 16, 32, 64 (in this order) and the levels, coarse to fine.
+
+    told: the queries see how many levels each place will keep (`ltokc.tokenizer.nn.query`).
+    """
 
     encoder_channels: tuple[int, ...] = (64, 128, 192, 224, 256)
     encoder_blocks: tuple[int, ...] = (1, 2, 2, 2, 1)
@@ -32,6 +35,7 @@ class LadderConfig:
         + (Level(8, 5, 5),) * 3
         + (Level(8, 8, 5),) * 2
     )
+    told: bool = False
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), sort_keys=True)

@@ -25,6 +25,7 @@ from ltokc.tokenizer.nn.blocks import Block, Down, Up, blocks
 from ltokc.tokenizer.nn.config import CELL, STRIDES, LadderConfig
 from ltokc.tokenizer.nn.fsq import fsq
 from ltokc.tokenizer.nn.prior import Prior
+from ltokc.tokenizer.nn.query import Query
 
 # after the last token: may improve without changing the bitstream
 PICTURE_ONLY = ("final.", "head.", "up.0.", "pre.0.")
@@ -33,11 +34,11 @@ ENCODER_ONLY = re.compile(r"(stem|encoder|down|levels\.\d+\.query)\.")
 
 
 class LevelNet(nn.Module):
-    """Networks of one level at a stride with `c` state, `e` encoder and `q` query channels."""
+    """Networks of one level at a stride with `c` state channels; `query` says its digits."""
 
-    def __init__(self, c: int, e: int, q: int, digits: int, size: int):
+    def __init__(self, c: int, digits: int, query: Query):
         super().__init__()
-        self.query = nn.Sequential(nn.Conv2d(c + e, q, 1), Block(q, 1 if q <= 96 else 2), nn.Conv2d(q, digits, 1))
+        self.query = query
         self.fill = nn.Conv2d(c, digits, 1)
         self.embed = nn.Conv2d(digits + 1, c, 1)
         self.block = Block(c)
@@ -57,7 +58,7 @@ class Ladder(nn.Module):
         self.up = nn.ModuleList(Up(b, a) for a, b in zip(dc, dc[1:], strict=False))
         self.pre = nn.ModuleList(blocks(c, n) for c, n in zip(dc, config.decoder_blocks, strict=False))
         self.levels = nn.ModuleList(
-            LevelNet(dc[s], ec[s], qc[s], level.digits, level.size)
+            LevelNet(dc[s], level.digits, Query(dc[s] + ec[s], qc[s], level.digits, len(config.levels), config.told))
             for level in config.levels
             for s in (STRIDES.index(level.stride),)
         )
@@ -87,10 +88,17 @@ class Ladder(nn.Module):
             state = self.pre[stride_index](self.up[stride_index](state))
         return state
 
-    def query(self, k: int, state: torch.Tensor, features: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-        """(bounded, digits) of level k, float32 (B, digits, h, w), centred on 0."""
+    def query(
+        self, k: int, state: torch.Tensor, features: Sequence[torch.Tensor], depth: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """(bounded, digits) of level k, float32 (B, digits, h, w), centred on 0.
+
+        depth: (B, 1, h, w), levels that each place will keep; None: all.  Only told networks look at it.
+        """
         level = self.config.levels[k]
-        u = self.levels[k].query(torch.cat([state, features[STRIDES.index(level.stride)]], 1))
+        if self.config.told and depth is None:
+            depth = state.new_full((len(state), 1, *state.shape[-2:]), float(len(self.config.levels)))
+        u = self.levels[k].query(torch.cat([state, features[STRIDES.index(level.stride)]], 1), depth)
         return fsq(u, level.size)
 
     def absorb(self, k: int, state: torch.Tensor, z: torch.Tensor, sent: torch.Tensor) -> torch.Tensor:
@@ -112,6 +120,8 @@ class Ladder(nn.Module):
     def forward(self, x: torch.Tensor, keep: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Training pass. keep: (B, 1, H/64, W/64) float, levels kept per cell (a fraction: part of the next level).
 
+        A told network is told just that.
+
         Returns the picture (B, 3, H, W) float32 and the bits of the sent tokens (B, levels) float32, differentiable:
         straight-through digits, and the rate interpolated between the two symbols that enclose the bounded value.
         """
@@ -121,7 +131,7 @@ class Ladder(nn.Module):
         for k, level in enumerate(self.config.levels):
             s = STRIDES.index(level.stride)
             state, stride = self.descend(state, stride, s), s
-            bounded, digits = self.query(k, state, features)
+            bounded, digits = self.query(k, state, features, at_stride(keep, level.stride))
             values.append(bounded)
             symbols.append(bounded + (digits - bounded).detach())
             masks.append(sent_mask(keep, k, level.stride))
@@ -145,7 +155,9 @@ class Ladder(nn.Module):
             out.append(-(nats * sent).sum((1, 2, 3)) / math.log(2))
         return torch.stack(out, 1)
 
-    def walk(self, x: torch.Tensor, masks: Sequence[torch.Tensor]) -> tuple[tuple[torch.Tensor, ...], torch.Tensor]:
+    def walk(
+        self, x: torch.Tensor, masks: Sequence[torch.Tensor], depth: Sequence[torch.Tensor | None] | None = None
+    ) -> tuple[tuple[torch.Tensor, ...], torch.Tensor]:
         """Digits of every level as `tokenize` gives them, and the state after the last one, at its stride."""
         features, out = self.features(x), []
         stride = len(STRIDES) - 1
@@ -153,17 +165,20 @@ class Ladder(nn.Module):
         for k, level in enumerate(self.config.levels):
             s = STRIDES.index(level.stride)
             state, stride = self.descend(state, stride, s), s
-            digits = self.query(k, state, features)[1] * masks[k]
+            digits = self.query(k, state, features, None if depth is None else depth[k])[1] * masks[k]
             out.append(digits)
             state = self.absorb(k, state, digits / ((level.size - 1) / 2), masks[k])
         return tuple(out), state
 
-    def tokenize(self, x: torch.Tensor, masks: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
+    def tokenize(
+        self, x: torch.Tensor, masks: Sequence[torch.Tensor], depth: Sequence[torch.Tensor | None] | None = None
+    ) -> tuple[torch.Tensor, ...]:
         """Digits of every level, float32 (B, digits, H/stride, W/stride) centred on 0; positions not sent hold 0.
 
-        masks: per level (B, 1, H/stride, W/stride), 1.0 where the token is sent (`sent_mask`).
+        masks: per level (B, 1, H/stride, W/stride), 1.0 where the token is sent (`sent_mask`); depth: of the same
+        shapes, what a told network is told (`at_stride`); None: that everything is kept.
         """
-        return self.walk(x, masks)[0]
+        return self.walk(x, masks, depth)[0]
 
     def detokenize(self, digits: Sequence[torch.Tensor], masks: Sequence[torch.Tensor]) -> torch.Tensor:
         """Digits and sent-masks (B, 1, h, w) of every level to a picture (B, 3, H, W) float32 clamped to [-1, 1]."""
@@ -189,9 +204,14 @@ class Ladder(nn.Module):
 
 def sent_mask(keep: torch.Tensor, k: int, stride: int) -> torch.Tensor:
     """Which tokens of level k are sent: keep (B, 1, H/64, W/64) -> (B, 1, H/stride, W/stride) of 0.0 and 1.0."""
-    scale = CELL // stride
-    keep = keep.repeat_interleave(scale, 2).repeat_interleave(scale, 3)
+    keep = at_stride(keep, stride)
     return (keep - k > spread(*keep.shape[-2:], keep.device)).float()
+
+
+def at_stride(cells: torch.Tensor, stride: int) -> torch.Tensor:
+    """A map of cells (B, c, rows, columns) at a stride's positions: (B, c, rows * s, columns * s), s = 64 / stride."""
+    scale = CELL // stride
+    return cells.repeat_interleave(scale, 2).repeat_interleave(scale, 3)
 
 
 @lru_cache(maxsize=64)

@@ -8,7 +8,7 @@ straight-through gradient, so that the network is trained as what it will be (qu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn as nn
@@ -18,6 +18,7 @@ from ltokc.entropy.number_formats import ACTIVATION_BITS, CLIP, LOGIT_BITS, LOGI
 from ltokc.tokenizer.nn.config import LadderConfig
 
 STEP = 2.0**-ACTIVATION_BITS
+BIAS_LIMIT = 2**20  # of a bias, in its units
 
 
 def _straight_through(value: torch.Tensor, rounded: torch.Tensor) -> torch.Tensor:
@@ -43,6 +44,9 @@ class RoundToGrid(torch.autograd.Function):
         return torch.ops.aten.hardtanh_backward(grad.to(y.dtype), y, *ctx.range), None, None, None
 
 
+Convolution = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, int], torch.Tensor]  # input, weight, bias, padding
+
+
 class IntegerConv(nn.Module):
     """Convolution (1x1 or 3x3, zero padding) with int8 weights, int32 bias, and rounding of its output to `bits`."""
 
@@ -51,6 +55,8 @@ class IntegerConv(nn.Module):
         self.weight = nn.Parameter(torch.randn(co, ci, kernel, kernel) * gain * (2 / (ci * kernel**2)) ** 0.5)
         self.bias = nn.Parameter(torch.zeros(co))
         self.quantised = True
+        self.convolve: Convolution | None = None  # a faster way to the same numbers, None: torch's
+        self.ready: tuple[torch.Tensor, torch.Tensor] | None = None  # integers as floats, where they were made before
 
     def shifts(self) -> torch.Tensor:
         """Shift of every output channel: (co,) float32 of integers 0 to MAX_SHIFT."""
@@ -62,17 +68,22 @@ class IntegerConv(nn.Module):
         shift = self.shifts()
         unit = torch.exp2(shift)
         weight = torch.round(self.weight * unit.view(-1, 1, 1, 1)).clamp(-CLIP, CLIP)
-        bias = torch.round(self.bias * unit * 2**ACTIVATION_BITS).clamp(-(2**20), 2**20)
+        bias = torch.round(self.bias * unit * 2**ACTIVATION_BITS).clamp(-BIAS_LIMIT, BIAS_LIMIT)
         return weight, bias, shift
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         weight, bias = self.weight, self.bias
-        if self.quantised:
+        if self.quantised and self.ready is not None:
+            weight, bias = self.ready
+        elif self.quantised:
             w, b, shift = self.integers()
             unit = torch.exp2(-shift)
             weight = _straight_through(weight, (w * unit.view(-1, 1, 1, 1)).detach())
             bias = _straight_through(bias, (b * unit * STEP).detach())
-        return F.conv2d(x, weight, bias, padding=weight.shape[-1] // 2)
+        padding = weight.shape[-1] // 2
+        if self.convolve is not None:
+            return self.convolve(x, weight, bias, padding)
+        return F.conv2d(x, weight, bias, padding=padding)
 
     def rounded(self, y: torch.Tensor, low: float, high: float, bits: int = ACTIVATION_BITS) -> torch.Tensor:
         """Nearest multiple of 2**-bits in [low, high], halves up; the bounds are such multiples."""

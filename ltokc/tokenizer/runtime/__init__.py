@@ -1,6 +1,8 @@
 """The networks behind two calls, whatever runs them: tokenize(packed, masks) and detokenize(digits, masks).
 
 `packed` is uint8 (1, 48, H/4, W/4); masks are uint8 (1, 1, h, w) and digits int8 (1, d, h, w), one of each per level.
+`depth` is float32 (1, 1, h, w), one per level: how many levels each place will keep, which a told tokenizer looks at
+(another one does not); None: all of them.
 `generate` is the generative decoder's `detokenize`: noise is float32 (1, planes, h, w) at strides 8, 4, 2.
 All take cuts: the rows and columns of the state, and of the encoder's features, that go on at a change of stride
 (`ltokc.tokenizer.windows`).  Masks and digits then have the size of what goes on at their stride.
@@ -37,7 +39,11 @@ class Runtime(Protocol):
     name: str
 
     def tokenize(
-        self, packed: np.ndarray, masks: Sequence[np.ndarray], cuts: Cuts | None = None
+        self,
+        packed: np.ndarray,
+        masks: Sequence[np.ndarray],
+        cuts: Cuts | None = None,
+        depth: Sequence[np.ndarray] | None = None,
     ) -> list[np.ndarray]: ...
 
     def detokenize(

@@ -12,8 +12,14 @@ from ltokc.tokenizer.runtime import Cuts, state_cut
 Feeds = dict[str, np.ndarray]
 
 
-def of_tokenizer(packed: np.ndarray, masks: Sequence[np.ndarray], cuts: Cuts | None) -> Feeds:
-    return {"packed": packed, **{f"sent_{k}": m for k, m in enumerate(masks)}, **_ends(cuts)}
+def of_tokenizer(
+    packed: np.ndarray, masks: Sequence[np.ndarray], cuts: Cuts | None, depth: Sequence[np.ndarray] | None
+) -> Feeds:
+    """depth: None for all levels everywhere, empty for a graph that is not told."""
+    feeds = {"packed": packed, **{f"sent_{k}": m for k, m in enumerate(masks)}, **_ends(cuts)}
+    if depth is None:
+        depth = [np.full(mask.shape, np.float32(len(masks))) for mask in masks]
+    return feeds | {f"depth_{k}": d for k, d in enumerate(depth)}
 
 
 def of_decoder(digits: Sequence[np.ndarray], masks: Sequence[np.ndarray], cuts: Cuts | None) -> Feeds:

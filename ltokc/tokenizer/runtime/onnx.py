@@ -55,8 +55,13 @@ class OnnxRuntime:
             self.sessions[key] = session
         return self.sessions[key]
 
-    def tokenize(self, packed: np.ndarray, masks: Sequence[np.ndarray], cuts: Cuts | None = None) -> list[np.ndarray]:
-        return self.session("tokenizer", cuts).run(None, feeds.of_tokenizer(packed, masks, cuts))
+    def tokenize(
+        self, packed: np.ndarray, masks: Sequence[np.ndarray], cuts: Cuts | None = None,
+        depth: Sequence[np.ndarray] | None = None,
+    ) -> list[np.ndarray]:  # fmt: skip
+        session = self.session("tokenizer", cuts)
+        names = [each.name for each in session.get_inputs()]
+        return session.run(None, feeds.of_tokenizer(packed, masks, cuts, depth if "depth_0" in names else ()))
 
     def detokenize(
         self, digits: Sequence[np.ndarray], masks: Sequence[np.ndarray], cuts: Cuts | None = None

@@ -102,9 +102,14 @@ class OpenVinoRuntime:
         except RuntimeError as error:
             raise ModelError(f"cannot load {name}.onnx: {_line(error)}") from error
 
-    def tokenize(self, packed: np.ndarray, masks: Sequence[np.ndarray], cuts: Cuts | None = None) -> list[np.ndarray]:
-        outputs = [f"digits_{k}" for k in range(len(masks))]
-        return self._graph("tokenizer", cuts).run(feeds.of_tokenizer(packed, masks, cuts), outputs)
+    def tokenize(
+        self, packed: np.ndarray, masks: Sequence[np.ndarray], cuts: Cuts | None = None,
+        depth: Sequence[np.ndarray] | None = None,
+    ) -> list[np.ndarray]:  # fmt: skip
+        graph = self._graph("tokenizer", cuts)
+        told = any("depth_0" in each.names for each in graph.compiled.inputs)
+        given = feeds.of_tokenizer(packed, masks, cuts, depth if told else ())
+        return graph.run(given, [f"digits_{k}" for k in range(len(masks))])
 
     def detokenize(
         self, digits: Sequence[np.ndarray], masks: Sequence[np.ndarray], cuts: Cuts | None = None

@@ -45,11 +45,14 @@ class TorchRuntime:
         return [torch.from_numpy(np.ascontiguousarray(a)).to(self.device).float() for a in arrays]
 
     @torch.no_grad()
-    def tokenize(self, packed: np.ndarray, masks: Sequence[np.ndarray], cuts: Cuts | None = None) -> list[np.ndarray]:
+    def tokenize(
+        self, packed: np.ndarray, masks: Sequence[np.ndarray], cuts: Cuts | None = None,
+        depth: Sequence[np.ndarray] | None = None,
+    ) -> list[np.ndarray]:  # fmt: skip
         x = F.pixel_shuffle(self._tensors([packed])[0], 4) / 127.5 - 1
-        net, sent = self.net, self._tensors(masks)
+        net, sent, told = self.net, self._tensors(masks), self._tensors(depth) if depth else [None] * len(masks)
         if cuts is None:
-            return [d.cpu().numpy().astype(np.int8) for d in net.tokenize(x, sent)]
+            return [d.cpu().numpy().astype(np.int8) for d in net.tokenize(x, sent, told)]
         features = [_cut(f, cuts.get(feature_cut(stride))) for f, stride in zip(net.features(x), STRIDES, strict=True)]
         out, state = [], net.start(1, *features[-1].shape[-2:])
         s = len(STRIDES) - 1
@@ -57,7 +60,7 @@ class TorchRuntime:
             for k, level in enumerate(net.config.levels):
                 target = STRIDES.index(level.stride)
                 state, s = net.descend(state, s, target), target
-                digits = net.query(k, state, features)[1] * sent[k]
+                digits = net.query(k, state, features, told[k])[1] * sent[k]
                 out.append(digits.cpu().numpy().astype(np.int8))
                 state = net.absorb(k, state, digits / ((level.size - 1) / 2), sent[k])
         return out

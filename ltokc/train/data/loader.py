@@ -15,12 +15,13 @@ from ltokc.train.recipe import Recipe
 
 
 class Batches(Dataset):
-    """The batch of every step, (batch, crop, crop, 3) uint8: it follows from the seed, `rank` and the step alone."""
+    """The batch of every step, (batch, crop, crop, 3) uint8: it follows from seed, rank, step and pictures."""
 
     def __init__(self, pictures: Pictures, recipe: Recipe, rank: int = 0):
         self.pictures, self.recipe, self.rank = pictures, recipe, rank
 
     def __getitem__(self, step: int) -> torch.Tensor:
+        self.pictures.refresh()  # what a watched folder has got since
         recipe, rng = self.recipe, np.random.default_rng((self.recipe.seed, self.rank, step))
         crops = Crops(self.pictures, recipe.crop, recipe.batch, rng, recipe.text_share, recipe.smooth_share)
         return torch.from_numpy(next(crops))

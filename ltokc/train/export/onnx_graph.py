@@ -114,13 +114,26 @@ class LadderGraph(Graph):
             state = self.blocks(state, f"pre.{stride}", self.config.decoder_blocks[stride])
         return state
 
-    def query(self, k: int, state: str, feature: str) -> str:
-        """Digits of level k, float centred on 0."""
+    def query(self, k: int, state: str, feature: str, depth: str | None = None) -> str:
+        """Digits of level k, float centred on 0; depth: (1, 1, h, w), which a told query sees."""
         half = (self.config.levels[k].size - 1) / 2
         u = self.conv(self.op("Concat", state, feature, axis=1), f"levels.{k}.query.0")
+        if depth is not None:
+            u = self.told(u, f"levels.{k}.query.told", depth)
         u = self.conv(self.block(u, f"levels.{k}.query.1"), f"levels.{k}.query.2")
         bounded = self.op("Mul", self.op("Tanh", u), self.constant(half + 0.49))
         return self.op("Clip", self.op("Round", bounded), self.constant(-half), self.constant(half))
+
+    def told(self, x: str, name: str, depth: str) -> str:
+        """`ltokc.tokenizer.nn.query.Told`."""
+        count = len(self.config.levels) + 1
+        self.initializers.setdefault("depths", helper.make_tensor("depths", F, [1, count, 1, 1], range(count)))
+        off = self.op("Abs", self.op("Sub", depth, "depths"))
+        hats = self.op("Relu", self.op("Sub", self.constant(1.0), off))
+        both = self.op("Conv", hats, self.weight(name + ".weight"), kernel_shape=[1, 1])
+        scale, shift = f"{both}:scale", f"{both}:shift"
+        self.nodes.append(helper.make_node("Split", [both], [scale, shift], axis=1))
+        return self.op("Add", self.op("Mul", x, self.op("Add", scale, self.constant(1.0))), shift)
 
     def absorb(self, k: int, state: str, digits: str, sent: str) -> str:
         half, name = (self.config.levels[k].size - 1) / 2, f"levels.{k}"
@@ -157,13 +170,12 @@ def write_graphs(folder: Path, config: LadderConfig) -> None:
         s = STRIDES.index(level.stride)
         state, stride = g.descend(state, stride, s), s
         sent = g.cast(f"sent_{k}")
-        symbols = g.op("Mul", g.query(k, state, features[s]), sent)
+        symbols = g.op("Mul", g.query(k, state, features[s], f"depth_{k}" if config.told else None), sent)
         g.nodes.append(helper.make_node("Cast", [symbols], [f"digits_{k}"], to=TensorProto.INT8))
         if k + 1 < len(config.levels):
             state = g.absorb(k, state, symbols, sent)
-    g.save(
-        folder / "tokenizer.onnx", [tensor_value("packed", TensorProto.UINT8, 48, 4), *masks[:-1], masks[-1]], digits
-    )
+    told = [tensor_value(f"depth_{k}", F, 1, level.stride) for k, level in enumerate(config.levels) if config.told]
+    g.save(folder / "tokenizer.onnx", [tensor_value("packed", TensorProto.UINT8, 48, 4), *masks, *told], digits)
 
     g = LadderGraph(weights, config)
     state, stride = g.start("sent_0:f"), len(STRIDES) - 1

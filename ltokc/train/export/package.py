@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,7 +69,7 @@ def package(weights: Path, models: Path, listing: Listing) -> dict:
 
     weights: ema.safetensors of a training run.  Raises ModelError for a name or an id that is not free.
     """
-    registry = _registry(models)
+    registry = registry_of(models)
     others = [item for item in registry["models"] if item["id"] != listing.id]
     entry = {
         "id": listing.id, "name": listing.name, "folder": listing.name, "default": listing.default or not others,
@@ -105,15 +106,14 @@ def add_halting(head: Path, models: Path, name: str, looks: list[list[float]]) -
     looks: (-q, error) pairs, -q rising inside 0 to 1, errors falling (`ltokc.rate.plan`).
     Raises ModelError for a model that is not there, a head that is none of its, and a table without sense.
     """
-    registry = _registry(models)
-    entry = _entry_of(registry, models, name)
+    registry = registry_of(models)
+    entry = entry_of(registry, models, name)
     place = models / entry["folder"] / halting.FILE
     halting.Head.load(head, Weights(place.with_name("model.safetensors")).levels)
     entry["looks"] = looks
     _check(registry)
     write_atomic(place, head.read_bytes())
-    entry["files"][halting.FILE] = _facts(place)
-    _write(models, registry)
+    enter_files(registry, models, name, (halting.FILE,))
 
 
 def add_colour(response: Path, models: Path, name: str) -> None:
@@ -121,8 +121,8 @@ def add_colour(response: Path, models: Path, name: str) -> None:
 
     Raises ModelError for a model that is not there, and for a response of other levels.
     """
-    registry = _registry(models)
-    entry = _entry_of(registry, models, name)
+    registry = registry_of(models)
+    entry = entry_of(registry, models, name)
     place = models / entry["folder"] / colour.FILE
     colour.ColourResponse.load(response, Weights(place.with_name(WEIGHTS)).levels)
     write_atomic(place, response.read_bytes())
@@ -135,8 +135,8 @@ def add_generator(weights: Path, models: Path, name: str) -> None:
 
     Raises ModelError for a model that is not there, and for weights that are no generator of its states.
     """
-    registry = _registry(models)
-    entry = _entry_of(registry, models, name)
+    registry = registry_of(models)
+    entry = entry_of(registry, models, name)
     folder = models / entry["folder"]
     ladder = LadderConfig.from_dict(Weights(folder / WEIGHTS).config)
     try:
@@ -148,12 +148,10 @@ def add_generator(weights: Path, models: Path, name: str) -> None:
         raise ModelError(f"{weights}: a generator of other states than those of {name}")
     write_atomic(folder / generative.WEIGHTS, weights.read_bytes())
     write_generative_graph(folder, ladder, config)
-    for file in (generative.WEIGHTS, generative.GRAPH):
-        entry["files"][file] = _facts(folder / file)
-    _write(models, registry)
+    enter_files(registry, models, name, (generative.WEIGHTS, generative.GRAPH))
 
 
-def _entry_of(registry: dict, models: Path, name: str) -> dict:
+def entry_of(registry: dict, models: Path, name: str) -> dict:
     """The entry of a name.  Raises ModelError if there is none."""
     entry = next((item for item in registry["models"] if item["name"] == name), None)
     if entry is None:
@@ -162,7 +160,7 @@ def _entry_of(registry: dict, models: Path, name: str) -> dict:
     return entry
 
 
-def _registry(models: Path) -> dict:
+def registry_of(models: Path) -> dict:
     """models/registry.json, or the beginnings of one.  Raises ModelError if it is damaged."""
     path = models / REGISTRY
     if not path.exists():
@@ -184,6 +182,14 @@ def _check(registry: dict) -> None:
         double = [value for value in values if values.count(value) > 1]
         if double:
             raise ModelError(f"model {what} {double[0]!r} is taken")
+
+
+def enter_files(registry: dict, models: Path, name: str, files: Iterable[str]) -> None:
+    """Enters the size and the SHA-256 of files of a model's folder, and writes the registry."""
+    entry = entry_of(registry, models, name)
+    for file in files:
+        entry["files"][file] = _facts(models / entry["folder"] / file)
+    _write(models, registry)
 
 
 def _facts(file: Path) -> dict[str, str | int]:

@@ -21,6 +21,7 @@ from ltokc.train.halting.labels import Label
 
 MISS = 0.14  # logarithm of an error ratio that counts as a miss: about a tenth of the distance to 100 points
 MISSES = 0.03  # share of pictures and levels that may miss by more, after `calibrated`
+RESERVE = np.float32(0.1)  # by which the errors of a head that was only moved are raised, as logarithms
 APART = 6  # every so many-th label is kept apart to calibrate on
 PULL = 2.3  # beyond this log-ratio of true to predicted distortion the loss is linear
 PIVOT = 7  # the level after whose decodes the error is taken as linear in a cell's moments
@@ -53,6 +54,37 @@ def calibrated(labels: Sequence[Label], **options: float) -> tuple[dict[str, np.
     tensors = fit(labels, sensitivity, **options)
     tensors["picture.bias"] = tensors["picture.bias"] + np.float32(margin)
     return tensors, margin
+
+
+def shifted(labels: Sequence[Label], tensors: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], float]:
+    """A head for an encoder that has changed little: what the old one says, moved at each level by its mean error.
+
+    So many numbers need few labels, from which nothing follows of how far single pictures miss: errors are raised by
+    `RESERVE`, which comes second.
+    """
+    found = dict(tensors)
+
+    def residuals() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Logarithms of measured over predicted: distortion, bits and errors, (pictures, levels) each."""
+        rows = []
+        for each in labels:
+            guess = halting.predict(found, each.features)
+            measured = np.stack([m.distortion(found["slopes"]).mean() for m in each.moments])
+            alone = np.diff(guess.bits, axis=0, prepend=0).mean((1, 2))
+            rows.append((
+                np.log(measured / guess.distortion.mean((1, 2))),
+                np.log(np.maximum(each.bits.mean((1, 2)), 1.0) / np.maximum(alone, 1.0)),
+                np.log([m.error() for m in each.moments] / guess.errors),
+            ))  # fmt: skip
+        distortion, bits, errors = (np.stack(column) for column in zip(*rows, strict=True))
+        return distortion, bits, errors
+
+    distortion, bits, _ = residuals()
+    moves = np.concatenate([np.median(distortion, 0), np.median(bits, 0)]).astype(np.float32)
+    found["out.bias"] = found["out.bias"] + moves
+    found["picture.bias"] = found["picture.bias"] + np.median(residuals()[2], 0).astype(np.float32) + RESERVE
+    usual = np.mean([each.bits.mean((1, 2)) for each in labels], 0).cumsum()
+    return found | {halting.USUAL: usual.astype(np.float32)}, float(RESERVE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +130,11 @@ class Examples:
             count=torch.bincount(owner, minlength=len(labels)).float()[:, None],
             mean=mean, deviation=deviation, about_mean=about_mean, about_deviation=about_deviation,
         )  # fmt: skip
+
+    def usual_bits(self) -> torch.Tensor:
+        """(levels,) bits of a cell up to every level: the pictures' means."""
+        sums = torch.zeros(len(self.count), self.bits.shape[1]).index_add_(0, self.owner, self.bits.exp())
+        return (sums / self.count).mean(0).cumsum(0)
 
 
 def _standardised(features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -146,7 +183,7 @@ class TrainedHead(torch.nn.Module):
             "hidden.bias": self.first.bias, "out.weight": self.last.weight, "out.bias": self.last.bias,
             "picture.mean": examples.about_mean, "picture.deviation": examples.about_deviation,
             "picture.weight": self.picture.weight, "picture.bias": self.picture.bias, "pooled": self.pooled,
-            "slopes": torch.from_numpy(sensitivity),
+            "slopes": torch.from_numpy(sensitivity), halting.USUAL: examples.usual_bits(),
         }  # fmt: skip
         return {name: tensor.detach().float().numpy() for name, tensor in found.items()}
 

@@ -18,7 +18,7 @@ from ltokc.geometry import Size
 from ltokc.jobs import processes
 from ltokc.metrics import by_cell
 from ltokc.metrics.ssimulacra2 import Reference
-from ltokc.token_grid import full_masks
+from ltokc.token_grid import Tokens, full_masks
 from ltokc.tokenizer import halting
 from ltokc.tokenizer.runtime import Runtime
 from ltokc.tokenizer.windows import Networks
@@ -27,24 +27,43 @@ from ltokc.zoo.model import Model, open_model
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What a picture measured.  features (rows, columns, features); moments: per level; bits (levels, rows, columns) of
-    each level alone."""
+    """What a picture measured.  features (rows, columns, features); moments: per level; bits (levels, rows, columns)
+    that each level adds."""
 
     features: np.ndarray
     moments: list[by_cell.Moments]
     bits: np.ndarray
 
 
-def label(model: Model, runtime: Runtime, rgb: np.ndarray) -> Label:
-    """Tokenizes and decodes a picture (H, W, 3) uint8, sides of 8 and more, after every level."""
+def label(model: Model, runtime: Runtime, rgb: np.ndarray, told: float | None = None) -> Label:
+    """Tokenizes and decodes a picture (H, W, 3) uint8, sides of 8 and more, after every level.
+
+    A told tokenizer makes the digits anew for every depth that is measured; the features are of those that it makes
+    when told that `told` levels are kept (None: all), since that is what a guess has to go by.
+    """
     networks = Networks(runtime, model.levels, model.field, model.tiling)
-    tokens, size = networks.tokenize(rgb), Size.of(rgb)
-    reference, found = Reference(rgb), []
-    for depth in range(1, len(model.levels) + 1):
+    size, levels = Size.of(rgb), len(model.levels)
+
+    def tokens_for(keep: float) -> Tokens:
+        return networks.tokenize(rgb, kept=np.full(size.grid, keep, np.float32))
+
+    guessed = tokens_for(told or levels)
+    reference, moments, bits = Reference(rgb), [], []
+    for depth in range(1, levels + 1):
+        tokens = tokens_for(depth) if model.told else guessed
         masks = full_masks(model.levels, *size.grid, np.full(size.grid, depth))
-        found.append(by_cell.moments(reference, networks.detokenize(tokens.only(masks), size)))
-    features = np.concatenate([halting.digit_features(tokens.digits, model.levels), halting.pixel_features(rgb)], -1)
-    return Label(features, found, bits_of_cells(model.prior, tokens.digits))
+        moments.append(by_cell.moments(reference, networks.detokenize(tokens.only(masks), size)))
+        if model.told or depth == levels:
+            bits.append(bits_of_cells(model.prior, tokens.digits))
+    features = np.concatenate([halting.digit_features(guessed.digits, model.levels), halting.pixel_features(rgb)], -1)
+    return Label(features, moments, _bits_of_levels(bits) if model.told else bits[0])
+
+
+def _bits_of_levels(bits: list[np.ndarray]) -> np.ndarray:
+    """What each depth takes more than the one before it, (levels, rows, columns), from the bits of each level when
+    told that 1, 2, ... are kept."""
+    totals = np.stack([each[: i + 1].sum(0) for i, each in enumerate(bits)])
+    return np.diff(totals, axis=0, prepend=0.0)
 
 
 def save_label(label: Label, path: Path) -> None:
@@ -69,7 +88,8 @@ class Labeller:
     def __call__(self, job: tuple[Path, np.ndarray]) -> None:
         file, rgb = job
         model = open_model(self.model)
-        save_label(label(model, model.runtime(), rgb), file)
+        told = np.random.default_rng(int(file.stem)).uniform(1, len(model.levels))
+        save_label(label(model, model.runtime(), rgb, told), file)
 
 
 def label_all(
