@@ -5,7 +5,7 @@ A function here makes a decorator for a click command: `@options.images()` gives
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -108,6 +108,14 @@ def quality(default: float | None = 0.6) -> Decorator:
     more = "  [default: its own]" if default is None else ""
     return click.option("-q", "--quality", default=default, show_default=True, type=click.FloatRange(0, 1),
                         help="Quality of ltokc." + more)  # fmt: skip
+
+
+def note() -> Decorator:
+    return click.option("--note", default="", help="A line to keep with the figures, on how busy the machine was.")
+
+
+def parts(names: Sequence[str]) -> Decorator:
+    return click.option("--part", "parts", multiple=True, type=click.Choice(names), default=names, help="What to measure.")
 
 
 def qualities(default: str) -> Decorator:

@@ -117,7 +117,7 @@ def means(rows: list[dict[str, dict[str, float]]]) -> dict[str, dict[str, float]
 @options.command()
 @options.images()
 @click.option("--work", type=options.NEW_FOLDER, required=True, help="Folder for the .ltk files.")
-@click.option("--qualities", default="0.2,0.4,0.6", show_default=True, type=options.Numbers(), help="Values of -q.")
+@options.qualities("0.2,0.4,0.6")
 @click.option("--effort", default=1, show_default=True, help="Effort of the encoder.")
 @options.model()
 @click.option("--detail", default=1.0, show_default=True, help="Share of the drawn detail.")

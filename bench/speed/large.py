@@ -22,7 +22,6 @@ from bench.common.pictures import load_rgb, pictures, synthetic_picture
 from bench.common.process import LTOKC, launch
 from bench.common.record import model_name, write_report
 
-Image.MAX_IMAGE_PIXELS = None  # the pictures are our own
 REGION = 512
 PARTS = ("encode", "decode", "region", "seams")
 SEAM_SIZE = (2048, 1536)
@@ -154,15 +153,16 @@ def seams(images: list[Image.Image], keeps: tuple[int, ...] = (2, 4, 6, 8, 11)) 
 @click.option("--side", default=10000, show_default=True, type=click.IntRange(1024, 65535), help="Of the square.")
 @options.quality(None)
 @click.option("--seam-pictures", default=3, show_default=True, type=click.IntRange(1), help="Of 2048x1536.")
-@click.option("--part", "parts", multiple=True, type=click.Choice(PARTS), default=PARTS, help="What to measure.")
+@options.parts(PARTS)
 @options.work("Keeps the picture and its files there, so that parts may be measured one by one.")
-@click.option("--note", default="", help="A line to keep with the figures, on how busy the machine was.")
+@options.note()
 @options.out()
 def main(
     images: Path | None, side: int, quality: float | None, seam_pictures: int, parts: tuple[str, ...],
     work: Path | None, note: str, out: Path | None,
 ) -> None:  # fmt: skip
     """Measure large pictures; parts that this run leaves out stay as they are in --out."""
+    Image.MAX_IMAGE_PIXELS = None  # the pictures are our own
     before = json.loads(out.read_text()) if out and out.exists() else {}
     report = {part: before[part] for part in PARTS if part in before}
     with tempfile.TemporaryDirectory() as folder:

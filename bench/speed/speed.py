@@ -176,8 +176,8 @@ def batch(sides: dict[str, Path], image: Image.Image, quality: float, count: int
 @click.option("--megapixels", default=24, show_default=True, type=click.IntRange(1), help="Of the large picture.")
 @click.option("--count", default=500, show_default=True, type=click.IntRange(1), help="Pictures of the folder.")
 @click.option("--threads", type=click.IntRange(1), help="Of both, for a machine with other work.  [default: unsaid]")
-@click.option("--part", "parts", multiple=True, type=click.Choice(PARTS), default=PARTS, help="What to measure.")
-@click.option("--note", default="", help="A line to keep with the figures, on how busy the machine was.")
+@options.parts(PARTS)
+@options.note()
 @options.out()
 def main(
     image: Path | None, before: Path | None, quality: float, rounds: int, megapixels: int, count: int,

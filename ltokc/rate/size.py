@@ -95,8 +95,13 @@ def sized(
     if len(best) > size:
         say(f"the smallest file of this picture has {len(best):,} bytes, more than {size:,}")
     elif not lossy_alpha(ltk) and len(best) < size * (1 - SPARE) and found.plan.keep == len(picture.model.levels):
-        say(f"{len(best):,} bytes are all there is of this picture, less than the {size:,} that were asked for")
+        say(all_there_is(len(best), size))
     return best
+
+
+def all_there_is(got: int, wanted: int) -> str:
+    """What is said where the largest file of a picture has fewer bytes than are wanted."""
+    return f"{got:,} bytes are all there is of this picture, less than the {wanted:,} that were asked for"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ from ltokc.geometry import CELL, Size, segment_boxes
 from ltokc.metrics import by_cell
 from ltokc.metrics.colour import SIDE, pooled
 from ltokc.metrics.ssimulacra2 import LEAST_SIDE, Reference, points
-from ltokc.pictures.chunks import is_gray
 from ltokc.rate.colour import digits as colour
 from ltokc.rate.colour.digits import Means
 from ltokc.rate.colour.grid import worth_of_byte
@@ -136,6 +135,8 @@ class TokenizedPicture:
 
     def _means(self, plan: Plan, tokens: Tokens, curves: RDCurves | None, effort: Effort) -> Means | None:
         """Of the picture and of what a plan's tokens decode to: decoded where digits were searched, else expected."""
+        from ltokc.pictures.chunks import is_gray
+
         measured = None if curves is None else curves.measured
         original, gray, smooth = pooled(self.rgb), is_gray(self.rgb), is_smooth(self.rgb)
         bytes_ = self.rgb.size * USUAL if curves is None else _bytes_of(curves, plan)

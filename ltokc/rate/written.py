@@ -25,7 +25,7 @@ from ltokc.rate.patches import high
 from ltokc.rate.patches import plan as patched
 from ltokc.rate.patches.choice import errors_of
 from ltokc.rate.patches.drawn import drawing_of
-from ltokc.rate.size import SPARE, counts_of, sized, writer_of
+from ltokc.rate.size import SPARE, all_there_is, counts_of, sized, writer_of
 from ltokc.rate.target import RateTarget
 from ltokc.rate.tokenized import TokenizedPicture
 
@@ -99,21 +99,31 @@ def of_size(ltk: Ltk, target: RateTarget, how: Writing, say: Say) -> bytes:
     data = sized(ltk, picture, target, effort, device, said.append)
     size = target.size
     assert size is not None
-    better = None
+    better: _Largest | None = None
     if patches and picture.measurable and len(data) <= size:
         if patched.drawn_part(picture.rgb) is not None:
             quick = replace(how, effort=EFFORTS[min(1, effort.number)])
             better = _largest(STEPS, size, lambda quality: of_quality(ltk, RateTarget(quality=quality), quick))
         elif len(data) < size * (1 - SPARE):
             better = _filled(ltk, picture, effort, size)
-    if better is not None and _error(better, picture) < _error(data, picture):
-        return better
+    if better is not None and _error(better.data, picture) < _error(data, picture):
+        if better.last and len(better.data) < size * (1 - SPARE):
+            say(all_there_is(len(better.data), size))
+        return better.data
     for each in said:
         say(each)
     return data
 
 
-def _largest(steps: Sequence[float], size: int, made: Callable[[float], bytes]) -> bytes | None:
+@dataclass(frozen=True, slots=True)
+class _Largest:
+    """A file, and whether there is none beyond it."""
+
+    data: bytes
+    last: bool
+
+
+def _largest(steps: Sequence[float], size: int, made: Callable[[float], bytes]) -> _Largest | None:
     """The file of the highest step that has at most `size` bytes, and patches; None: there is none."""
     best, low, high_ = None, 0, len(steps) - 1
     while low <= high_:
@@ -123,10 +133,10 @@ def _largest(steps: Sequence[float], size: int, made: Callable[[float], bytes]) 
             best, low = data, middle + 1
         else:
             high_ = middle - 1
-    return best if best is not None and _has_patches(best) else None
+    return _Largest(best, low == len(steps)) if best is not None and _has_patches(best) else None
 
 
-def _filled(ltk: Ltk, picture: TokenizedPicture, effort: Effort, size: int) -> bytes | None:
+def _filled(ltk: Ltk, picture: TokenizedPicture, effort: Effort, size: int) -> _Largest | None:
     """The best file of at most `size` bytes whose patches show the whole picture."""
     coder = patched.coder_of(picture, ltk, effort.number, drawing_of(picture.rgb))
 

@@ -176,7 +176,7 @@ def test_alpha_is_lossless(quality: float) -> None:
     image = ltokc.decode(data)
     assert image.mode == "RGBA" and image.size == (WIDTH, HEIGHT)
     assert (np.asarray(image)[..., 3] == np.asarray(source)[..., 3]).all()
-    assert ltokc.info(data).chunks[0][0] == "ALPH"
+    assert "ALPH" in dict(ltokc.info(data).chunks)
 
 
 def test_alpha_can_be_dropped_or_blended() -> None:
@@ -196,8 +196,8 @@ def test_metadata_is_kept_on_request_alone() -> None:
     profile = srgb_profile()
     packet = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"></x:xmpmeta>'
     source = file(image, "WEBP", exif=exif.tobytes(), icc_profile=profile, xmp=packet).getvalue()
-    assert ltokc.info(ltokc.encode(io.BytesIO(source), 0.5)).chunks == []
-    data = ltokc.encode(io.BytesIO(source), 0.5, metadata=("exif", "icc", "xmp"))
+    assert ltokc.info(ltokc.encode(io.BytesIO(source), 0.5, effort=0)).chunks == []
+    data = ltokc.encode(io.BytesIO(source), 0.5, effort=0, metadata=("exif", "icc", "xmp"))
     assert {name for name, _ in ltokc.info(data).chunks} == {"eXIf", "iCCP", "xMPt"}
     ltokc.verify(data)
     back = ltokc.decode(data)

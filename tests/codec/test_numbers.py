@@ -25,7 +25,7 @@ DATA = ltokc.encode(PICTURE, tokens=9)
 SPECIAL = (-3, -1, 0, 1, 2.0, 0.6, 1.5, math.nan, math.inf, -math.inf, 1e300, 10**30, 10**5000, -(10**30), True, False,
            "1", "", b"1", [], (1,), 1j, np.int64(-1), np.float64("nan"), np.array([1, 2]))  # fmt: skip
 NO_NUMBERS = {"image", "data", "model", "metadata", "alpha", "backend", "device", "decoder", "progress", "say",
-              "strict", "allow_truncated", "allow_damaged"}  # fmt: skip
+              "strict", "allow_truncated", "allow_damaged", "patches", "precision"}  # fmt: skip
 RIGHT: dict[str, Callable[[Any], bool]] = {  # of a value that is a number and no truth value
     "quality": lambda v: 0 <= v <= 1,
     "tokens": lambda v: is_whole(v) and v >= 0,

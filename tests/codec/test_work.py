@@ -94,7 +94,7 @@ def test_a_region_asks_only_for_its_own_segments() -> None:
 @pytest.mark.parametrize("colour", [(0, 0, 0), (255, 255, 255), (30, 60, 200)])
 def test_flat_pictures_are_far_from_the_limit(colour: tuple[int, int, int]) -> None:
     """They have the most tokens a byte of all pictures."""
-    ltk = container.read(codec.encode(np.full((320, 320, 3), colour, np.uint8), 1.0, patches="off"))
+    ltk = container.read(codec.encode(np.full((320, 320, 3), colour, np.uint8), 1.0, effort=0, patches="off"))
     (segment,) = ltk.segments
     assert segment.tokens > 1000
     assert 3 * segment.tokens < FREE_TOKENS + TOKENS_PER_BYTE * len(segment.stream)
