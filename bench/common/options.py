@@ -115,7 +115,9 @@ def note() -> Decorator:
 
 
 def parts(names: Sequence[str]) -> Decorator:
-    return click.option("--part", "parts", multiple=True, type=click.Choice(names), default=names, help="What to measure.")
+    return click.option(
+        "--part", "parts", multiple=True, type=click.Choice(names), default=names, help="What to measure."
+    )
 
 
 def qualities(default: str) -> Decorator:

@@ -130,7 +130,7 @@ def compared(page: Page, quality: float, reference: Reference) -> dict[str, Any]
 
 @options.command()
 @click.option("--pages", default=20, show_default=True, help="Rendered pages.")
-@click.option("--images", type=options.FOLDER, help="Pictures beside them; NAME.txt has the text of NAME.png.")
+@options.images(required=False, text="Pictures beside them; NAME.txt has the text of NAME.png.")
 @options.qualities("0.4,0.6,0.8")
 @options.out()
 def main(pages: int, images: Path | None, qualities: tuple[float, ...], out: Path | None) -> None:

@@ -72,7 +72,7 @@ def measured(recipe: Recipe, lpips: Path, device: str, seconds: float) -> list[M
 
 @options.command()
 @click.option("--recipe", type=options.FILE, required=True, help="Recipe whose step is timed.")
-@click.option("--lpips", type=options.FILE, required=True, help="LPIPS weights (SqueezeNet), a .safetensors file.")
+@options.lpips(required=True)
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Where.")
 @click.option("--batch", type=click.IntRange(min=1), metavar="N", help="Crops of a step.  [default: the recipe's]")
 @click.option("--seconds", type=click.FloatRange(min=0), default=10.0, show_default=True, help="Of every measurement.")

@@ -46,7 +46,10 @@ def test_alpha_is_coarsened_and_the_picture_stays(size: int) -> None:
         data = ltokc.encode(matte(), target_size=size, patches="off")
     (chunk,) = (each for each in container.read(data).chunks if each.fourcc == b"ALPH")
     assert 0.8 * size <= len(data) <= size and chunk.data[0] == 3
-    assert size - len(chunk.data) > size / 4 or ltokc.info(data).tokens == ltokc.info(ltokc.encode(matte(), 1.0, patches="off")).tokens
+    assert (
+        size - len(chunk.data) > size / 4
+        or ltokc.info(data).tokens == ltokc.info(ltokc.encode(matte(), 1.0, patches="off")).tokens
+    )
     assert ltokc.info(data).tokens > 100
     back = np.asarray(ltokc.decode(data))
     assert np.abs(back[..., 3].astype(int) - hair()).mean() < 40
