@@ -123,8 +123,7 @@ class TokenizedPicture:
         if means.smooth and curves is not None:
             start = Trial(plan, sent, means, math.inf)
             decoder = Decoder(self.model.levels, self.model.colour, self.decoded_means, partial(_bytes_of, curves))
-            many = any_depth and self.networks.tiling.fits(self.size)  # of small pictures alone
-            best = tried(decoder, start, with_other_depths(plan) if many else [plan])
+            best = tried(decoder, start, with_other_depths(plan) if any_depth else [plan])
             plan, found, means = best.plan, best.tokens, best.means
         elif self.model.colour is not None:
             found, means = colour.choose(means, sent, self.model.colour)
@@ -138,7 +137,8 @@ class TokenizedPicture:
         from ltokc.pictures.chunks import is_gray
 
         measured = None if curves is None else curves.measured
-        original, gray, smooth = pooled(self.rgb), is_gray(self.rgb), is_smooth(self.rgb)
+        original, gray = pooled(self.rgb), is_gray(self.rgb)
+        smooth = self.networks.tiling.fits(self.size) and is_smooth(self.rgb)  # enlarged photographs are smooth too
         bytes_ = self.rgb.size * USUAL if curves is None else _bytes_of(curves, plan)
         means = Means(original, original, gray, smooth, worth_of_byte(original[..., 0].size, bytes_, smooth))
         if smooth and curves is not None:

@@ -66,11 +66,11 @@ def best_grid(means: Means, most: int = LARGEST_DATA) -> Grid:
     residual, metric = means.residual, means.metric
     y, x = (_blend(count) for count in residual.shape[:2])
     field = (residual @ GRAY)[..., None] if means.gray else residual
-    exact = np.einsum("iy,yxc,jx->cij", _inverse(y), field, _inverse(x)) * QUARTERS
+    exact = np.einsum("iy,yxc,jx->cij", _inverse(y), field, _inverse(x), optimize=True) * QUARTERS
     best = Grid(None, total(residual, metric))
     for values in _rounded(exact):
         data = colour.encode(values)
-        given = np.einsum("yi,cij,xj->yxc", y, values.astype(np.float32) / QUARTERS, x)
+        given = np.einsum("yi,cij,xj->yxc", y, values.astype(np.float32) / QUARTERS, x, optimize=True)
         if len(data) + OVERHEAD > most:
             continue
         cost = total(residual - given, metric) + means.byte * (len(data) + OVERHEAD)
