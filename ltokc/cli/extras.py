@@ -14,6 +14,11 @@ new_folder = click.Path(file_okay=False, path_type=Path)
 shards = click.option("--shards", type=folder, required=True, help="Folder with .tar shards of pictures.")
 cache = click.option("--cache", type=new_folder,
                      help="Folder for the decoded pictures, which runs can share.  [default: OUT/cache]")  # fmt: skip
+held_out = click.option("--held-out", type=click.IntRange(min=0), default=70, show_default=True, metavar="N",
+                        help="Last pictures of the shards to leave aside.")  # fmt: skip
+models = click.option("--models", "folder", type=folder, required=True,
+                      help="Folder with registry.json and the model's folder.")  # fmt: skip
+name = click.option("--name", required=True, help="Name of the model.")
 verbose = click.option("-v", "--verbose", count=True, help="-vv shows tracebacks.")
 
 

@@ -6,16 +6,15 @@ from pathlib import Path
 
 import click
 
-from ltokc.cli import options
+from ltokc.cli import extras, options
 from ltokc.cli.extras import need
 from ltokc.jobs.paths import refuse_existing
 
 
 @click.command("add-colour")
 @click.argument("response", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--models", "folder", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True,
-              help="Folder with registry.json and the model's folder.")  # fmt: skip
-@click.option("--name", required=True, help="Name of the model.")
+@extras.models
+@extras.name
 @options.overwrite
 def add_colour(response: Path, folder: Path, name: str, overwrite: bool) -> None:
     """Give a model its RESPONSE of colours to digits (colour.safetensors of ltokc models fit-colour).

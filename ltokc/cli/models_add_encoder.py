@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
+from ltokc.cli import extras
 from ltokc.cli.extras import need
 
 
 @click.command("add-encoder")
 @click.argument("weights", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--models", "folder", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True,
-              help="Folder with registry.json and the model's folder.")  # fmt: skip
-@click.option("--name", required=True, help="Name of the model.")
+@extras.models
+@extras.name
 def add_encoder(weights: Path, folder: Path, name: str) -> None:
     """Give a model another encoder: that of WEIGHTS (ema.safetensors of a recipe with train = "encoder" or "queries").
 

@@ -6,15 +6,17 @@ from pathlib import Path
 
 import click
 
+from ltokc.cli import extras, options
 from ltokc.cli.extras import need
+from ltokc.jobs.paths import refuse_existing
 
 
 @click.command("add-generator")
 @click.argument("weights", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--models", "folder", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True,
-              help="Folder with registry.json and the model's folder.")  # fmt: skip
-@click.option("--name", required=True, help="Name of the model.")
-def add_generator(weights: Path, folder: Path, name: str) -> None:
+@extras.models
+@extras.name
+@options.overwrite
+def add_generator(weights: Path, folder: Path, name: str, overwrite: bool) -> None:
     """Give a model its generator, WEIGHTS (generative.safetensors of ltokc train-generative).
 
     Copies them into the model's folder, writes the graph beside them, and enters both in MODELS/registry.json. From
@@ -27,5 +29,6 @@ def add_generator(weights: Path, folder: Path, name: str) -> None:
     need("packing", "onnx", "torch")
     from ltokc.train.export import package
 
+    refuse_existing(str(folder / name / "generative.safetensors"), overwrite)
     package.add_generator(weights, folder, name)
     click.echo(f"{folder / name}: has its generator", err=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ltokc.cli import options
+from ltokc.cli import extras, options
 from ltokc.cli.extras import need
 from ltokc.jobs.paths import refuse_existing
 
@@ -30,9 +30,8 @@ class LooksTable(click.ParamType):
 
 @click.command("add-halting")
 @click.argument("head", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--models", "folder", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True,
-              help="Folder with registry.json and the model's folder.")  # fmt: skip
-@click.option("--name", required=True, help="Name of the model.")
+@extras.models
+@extras.name
 @click.option("--looks", type=LooksTable(), default="0.1:80,0.9:8", show_default=True, metavar="Q:ERROR,...",
               help="Error of SSIMULACRA2 that a -q stands for; 80 is -61 points, 8 is 42.")  # fmt: skip
 @options.overwrite

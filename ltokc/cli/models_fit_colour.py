@@ -18,8 +18,7 @@ from ltokc.cli.extras import need, tars_in
 @extras.cache
 @click.option("--pictures", "count", type=click.IntRange(min=1), default=60, show_default=True, metavar="N",
               help="Pictures to decode.")  # fmt: skip
-@click.option("--held-out", type=click.IntRange(min=0), default=70, show_default=True, metavar="N",
-              help="Last pictures of the shards to leave aside.")  # fmt: skip
+@extras.held_out
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the choice of pictures and of digits.")
 @extras.verbose
 def fit_colour(

@@ -19,8 +19,7 @@ from ltokc.errors import UsageError
 @extras.cache
 @click.option("--pictures", "count", type=click.IntRange(min=12), default=600, show_default=True, metavar="N",
               help="Pictures to label.")  # fmt: skip
-@click.option("--held-out", type=click.IntRange(min=0), default=70, show_default=True, metavar="N",
-              help="Last pictures of the shards to leave aside.")  # fmt: skip
+@extras.held_out
 @click.option("--steps", type=click.IntRange(min=1), default=3000, show_default=True, metavar="N",
               help="Steps of the fit.")  # fmt: skip
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the choice of pictures and of the fit.")

@@ -9,10 +9,10 @@ from PIL import Image
 
 from ltokc.compare.records import FileRecord, Rival, View, Views
 from ltokc.container import MAGIC
+from ltokc.container.bitstreams import WEBP_MAX_SIDE
 from ltokc.errors import LtokcError
 
 QUALITY = 88
-WEBP_MAX_SIDE = 16383
 THUMB = (128, 96)
 MIMES = {"jpeg": "image/jpeg", "webp": "image/webp", "avif": "image/avif"}  # read by every browser of today
 

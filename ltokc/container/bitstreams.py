@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 VP8L, VP8, AV1 = 2, 3, 4
 NAMES = {VP8L: "VP8L", VP8: "VP8", AV1: "AV1"}
 WEBP_MAX_SIDE = 16383
-AV1_MAX_SIDE = 65535
 AV1_THREADS = 2  # at least: one thread makes another file than two or more, which all make the same
 VP8L_SIGNATURE = 0x2F
 VP8_START = b"\x9d\x01\x2a"

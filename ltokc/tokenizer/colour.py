@@ -16,6 +16,7 @@ import numpy.typing as npt
 from ltokc.errors import ModelError
 from ltokc.geometry import Level
 from ltokc.metrics.colour import SIDE
+from ltokc.tokenizer.tensors import read_tensors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,13 +54,7 @@ class ColourResponse:
     @classmethod
     def load(cls, path: Path, levels: Sequence[Level]) -> ColourResponse:
         """Raises ModelError on a file that is none of ours, or of a model with other levels."""
-        from safetensors import SafetensorError
-        from safetensors.numpy import load_file
-
-        try:
-            tensors = load_file(path)
-        except (OSError, SafetensorError) as error:
-            raise ModelError(f"cannot read {path.name}: {error}") from error
+        tensors = read_tensors(path)
         found = []
         for k, level in enumerate(coarse(levels)):
             side = 3 * level.stride // SIDE

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from ltokc.errors import ModelError
 from ltokc.geometry import CELL, Level, cells_of
+from ltokc.tokenizer.tensors import read_tensors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -146,14 +147,7 @@ class Head:
     @classmethod
     def load(cls, path: Path, levels: Sequence[Level]) -> Head:
         """Raises ModelError on a file that is none of ours."""
-        from safetensors import SafetensorError
-        from safetensors.numpy import load_file
-
-        try:
-            tensors = load_file(path)
-        except (OSError, SafetensorError) as error:
-            raise ModelError(f"cannot read {path.name}: {error}") from error
-        return cls(tensors, levels)
+        return cls(read_tensors(path), levels)
 
     @property
     def sensitivity(self) -> Floats:

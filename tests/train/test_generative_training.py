@@ -373,6 +373,11 @@ def test_the_command_trains_what_the_default_model_can_use(crops, shard, lpips, 
     assert rows[-1]["step"] == 2 and np.isfinite(rows[-1]["distortion"])
     models = with_random_generator(tmp_path / "models")
     add_generator(tmp_path / "run" / "generative.safetensors", models, registry.find(None).name)
+    adding = ("models", "add-generator", str(tmp_path / "run" / "generative.safetensors"), "--models", str(models),
+              "--name", registry.find(None).name)  # fmt: skip
+    refused = run(*adding)
+    assert refused.exit_code == 1 and "--overwrite" in refused.stderr
+    assert run(*adding, "--overwrite").exit_code == 0
 
 
 def test_the_command_says_what_it_lacks(shard, tmp_path):

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ltokc.container import patches
-from ltokc.container.chunks import PATCHES
+from ltokc.container.chunks import COLOUR, PATCHES
 from ltokc.container.patches import Patch
 from ltokc.container.records import Chunk, Ltk
 from ltokc.rate.curves import RDCurves
@@ -47,7 +47,7 @@ class Patched:
 def with_patches(ltk: Ltk, found: tuple[Patch, ...]) -> Ltk:
     """A record with these patches and no others."""
     chunks = [chunk for chunk in ltk.chunks if chunk.fourcc != PATCHES]
-    first = sum(chunk.fourcc == b"cOLr" for chunk in chunks)  # what comes before patches
+    first = sum(chunk.fourcc == COLOUR for chunk in chunks)  # what comes before patches
     chunks[first:first] = [Chunk(PATCHES, patches.spell(patch)) for patch in found]
     return ltk.with_chunks(tuple(chunks))
 
