@@ -136,7 +136,7 @@ def decode(
     if reduce > 1:
         image = image.reduce(reduce)
     image.info.update(metadata_of(ltk, metadata))
-    if sampling and sampling.detail > 0 and not hidden:
+    if sampling and not hidden:
         image.info["xmp"] = generated_xmp(image.info.get("xmp", b""))
     return image
 

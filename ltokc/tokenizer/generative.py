@@ -33,8 +33,8 @@ class Sampling:
 
 
 def sampling_of(decoder: str, seed: int = 0, detail: float = 1.0) -> Sampling | None:
-    """What a decoder's name asks for: None is the faithful picture, which `auto` is too.  Raises UsageError."""
+    """What a decoder's name asks for: None is the faithful picture, as `auto` and no detail are.  Raises UsageError."""
     if decoder not in ("auto", *DECODERS):
         raise UsageError(f"decoder is auto, {' or '.join(DECODERS)}, not {decoder!r}")
     sampling = Sampling(seed, detail)
-    return sampling if decoder == GENERATIVE else None
+    return sampling if decoder == GENERATIVE and detail > 0 else None
