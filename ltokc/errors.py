@@ -35,3 +35,8 @@ class LossWarning(UserWarning):
 def warn_of_loss(told: str) -> None:
     """A LossWarning at the line that called the verb."""
     warnings.warn(told, LossWarning, stacklevel=3)
+
+
+def one_line(error: BaseException) -> str:
+    """What went wrong in one line of at most 200 characters; the kind of error where it says nothing."""
+    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -28,10 +28,8 @@ from ltokc.container.chunks import resolution, text
 from ltokc.errors import Say, UsageError
 from ltokc.geometry import Box
 from ltokc.pictures.extras import METRE, shape_of_pixels
-from ltokc.pictures.hidden import filled
 from ltokc.pictures.options import ALPHA_MODES, METADATA_KINDS, kinds_of
 from ltokc.pictures.planes import STRIP
-from ltokc.pictures.srgb import describes_srgb
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -74,6 +72,8 @@ def pixels_of(picture: Picture, alpha: str) -> np.ndarray:
     With alpha "keep" what is clear gets the colour of its surroundings, so that nothing hidden costs bytes or bleeds.
     """
     if alpha == "keep" and picture.alpha is not None:
+        from ltokc.pictures.hidden import filled
+
         return filled(picture.rgb, picture.alpha)
     if alpha != "blend" or picture.alpha is None:
         return picture.rgb
@@ -141,8 +141,11 @@ def metadata_of(ltk: Ltk, metadata: str | Iterable[str] = "all") -> dict[str, An
     wanted = {METADATA[kind] for kind in kinds if kind in METADATA}
     found = {chunk.fourcc: chunk.data for chunk in ltk.chunks if chunk.fourcc in wanted}
     out: dict[str, Any] = {name: found[fourcc] for name, fourcc in PILLOW_NAMES.items() if fourcc in found}
-    if "icc_profile" in out and not describes_srgb(out["icc_profile"]):
-        del out["icc_profile"]
+    if "icc_profile" in out:
+        from ltokc.pictures.srgb import describes_srgb
+
+        if not describes_srgb(out["icc_profile"]):
+            del out["icc_profile"]
     if RESOLUTION in found:
         across, down, metres = resolution(found[RESOLUTION])
         out |= {"dpi": (across / METRE, down / METRE)} if metres else {"aspect": (across, down)}

@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from PIL import Image
 
-from ltokc.errors import FormatError
+from ltokc.errors import FormatError, one_line
 from ltokc.geometry import Size
 from ltokc.pictures import jpeg, png
 from ltokc.pictures.formats import open_listed
@@ -26,11 +26,6 @@ class Damage:
     allowed: bool = False
     losses: list[str] = field(default_factory=list)
     kind: str = ""
-
-
-def one_line(error: BaseException) -> str:
-    """What went wrong in one line of at most 200 characters; the kind of error where it says nothing."""
-    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def damaged(why: str, rescue: bool = False) -> FormatError:

@@ -18,10 +18,10 @@ from PIL import ExifTags, Image
 
 from ltokc.arguments import shown, whole
 from ltokc.container import DEFAULT_LIMIT_PIXELS, MAX_SIDE, check_limit
-from ltokc.errors import FormatError, LimitError, LtokcError, UsageError
+from ltokc.errors import FormatError, LimitError, LtokcError, UsageError, one_line
 from ltokc.geometry import Size
 from ltokc.pictures import extras, frames, png, srgb
-from ltokc.pictures.damaged import Damage, load_pixels, one_line, opened_jpeg, without_bad_chunks
+from ltokc.pictures.damaged import Damage, load_pixels, opened_jpeg, without_bad_chunks
 from ltokc.pictures.damaged import damaged as damaged_picture
 from ltokc.pictures.formats import open_listed, pillow_limit
 from ltokc.pictures.headers import declared_sizes

@@ -19,3 +19,8 @@ def samples_of(image: Image.Image) -> np.ndarray:
         part = np.asarray(image.crop((0, top, image.width, min(image.height, top + STRIP))))
         out[top : top + STRIP] = part if part.dtype == np.uint8 else part * np.uint8(255)
     return out
+
+
+def in_mode(image: Image.Image, mode: str) -> Image.Image:
+    """The picture itself where it has the mode (`convert` would copy it), else converted."""
+    return image if image.mode == mode else image.convert(mode)

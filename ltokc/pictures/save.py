@@ -7,12 +7,10 @@ import io
 import numpy as np
 from PIL import Image
 
-from ltokc.errors import LtokcError, Say, UsageError
-from ltokc.pictures import srgb
-from ltokc.pictures.damaged import one_line
+from ltokc.errors import LtokcError, Say, UsageError, one_line
 from ltokc.pictures.options import FORMAT_ALIASES, SAVE_FORMATS
 from ltokc.pictures.places import options_of, with_aspect
-from ltokc.pictures.planes import samples_of
+from ltokc.pictures.planes import in_mode, samples_of
 
 
 def render(image: Image.Image, format: str, say: Say = lambda told: None) -> bytes:
@@ -28,7 +26,7 @@ def render(image: Image.Image, format: str, say: Say = lambda told: None) -> byt
     if format not in SAVE_FORMATS:
         raise UsageError(f"unknown picture format {format!r}; known: {', '.join(SAVE_FORMATS)}")
     gray = image.mode in ("L", "LA")
-    image = srgb.in_mode(image, "RGBA" if image.has_transparency_data else "RGB")  # keeps `info`
+    image = in_mode(image, "RGBA" if image.has_transparency_data else "RGB")  # keeps `info`
     if format in ("jpg", "ppm"):
         image = on_white(image)
     if gray and (format in ("png", "jpg") or (format, image.mode) == ("avif", "RGB")):
@@ -48,8 +46,8 @@ def render(image: Image.Image, format: str, say: Say = lambda told: None) -> byt
 def on_white(image: Image.Image) -> Image.Image:
     """A picture of any mode that `render` takes, what is clear being white: RGB, `info` kept."""
     if not image.has_transparency_data:
-        return srgb.in_mode(image, "RGB")
-    image = srgb.in_mode(image, "RGBA")
+        return in_mode(image, "RGB")
+    image = in_mode(image, "RGBA")
     blended = Image.new("RGB", image.size, "white")
     blended.paste(image, mask=image.getchannel("A"))
     blended.info = dict(image.info)

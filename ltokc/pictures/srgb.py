@@ -15,7 +15,7 @@ from PIL import Image, ImageCms
 
 from ltokc.errors import FormatError
 from ltokc.pictures import light
-from ltokc.pictures.planes import STRIP, samples_of
+from ltokc.pictures.planes import STRIP, in_mode, samples_of
 from ltokc.pictures.samples import ValueRange, to_8_bit
 from ltokc.pictures.signals import Colour
 from ltokc.pictures.unseen import Unseen, unseen
@@ -71,11 +71,6 @@ def _shown(samples: np.ndarray, alpha: np.ndarray | None, colour: Colour, known:
     rgb = found if found.ndim == 3 else np.repeat(found[..., None], 3, axis=2)
     said = f"colours converted from {colour.name} to sRGB"
     return Pixels(rgb, alpha, None, notes + [said] * (not toned), [f"{said}, tone-mapped"] if toned else [])
-
-
-def in_mode(image: Image.Image, mode: str) -> Image.Image:
-    """The picture itself where it has the mode (`convert` would copy it), else converted."""
-    return image if image.mode == mode else image.convert(mode)
 
 
 def from_array(array: np.ndarray, value_range: ValueRange | None = None) -> Pixels:
