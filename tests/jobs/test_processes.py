@@ -34,8 +34,8 @@ def work(job: int | str) -> object:
         raise Awkward(1, 2)
     if isinstance(job, str) and job.startswith("hold "):
         path = Path(job.removeprefix("hold "))
-        path.touch()
-        try:
+        try:  # from before the file can be seen: the test may end this process at that moment
+            path.touch()
             time.sleep(60)
         finally:
             path.unlink()
