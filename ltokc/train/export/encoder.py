@@ -16,6 +16,7 @@ from ltokc.tokenizer.nn.generative import GeneratorConfig
 from ltokc.tokenizer.nn.ladder import ENCODER_ONLY, Ladder
 from ltokc.train.export import package
 from ltokc.train.export.generative_graph import write_generative_graph
+from ltokc.train.export.gradient_graph import write_gradient_graphs
 from ltokc.train.export.onnx_graph import write_graphs
 from ltokc.zoo.registry import read_registry
 from ltokc.zoo.weights import WEIGHTS, Weights
@@ -42,10 +43,12 @@ def add_encoder(weights: Path, models: Path, name: str) -> None:
     write_atomic(folder / WEIGHTS, save(tensors, {"config": config.to_json()}))
     (folder / WEIGHTS).chmod(0o644)
     write_graphs(folder, config)
+    write_gradient_graphs(folder, config)
     if generative.WEIGHTS in entry["files"]:
         generator = Weights(folder / generative.WEIGHTS).header["__metadata__"]["config"]
         write_generative_graph(folder, config, GeneratorConfig.from_json(generator))
-    package.enter_files(registry, models, name, [file for file in entry["files"] if (folder / file).exists()])
+    files = dict.fromkeys((*package.FILES, *entry["files"]))
+    package.enter_files(registry, models, name, [file for file in files if (folder / file).exists()])
     read_registry(models / package.REGISTRY)
 
 

@@ -3,6 +3,7 @@
 Their weights are not copied: every initializer points into `model.safetensors` beside them (ONNX external data), fp16,
 cast to float32 when the session is made.  The graphs mirror `ltokc.tokenizer.nn.ladder`; names of tensors are those of
 its state. Pictures cross the border as uint8 (1, 48, H/4, W/4), 4x4 px in the channels; digits as int8, masks as uint8.
+The tokenizer also gives `values_k`, float32: what was rounded to the digits.
 """
 
 from __future__ import annotations
@@ -115,14 +116,17 @@ class LadderGraph(Graph):
         return state
 
     def query(self, k: int, state: str, feature: str, depth: str | None = None) -> str:
-        """Digits of level k, float centred on 0; depth: (1, 1, h, w), which a told query sees."""
-        half = (self.config.levels[k].size - 1) / 2
+        """Digits of level k, float centred on 0; depth: (1, 1, h, w), which a told query sees.
+
+        What is rounded to them gets the name `values_<k>`.
+        """
+        half, values = (self.config.levels[k].size - 1) / 2, f"values_{k}"
         u = self.conv(self.op("Concat", state, feature, axis=1), f"levels.{k}.query.0")
         if depth is not None:
             u = self.told(u, f"levels.{k}.query.told", depth)
         u = self.conv(self.block(u, f"levels.{k}.query.1"), f"levels.{k}.query.2")
-        bounded = self.op("Mul", self.op("Tanh", u), self.constant(half + 0.49))
-        return self.op("Clip", self.op("Round", bounded), self.constant(-half), self.constant(half))
+        self.nodes.append(helper.make_node("Mul", [self.op("Tanh", u), self.constant(half + 0.49)], [values]))
+        return self.op("Clip", self.op("Round", values), self.constant(-half), self.constant(half))
 
     def told(self, x: str, name: str, depth: str) -> str:
         """`ltokc.tokenizer.nn.query.Told`."""
@@ -175,7 +179,9 @@ def write_graphs(folder: Path, config: LadderConfig) -> None:
         if k + 1 < len(config.levels):
             state = g.absorb(k, state, symbols, sent)
     told = [tensor_value(f"depth_{k}", F, 1, level.stride) for k, level in enumerate(config.levels) if config.told]
-    g.save(folder / "tokenizer.onnx", [tensor_value("packed", TensorProto.UINT8, 48, 4), *masks, *told], digits)
+    values = [tensor_value(f"values_{k}", F, level.digits, level.stride) for k, level in enumerate(config.levels)]
+    packed = tensor_value("packed", TensorProto.UINT8, 48, 4)
+    g.save(folder / "tokenizer.onnx", [packed, *masks, *told], [*digits, *values])
 
     g = LadderGraph(weights, config)
     state, stride = g.start("sent_0:f"), len(STRIDES) - 1
@@ -184,6 +190,5 @@ def write_graphs(folder: Path, config: LadderConfig) -> None:
         s = STRIDES.index(level.stride)
         state, stride = g.descend(state, stride, s), s
         state = g.absorb(k, state, g.cast(f"digits_{k}"), g.cast(f"sent_{k}"))
-    packed = g.pixels(state, stride)
-    g.nodes.append(helper.make_node("Identity", [packed], ["packed"]))
-    g.save(folder / "detokenizer.onnx", [*digits, *masks], [tensor_value("packed", TensorProto.UINT8, 48, 4)])
+    g.nodes.append(helper.make_node("Identity", [g.pixels(state, stride)], [packed.name]))
+    g.save(folder / "detokenizer.onnx", [*digits, *masks], [packed])

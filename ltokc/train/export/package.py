@@ -1,4 +1,4 @@
-"""A trained network to a model folder: model.safetensors, the two ONNX graphs, and its entry in the registry."""
+"""A trained network to a model folder: model.safetensors, the ONNX graphs, and its entry in the registry."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ from safetensors.torch import load_file
 
 from ltokc.atomic import write_atomic
 from ltokc.errors import ModelError
-from ltokc.tokenizer import colour, generative, halting
+from ltokc.tokenizer import colour, generative, gradient, halting
 from ltokc.tokenizer.nn.config import LadderConfig
 from ltokc.tokenizer.nn.generative import Generator, GeneratorConfig
 from ltokc.tokenizer.nn.ladder import ENCODER_ONLY, PICTURE_ONLY, Ladder
 from ltokc.train.export.generative_graph import write_generative_graph
+from ltokc.train.export.gradient_graph import write_gradient_graphs
 from ltokc.train.export.onnx_graph import write_graphs
 from ltokc.train.export.tensors import FLOAT_PRIOR, network_tensors, prior_tensors
 from ltokc.zoo.registry import REGISTRY, parse_entry, read_registry, retired, sha256
 from ltokc.zoo.weights import WEIGHTS, Weights
 
-FILES = ("model.safetensors", "tokenizer.onnx", "detokenizer.onnx")
+FILES = ("model.safetensors", "tokenizer.onnx", "detokenizer.onnx", gradient.FORWARD, gradient.BACKWARD)
 
 
 def load_ladder(weights: Path) -> Ladder:
@@ -94,6 +95,7 @@ def package(weights: Path, models: Path, listing: Listing) -> dict:
     for file in ("model.safetensors", FLOAT_PRIOR):
         (folder / file).chmod(0o644)
     write_graphs(folder, net.config)
+    write_gradient_graphs(folder, net.config)
     entry["files"] = {file: _facts(folder / file) for file in FILES}
     entry["bitstream_hash"] = bitstream_hash(tensors)
     _write(models, registry)
