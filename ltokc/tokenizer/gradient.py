@@ -1,4 +1,4 @@
-"""Gradients by digits: which levels have one, and the graphs that make them."""
+"""The gradient of a loss by a picture's digits: the graphs that make it, and which levels have one."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from ltokc.geometry import Level
 
-FORWARD, BACKWARD = "forward.onnx", "backward.onnx"
-GRADIENT_STRIDE = 16  # levels of coarser strides take no part: they are few digits, and far from a quadratic model
+FORWARD, BACKWARD = GRAPHS = ("forward", "backward")  # `ltokc.train.export.gradient_graph`
+FILES = tuple(f"{name}.onnx" for name in GRAPHS)
+STRIDE = 16  # of the coarsest levels that take part
 
 
 def first_level(levels: Sequence[Level]) -> int:
-    """The first level that has a gradient; all after it have one too."""
-    return next(k for k, level in enumerate(levels) if level.stride <= GRADIENT_STRIDE)
+    """The first level that takes part; those after it do too."""
+    return next(k for k, level in enumerate(levels) if level.stride <= STRIDE)

@@ -114,29 +114,41 @@ class Networks:
 
     def tokenize(
         self, rgb: np.ndarray, masks: Masks | None = None, advance: Callable[[], None] = lambda: None,
-        kept: np.ndarray | None = None,
+        kept: np.ndarray | None = None, values: list[np.ndarray] | None = None,
     ) -> Tokens:  # fmt: skip
         """The tokens of a picture (H, W, 3) uint8; masks: at which positions, None for all.
 
         advance: called after every window; kept: what a told tokenizer is told, (rows, columns) of cells, how many
-        levels each will keep (a fraction for a part of one), None: all.  It says nothing of which tokens are made.
+        levels each will keep (a fraction for a part of one), None: all.  It says nothing of which tokens are made;
+        values: a list that gets what was rounded to the digits, sent or not: float16 (rows, columns, d), one a level.
         """
         size = Size.of(rgb)
         out = Tokens.empty(self.levels, size.grid)
         sent_masks = full_masks(self.levels, *size.grid) if masks is None else masks
         windows = self.tokenizer_windows(size)
+        if values is not None:
+            values += [np.empty(grid.shape, np.float16) for grid in out.digits]
         told = None if kept is None else [cells_at(kept.astype(np.float32), level) for level in self.levels]
         for y, x in windows:
             cuts = _tokenizer_cuts(y, x) if len(windows) > 1 else None
             sent = self._window_of([mask.astype(np.uint8) for mask in sent_masks], y, x)
             depth = self._window_of(told, y, x) if told else None
-            found = self.runtime.tokenize(pack(_seen(rgb, y.seen, x.seen)), sent, cuts, depth)
-            for digits, level, grid in zip(found, self.levels, out.digits, strict=True):
-                to_y, to_x = _scaled(y.core, level.stride), _scaled(x.core, level.stride)
-                first = y.spans[level.stride][0], x.spans[level.stride][0]
-                _part(grid, to_y, to_x)[...] = _part(digits[0].transpose(1, 2, 0), to_y, to_x, *first)
+            packed = pack(_seen(rgb, y.seen, x.seen))
+            if values is None:
+                self._put(self.runtime.tokenize(packed, sent, cuts, depth), out.digits, y, x)
+            else:
+                digits, unrounded = self.runtime.tokenize_values(packed, sent, cuts, depth)
+                self._put(digits, out.digits, y, x)
+                self._put(unrounded, values, y, x)
             advance()
         return Tokens(out.levels, out.digits, sent_masks)
+
+    def _put(self, found: Sequence[np.ndarray], grids: Sequence[np.ndarray], y: WindowSide, x: WindowSide) -> None:
+        """Puts the core of a window, (1, d, h, w) a level, into the whole picture's grids (rows, columns, d)."""
+        for part, level, grid in zip(found, self.levels, grids, strict=True):
+            to_y, to_x = _scaled(y.core, level.stride), _scaled(x.core, level.stride)
+            first = y.spans[level.stride][0], x.spans[level.stride][0]
+            _part(grid, to_y, to_x)[...] = _part(part[0].transpose(1, 2, 0), to_y, to_x, *first)
 
     def _window_of(self, maps: Sequence[np.ndarray], y: WindowSide, x: WindowSide) -> list[np.ndarray]:
         """A window of maps (rows, columns), one per level: (1, 1, h, w) each."""

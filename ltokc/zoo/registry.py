@@ -27,6 +27,7 @@ from typing import Any, TypeVar
 
 from ltokc.errors import ModelError
 from ltokc.tokenizer.generative import DECODERS, FAITHFUL, GRAPH, WEIGHTS
+from ltokc.tokenizer.gradient import FILES as GRADIENT
 
 ENVIRONMENT = "LTOKC_MODELS"
 REGISTRY = "registry.json"
@@ -68,6 +69,11 @@ class ModelEntry:
         """Names of the decoders whose files the model has: the faithful one always."""
         names = {file.name for file in self.files}
         return DECODERS if {GRAPH, WEIGHTS} <= names else (FAITHFUL,)
+
+    @property
+    def has_gradient(self) -> bool:
+        """Whether there are graphs of the gradient by digits, and of a tokenizer that gives values."""
+        return set(GRADIENT) <= {file.name for file in self.files}
 
 
 def search_path() -> list[Path]:

@@ -18,15 +18,8 @@ from ltokc.token_grid import cells_at
 from ltokc.tokenizer.nn.config import CELL, STRIDES
 from ltokc.tokenizer.nn.ladder import at_stride
 from ltokc.tokenizer.nn.packed import load_packed
+from ltokc.tokenizer.runtime.torch import multiplies_bf16
 from ltokc.zoo.model import WEIGHTS
-
-
-def multiplies_bf16(device: str) -> bool:
-    """Whether a device ("cpu", "cuda") has instructions for products of bf16; without them fp32 is faster."""
-    if device == "cuda":
-        return torch.cuda.is_bf16_supported()
-    known = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    return bool(known.get("avx512_bf16") or known.get("amx_bf16"))
 
 
 class Descent:

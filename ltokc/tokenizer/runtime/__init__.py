@@ -1,16 +1,20 @@
-"""The networks behind two calls, whatever runs them: tokenize(packed, masks) and detokenize(digits, masks).
+"""The networks behind a few calls, whatever runs them: tokenize(packed, masks) and detokenize(digits, masks).
 
 `packed` is uint8 (1, 48, H/4, W/4); masks are uint8 (1, 1, h, w) and digits int8 (1, d, h, w), one of each per level.
 `depth` is float32 (1, 1, h, w), one per level: how many levels each place will keep, which a told tokenizer looks at
 (another one does not); None: all of them.
 `generate` is the generative decoder's `detokenize`: noise is float32 (1, planes, h, w) at strides 8, 4, 2.
-All take cuts: the rows and columns of the state, and of the encoder's features, that go on at a change of stride
-(`ltokc.tokenizer.windows`).  Masks and digits then have the size of what goes on at their stride.
+`tokenize_values` gives beside the digits what was rounded to them: float32 (1, d, h, w), one per level.
+`digit_gradient` gives a loss's gradient by the digits, float32 (1, d, h, w), zero where none is sent, and None for the
+levels that have none (`ltokc.tokenizer.gradient`).  `by_pixels` is called once, with the picture (H, W, 3) float32 of
+about [-1, 1], not clamped, and returns the loss's gradient by its values, of the same shape.
+All but that one take cuts: the rows and columns of the state, and of the encoder's features, that go on at a change of
+stride (`ltokc.tokenizer.windows`).  Masks and digits then have the size of what goes on at their stride.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
@@ -21,6 +25,7 @@ from ltokc.errors import ModelError, UsageError
 from ltokc.threads import runtime_threads
 
 Cuts = dict[str, tuple[tuple[int, int], tuple[int, int]]]  # name -> rows (first, last + 1), columns
+ByPixels = Callable[[np.ndarray], np.ndarray]  # a picture (H, W, 3) float32 -> a loss's gradient by its values
 
 
 def state_cut(stride: int) -> str:
@@ -46,6 +51,14 @@ class Runtime(Protocol):
         depth: Sequence[np.ndarray] | None = None,
     ) -> list[np.ndarray]: ...
 
+    def tokenize_values(
+        self,
+        packed: np.ndarray,
+        masks: Sequence[np.ndarray],
+        cuts: Cuts | None = None,
+        depth: Sequence[np.ndarray] | None = None,
+    ) -> tuple[list[np.ndarray], list[np.ndarray]]: ...
+
     def detokenize(
         self, digits: Sequence[np.ndarray], masks: Sequence[np.ndarray], cuts: Cuts | None = None
     ) -> np.ndarray: ...
@@ -54,6 +67,10 @@ class Runtime(Protocol):
         self, digits: Sequence[np.ndarray], masks: Sequence[np.ndarray], noise: Sequence[np.ndarray], detail: float,
         cuts: Cuts | None = None,
     ) -> np.ndarray: ...  # fmt: skip
+
+    def digit_gradient(
+        self, digits: Sequence[np.ndarray], masks: Sequence[np.ndarray], by_pixels: ByPixels
+    ) -> list[np.ndarray | None]: ...
 
 
 BACKENDS = ("auto", "onnx", "openvino", "torch")
@@ -66,8 +83,8 @@ def open_runtime(
     """Opens the model in `folder`.  ModelError if the wanted backend or device is not installed.
 
     backend: "auto" decides by the machine alone: OpenVINO where it is installed, the processor multiplies bf16 and no
-    GPU is used, else ONNX Runtime, else torch.  precision: "exact" is fp32; "auto" lets OpenVINO take bf16 where the
-    processor has it.  threads: for the CPU; None: as of `ltokc.threads.runtime_threads`.
+    GPU is used, else ONNX Runtime, else torch.  precision: "exact" is fp32; "auto" lets OpenVINO, and torch for
+    gradients, take bf16 where the processor has it.  threads: for the CPU; None: as of `ltokc.threads.runtime_threads`.
     """
     threads = runtime_threads() if threads is None else threads
     if backend not in BACKENDS or device not in ("auto", "cpu", "cuda") or precision not in PRECISIONS:
@@ -92,7 +109,7 @@ def open_runtime(
         raise ModelError("no runtime is installed: pip install 'ltokc[cpu]' (or 'ltokc[gpu]', or torch)")
     from ltokc.tokenizer.runtime.torch import TorchRuntime
 
-    return TorchRuntime(folder, device, threads)
+    return TorchRuntime(folder, device, threads, precision)
 
 
 def _chosen(device: str) -> str:

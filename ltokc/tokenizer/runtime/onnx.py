@@ -12,7 +12,8 @@ import numpy as np
 from ltokc.errors import ModelError
 from ltokc.ort.sessions import session_options
 from ltokc.ort.silent import ort
-from ltokc.tokenizer.runtime import Cuts, feeds
+from ltokc.tokenizer.runtime import ByPixels, Cuts, feeds
+from ltokc.tokenizer.runtime.gradient_passes import through_graphs
 from ltokc.tokenizer.runtime.onnx_cuts import with_cuts
 
 WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"  # of a graph that comes from memory
@@ -59,11 +60,25 @@ class OnnxRuntime:
         self, packed: np.ndarray, masks: Sequence[np.ndarray], cuts: Cuts | None = None,
         depth: Sequence[np.ndarray] | None = None,
     ) -> list[np.ndarray]:  # fmt: skip
+        return self._tokenized([f"digits_{k}" for k in range(len(masks))], packed, masks, cuts, depth)
+
+    def tokenize_values(
+        self, packed: np.ndarray, masks: Sequence[np.ndarray], cuts: Cuts | None = None,
+        depth: Sequence[np.ndarray] | None = None,
+    ) -> tuple[list[np.ndarray], list[np.ndarray]]:  # fmt: skip
+        names = [f"{what}_{k}" for what in ("digits", "values") for k in range(len(masks))]
+        found = self._tokenized(names, packed, masks, cuts, depth)
+        return found[: len(masks)], found[len(masks) :]
+
+    def _tokenized(
+        self, outputs: Sequence[str], packed: np.ndarray, masks: Sequence[np.ndarray], cuts: Cuts | None,
+        depth: Sequence[np.ndarray] | None,
+    ) -> list[np.ndarray]:  # fmt: skip
         session = self.session("tokenizer", cuts)
         given = feeds.of_tokenizer(packed, masks, cuts)
         if any(each.name == feeds.DEPTH.format(0) for each in session.get_inputs()):
             given |= feeds.of_depth(masks, depth)
-        return session.run(None, given)
+        return session.run(list(outputs), given)
 
     def detokenize(
         self, digits: Sequence[np.ndarray], masks: Sequence[np.ndarray], cuts: Cuts | None = None
@@ -75,6 +90,18 @@ class OnnxRuntime:
         cuts: Cuts | None = None,
     ) -> np.ndarray:  # fmt: skip
         return self.session("generative").run(None, feeds.of_generator(digits, masks, noise, detail, cuts))[0]
+
+    def digit_gradient(
+        self, digits: Sequence[np.ndarray], masks: Sequence[np.ndarray], by_pixels: ByPixels
+    ) -> list[np.ndarray | None]:
+        return through_graphs(self._all, digits, masks, by_pixels)
+
+    def _all(self, name: str, given: feeds.Feeds) -> feeds.Feeds:
+        """All outputs of a graph by name.  It takes its inputs out of what is given."""
+        session = self.session(name)
+        outputs = [each.name for each in session.get_outputs()]
+        found = session.run(outputs, {each.name: given[each.name] for each in session.get_inputs()})
+        return dict(zip(outputs, found, strict=True))
 
 
 def warn_if_both() -> None:

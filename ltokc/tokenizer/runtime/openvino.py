@@ -17,7 +17,8 @@ import numpy as np
 from ltokc.errors import ModelError
 from ltokc.ort.inline import with_weights
 from ltokc.threads import can_start, cores
-from ltokc.tokenizer.runtime import Cuts, feeds
+from ltokc.tokenizer.runtime import ByPixels, Cuts, feeds
+from ltokc.tokenizer.runtime.gradient_passes import through_graphs
 from ltokc.tokenizer.runtime.onnx_cuts import with_cuts
 from ltokc.tokenizer.runtime.silent_openvino import openvino
 
@@ -106,11 +107,25 @@ class OpenVinoRuntime:
         self, packed: np.ndarray, masks: Sequence[np.ndarray], cuts: Cuts | None = None,
         depth: Sequence[np.ndarray] | None = None,
     ) -> list[np.ndarray]:  # fmt: skip
+        return self._tokenized([f"digits_{k}" for k in range(len(masks))], packed, masks, cuts, depth)
+
+    def tokenize_values(
+        self, packed: np.ndarray, masks: Sequence[np.ndarray], cuts: Cuts | None = None,
+        depth: Sequence[np.ndarray] | None = None,
+    ) -> tuple[list[np.ndarray], list[np.ndarray]]:  # fmt: skip
+        names = [f"{what}_{k}" for what in ("digits", "values") for k in range(len(masks))]
+        found = self._tokenized(names, packed, masks, cuts, depth)
+        return found[: len(masks)], found[len(masks) :]
+
+    def _tokenized(
+        self, outputs: Sequence[str], packed: np.ndarray, masks: Sequence[np.ndarray], cuts: Cuts | None,
+        depth: Sequence[np.ndarray] | None,
+    ) -> list[np.ndarray]:  # fmt: skip
         graph = self._graph("tokenizer", cuts)
         given = feeds.of_tokenizer(packed, masks, cuts)
         if any(feeds.DEPTH.format(0) in each.get_names() for each in graph.compiled.inputs):
             given |= feeds.of_depth(masks, depth)
-        return graph.run(given, [f"digits_{k}" for k in range(len(masks))])
+        return graph.run(given, outputs)
 
     def detokenize(
         self, digits: Sequence[np.ndarray], masks: Sequence[np.ndarray], cuts: Cuts | None = None
@@ -122,3 +137,15 @@ class OpenVinoRuntime:
         cuts: Cuts | None = None,
     ) -> np.ndarray:  # fmt: skip
         return self._graph("generative").run(feeds.of_generator(digits, masks, noise, detail, cuts), ["packed"])[0]
+
+    def digit_gradient(
+        self, digits: Sequence[np.ndarray], masks: Sequence[np.ndarray], by_pixels: ByPixels
+    ) -> list[np.ndarray | None]:
+        return through_graphs(self._all, digits, masks, by_pixels)
+
+    def _all(self, name: str, given: feeds.Feeds) -> feeds.Feeds:
+        """All outputs of a graph by name.  It takes its inputs out of what is given."""
+        graph = self._graph(name)
+        outputs = [each.get_any_name() for each in graph.compiled.outputs]
+        inputs = [each.get_any_name() for each in graph.compiled.inputs]
+        return dict(zip(outputs, graph.run({each: given[each] for each in inputs}, outputs), strict=True))

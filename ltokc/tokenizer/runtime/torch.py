@@ -14,16 +14,25 @@ from safetensors import SafetensorError, safe_open
 
 from ltokc.errors import ModelError
 from ltokc.tokenizer.generative import WEIGHTS
+from ltokc.tokenizer.gradient import first_level
 from ltokc.tokenizer.nn.config import STRIDES, LadderConfig
 from ltokc.tokenizer.nn.generative import Generator, GeneratorConfig
 from ltokc.tokenizer.nn.ladder import Ladder
-from ltokc.tokenizer.runtime import Cuts, feature_cut, state_cut
+from ltokc.tokenizer.runtime import ByPixels, Cuts, feature_cut, state_cut
+
+
+def multiplies_bf16(device: str) -> bool:
+    """Whether a device ("cpu", "cuda") has instructions for products of bf16; without them fp32 is faster."""
+    if device == "cuda":
+        return torch.cuda.is_bf16_supported()
+    known = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return bool(known.get("avx512_bf16") or known.get("amx_bf16"))
 
 
 class TorchRuntime:
-    """See `ltokc.tokenizer.runtime.Runtime`."""
+    """See `ltokc.tokenizer.runtime.Runtime`.  Gradients are computed in bf16 unless `precision` is "exact"."""
 
-    def __init__(self, folder: Path, device: str = "auto", threads: int | None = None):
+    def __init__(self, folder: Path, device: str = "auto", threads: int | None = None, precision: str = "auto"):
         if device == "cuda" and not torch.cuda.is_available():
             raise ModelError("this torch has no CUDA device")
         self.device = "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
@@ -39,31 +48,39 @@ class TorchRuntime:
         except (OSError, SafetensorError, LookupError, TypeError, ValueError, RuntimeError) as error:
             raise ModelError(f"cannot load model.safetensors: {str(error).splitlines()[0]}") from error
         self.net = self.net.eval().requires_grad_(False).to(self.device)
+        self.bf16 = precision == "auto" and multiplies_bf16(self.device)
         self.name = f"torch {torch.__version__} {self.device}"
 
     def _tensors(self, arrays: Sequence[np.ndarray]) -> list[torch.Tensor]:
         return [torch.from_numpy(np.ascontiguousarray(a)).to(self.device).float() for a in arrays]
 
-    @torch.no_grad()
     def tokenize(
         self, packed: np.ndarray, masks: Sequence[np.ndarray], cuts: Cuts | None = None,
         depth: Sequence[np.ndarray] | None = None,
     ) -> list[np.ndarray]:  # fmt: skip
+        return self.tokenize_values(packed, masks, cuts, depth)[0]
+
+    @torch.no_grad()
+    def tokenize_values(
+        self, packed: np.ndarray, masks: Sequence[np.ndarray], cuts: Cuts | None = None,
+        depth: Sequence[np.ndarray] | None = None,
+    ) -> tuple[list[np.ndarray], list[np.ndarray]]:  # fmt: skip
+        cuts = cuts or {}
         x = F.pixel_shuffle(self._tensors([packed])[0], 4) / 127.5 - 1
         net, sent, told = self.net, self._tensors(masks), self._tensors(depth) if depth else [None] * len(masks)
-        if cuts is None:
-            return [d.cpu().numpy().astype(np.int8) for d in net.tokenize(x, sent, told)]
         features = [_cut(f, cuts.get(feature_cut(stride))) for f, stride in zip(net.features(x), STRIDES, strict=True)]
-        out, state = [], net.start(1, *features[-1].shape[-2:])
+        out, values, state = [], [], net.start(1, *features[-1].shape[-2:])
         s = len(STRIDES) - 1
         with self._cutting(cuts):
             for k, level in enumerate(net.config.levels):
                 target = STRIDES.index(level.stride)
                 state, s = net.descend(state, s, target), target
-                digits = net.query(k, state, features, told[k])[1] * sent[k]
+                bounded, rounded = net.query(k, state, features, told[k])
+                digits = rounded * sent[k]
                 out.append(digits.cpu().numpy().astype(np.int8))
+                values.append(bounded.cpu().numpy())
                 state = net.absorb(k, state, digits / ((level.size - 1) / 2), sent[k])
-        return out
+        return out, values
 
     @torch.no_grad()
     def detokenize(
@@ -96,6 +113,18 @@ class TorchRuntime:
         x = _cut(self.generator.at_stride_8(f8, noise8), cuts.get(state_cut(4)))
         y = self.net.picture_of(f4).clamp(-1, 1) + detail * self.generator.at_stride_4(x, f4, noise4, noise2)
         return _to_bytes(y)
+
+    def digit_gradient(
+        self, digits: Sequence[np.ndarray], masks: Sequence[np.ndarray], by_pixels: ByPixels
+    ) -> list[np.ndarray | None]:
+        values, first = self._tensors(digits), first_level(self.net.config.levels)
+        for value in values[first:]:
+            value.requires_grad_(True)
+        with torch.enable_grad(), torch.autocast(self.device, torch.bfloat16, enabled=self.bf16):
+            picture = self.net.picture(values, self._tensors(masks))
+        by_picture = by_pixels(picture.detach()[0].permute(1, 2, 0).contiguous().cpu().numpy())
+        picture.backward(torch.from_numpy(np.ascontiguousarray(by_picture)).to(picture).permute(2, 0, 1)[None])
+        return [None if value.grad is None else value.grad.cpu().numpy() for value in values]
 
     @contextmanager
     def _cutting(self, cuts: Cuts) -> Iterator[None]:

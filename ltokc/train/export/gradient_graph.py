@@ -7,8 +7,9 @@ are positive.  The graphs mirror `Ladder.picture` of `ltokc.tokenizer.nn.ladder`
     backward   picture, positive:<convolution>, sent_k      -> digits_k
 
 `picture` is float32 (1, 48, H/4, W/4), 4x4 px in the channels: pixels of about [-1, 1], not clamped; on the way back
-the gradient by them.  `digits_k` of the way back is float32 (1, d, h, w): the gradient by digits as integers, zero where
-none is sent.  Only the levels that take part have one (`ltokc.tokenizer.gradient`); ReLUs before them are not noted.
+the gradient by them.  `digits_k` of the way back is float32 (1, d, h, w): the gradient by digits as integers, zero
+where none is sent.  Only the levels that take part have one (`ltokc.tokenizer.gradient`), and only the ReLUs from the
+first of them on are noted.
 
 Weights are those of the picture's own graph in `model.safetensors`: swapping their channels and turning their kernels
 are nodes over constants, which runtimes compute once, when a session is made.
@@ -138,7 +139,7 @@ def write_gradient_graphs(folder: Path, config: LadderConfig) -> None:
         state = f.absorb(k, state, f.cast(f"digits_{k}"), f.cast(f"sent_{k}"))
     state = f.descend(f.blocks(state, "final", config.final_blocks), stride, 0)
     f.nodes.append(helper.make_node("Identity", [f.conv(state, "head")], [picture.name]))
-    f.save(folder / FORWARD, [*digits, *masks], [picture, *f.positive])
+    f.save(folder / f"{FORWARD}.onnx", [*digits, *masks], [picture, *f.positive])
 
     b = BackwardGraph(weights, config)
     state = b.blocks(b.descend(b.back(picture.name, "head"), stride, 0), "final", config.final_blocks)
@@ -150,4 +151,4 @@ def write_gradient_graphs(folder: Path, config: LadderConfig) -> None:
         else:  # nobody needs the gradient by the state before it
             b.embedded(k, state, f"digits_{k}", b.cast(f"sent_{k}"))
     gradients = [tensor_value(f"digits_{k}", F, v.digits, v.stride) for k, v in levels[first:]]
-    b.save(folder / BACKWARD, [picture, *f.positive, *masks[first:]], gradients)
+    b.save(folder / f"{BACKWARD}.onnx", [picture, *f.positive, *masks[first:]], gradients)

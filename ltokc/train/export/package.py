@@ -27,7 +27,7 @@ from ltokc.train.export.tensors import FLOAT_PRIOR, network_tensors, prior_tenso
 from ltokc.zoo.registry import REGISTRY, parse_entry, read_registry, retired, sha256
 from ltokc.zoo.weights import WEIGHTS, Weights
 
-FILES = ("model.safetensors", "tokenizer.onnx", "detokenizer.onnx", gradient.FORWARD, gradient.BACKWARD)
+FILES = ("model.safetensors", "tokenizer.onnx", "detokenizer.onnx", *gradient.FILES)
 
 
 def load_ladder(weights: Path) -> Ladder:
