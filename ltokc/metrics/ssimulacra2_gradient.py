@@ -14,10 +14,10 @@ from ltokc.metrics.by_cell import DECIDING
 from ltokc.metrics.ssimulacra2 import LEAST_STRETCHED, POWER, WEIGHTS, stretched, stretched_slope
 from ltokc.metrics.ssimulacra2_layer import Array, Layer, Tile
 from ltokc.metrics.ssimulacra2_tiles import LEAST_SIDE, halve, scale_sizes, to_linear
+from ltokc.metrics.strips import STRIP_CELLS, row_strips
 from ltokc.threads import in_parallel
 
 TILE = (64, 256)  # rows and columns, even
-STRIP = 1 << 14  # pixels of rows that are worked on at a time: BLAS starts no threads for so few
 CELLS = TILE[0] * TILE[1] // CELL**2  # of a tile
 KNEE = 0.04045  # sRGB values under it are proportional to light
 
@@ -39,13 +39,7 @@ def distance_gradient(
     for layer in layers[1:]:
         _fill(layer, light)
         light = halve(light[0]), halve(light[1])
-    error = 0.0
-    for layer in layers:
-        tiles = _tiles(layer.shape)
-        for sums in in_parallel(lambda i, layer=layer, tiles=tiles: layer.measure(tiles[i]), range(len(tiles)), CELLS):
-            layer.sums += sums
-        error += layer.error()
-    distance, slope = distance_and_slope(error)
+    distance, slope = distance_and_slope(sum(_measured(layer) for layer in layers))
     coarser: Array | None = None
     while layers:
         layer = layers.pop()
@@ -76,19 +70,11 @@ def _tiles(shape: tuple[int, int]) -> list[Tile]:
     return [(rows, columns) for rows in tall for columns in wide]
 
 
-def _strips(shape: tuple[int, int]) -> list[slice]:
-    """Rows of a picture, an even number of them at a time."""
-    step = max(2, STRIP // shape[1] // 2 * 2)
-    return [slice(i, min(i + step, shape[0])) for i in range(0, shape[0], step)]
-
-
-def _fill_first(
-    layer: Layer, original: npt.NDArray[np.uint8], shown: Array, slopes: Array
-) -> tuple[Array, Array]:
+def _fill_first(layer: Layer, original: npt.NDArray[np.uint8], shown: Array, slopes: Array) -> tuple[Array, Array]:
     """Fills the layer of scale 1, and `slopes` with the derivatives of linear light; gives both at half the size."""
     height, width = layer.shape
     halved: Array = np.empty((2, 3, -(-height // 2), -(-width // 2)), np.float32)
-    strips = _strips(layer.shape)
+    strips = row_strips(layer.shape)
 
     def strip(i: int) -> None:
         rows = strips[i]
@@ -98,17 +84,25 @@ def _fill_first(
         for linear, half in zip((a, b), halved, strict=True):
             half[:, rows.start // 2 : -(-rows.stop // 2)] = halve(linear)
 
-    in_parallel(strip, range(len(strips)), CELLS)
+    in_parallel(strip, range(len(strips)), STRIP_CELLS)
     return halved[0], halved[1]
 
 
 def _fill(layer: Layer, light: tuple[Array, Array]) -> None:
-    strips = _strips(layer.shape)
+    strips = row_strips(layer.shape)
 
     def strip(i: int) -> None:
         layer.fill(light[0][:, strips[i]], light[1][:, strips[i]], strips[i].start)
 
-    in_parallel(strip, range(len(strips)), CELLS)
+    in_parallel(strip, range(len(strips)), STRIP_CELLS)
+
+
+def _measured(layer: Layer) -> float:
+    """What a filled layer adds to the error."""
+    tiles = _tiles(layer.shape)
+    for sums in in_parallel(lambda i: layer.measure(tiles[i]), range(len(tiles)), CELLS):
+        layer.sums += sums
+    return layer.error()
 
 
 def _back(layer: Layer, slope: float, coarser: Array | None, first: Array | None) -> Array:

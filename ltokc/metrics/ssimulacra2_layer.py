@@ -29,13 +29,14 @@ class Layer:
     """A scale: `fill` it strip by strip, add up `measure` of its tiles in `sums`; then `gradient` gives its tiles."""
 
     def __init__(self, shape: tuple[int, int], wanted: npt.NDArray[np.bool_], weights: npt.NDArray[np.float64]):
-        """wanted: the terms that count, (3 channels, 2 norms, 3 maps); weights: theirs, of the same shape."""
+        """wanted: the terms that count, (3 channels, 2 norms, 3 maps), maybe none; weights: theirs, of that shape."""
         height, width = shape
         self.shape, self.weights = shape, weights
         self.sums: npt.NDArray[np.float64] = np.zeros(weights.shape)
         self.channels = [c for c in (X, Y, B) if wanted[c].any()]
         self.terms = [terms_of(wanted, c) for c in self.channels]
-        self.cones: Array = np.empty((3 if B in self.channels else 2, height, width), np.float32)
+        cones = 3 if B in self.channels else 2 if self.channels else 0
+        self.cones: Array = np.empty((cones, height, width), np.float32)
         framed = (height + FRAME, width + FRAME)
         self.pair: Array = np.zeros((len(self.channels), 2, *framed), np.float32)
         # of every term the derivatives by the blurred maps, or for edges by what stands out of the blurred one
@@ -47,6 +48,8 @@ class Layer:
     def fill(self, a: Array, b: Array, top: int) -> None:
         """Takes rows from `top` on of the original's and the decoded picture's linear light, (3, rows, W) each."""
         rows = slice(top, top + a.shape[1])
+        if not self.channels:
+            return
         for which, linear in enumerate((a, b)):
             cones = self.cones[:, rows] if which else np.empty((len(self.cones), *a.shape[1:]), np.float32)
             mixed = OPSIN[: len(cones)] @ linear.reshape(3, -1)
@@ -109,44 +112,51 @@ class Layer:
     def gradient(self, tile: Tile, factors: dict[Term, np.float32]) -> Array:
         """Derivative of the weighted terms by the decoded picture's linear light in a tile, (3, h, w)."""
         cones = self.cones[:, *tile]
-        by_cone: Array = np.zeros(cones.shape, np.float32)
-        for i, channel in enumerate(self.channels):
-            by_channel = self._by_channel(i, tile, factors)
-            for plane, share in zip(by_cone, MIXTURE[channel], strict=False):
-                if share:
-                    plane += share * by_channel
-        by_cone /= cones
-        by_cone /= cones
-        h, w = cones.shape[1:]
-        by_light: Array = BACK[:, : len(cones)] @ by_cone.reshape(len(cones), -1)
+        count, h, w = cones.shape
+        if not count:
+            return np.zeros((3, h, w), np.float32)
+        by_channels: Array = np.empty((len(self.channels), h, w), np.float32)
+        for i, out in enumerate(by_channels):
+            self._by_channel(i, tile, factors, out)
+        by_cones = MIXTURE[self.channels, :count].T @ by_channels.reshape(len(by_channels), -1)
+        by_cones = by_cones.reshape(cones.shape)
+        by_cones /= cones
+        by_cones /= cones
+        by_light: Array = BACK[:, :count] @ by_cones.reshape(count, -1)
         return by_light.reshape(3, h, w)
 
-    def _by_channel(self, i: int, tile: Tile, factors: dict[Term, np.float32]) -> Array:
-        """Derivative by a channel of the decoded picture's XYB."""
+    def _by_channel(self, i: int, tile: Tile, factors: dict[Term, np.float32], out: Array) -> None:
+        """Writes the derivative by a channel of the decoded picture's XYB to `out`, (h, w)."""
         around = _around(tile)
         terms = self.terms[i]
-        structural = any(term.kind == STRUCTURE for term in terms)
         a, b = self.pair[i][:, *around]
-        maps: Array = np.zeros((3 if structural else 1, *a.shape), np.float32)
-        direct: Array | None = None
-        for term, slopes in zip(terms, self.slopes[i], strict=True):
-            scaled = slopes[:, *around] * factors[term]
-            if term.kind == STRUCTURE:
-                maps += scaled
-            else:
-                maps[0] -= scaled[0]
-                direct = scaled[0] if direct is None else direct + scaled[0]
-        found = blur_inside(maps)  # the blur is its own adjoint
-        out: Array = found[0]
-        if structural:
+        structure = [(t, s) for t, s in zip(terms, self.slopes[i], strict=True) if t.kind == STRUCTURE]
+        edges = [(t, s) for t, s in zip(terms, self.slopes[i], strict=True) if t.kind != STRUCTURE]
+        by_edge = _weighted_sum([(factors[term], slopes[0, *around]) for term, slopes in edges])
+        by_blurred = _weighted_sum([(factors[term], slopes[:, *around]) for term, slopes in structure])
+        if by_blurred is None:
+            by_blurred = np.zeros((1, *a.shape), np.float32)
+        if by_edge is not None:
+            by_blurred[0] -= by_edge
+        found = blur_inside(by_blurred)  # the blur is its own adjoint
+        if structure:
             found[1] *= b[INSIDE]
             found[1] *= 2
-            out += found[1]
+            found[0] += found[1]
             found[2] *= a[INSIDE]
-            out += found[2]
-        if direct is not None:
-            out += direct[INSIDE]
-        return out
+            found[0] += found[2]
+        if by_edge is not None:
+            found[0] += by_edge[INSIDE]
+        out[:] = found[0]
+
+
+def _weighted_sum(maps: Sequence[tuple[np.float32, Array]]) -> Array | None:
+    """None of no maps."""
+    out: Array | None = None
+    for factor, values in maps:
+        weighted = factor * values
+        out = weighted if out is None else np.add(out, weighted, out=out)
+    return out
 
 
 def _around(tile: Sequence[slice]) -> Tile:
