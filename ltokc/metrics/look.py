@@ -35,42 +35,42 @@ def loss_gradient(
     small.
     """
     check_pair(original, shown)
-    out, squared, structure = _plain(original, shown)
-    distance, slopes = distance_gradient(original, shown, wanted)
+    squared, lumas = _squared_error(original, shown)
+    structure, by_luma = structural_gradient(*lumas)
+    del lumas
+    distance, planes = distance_gradient(original, shown, wanted)
+    out: Array = np.empty(shown.shape, np.float32)
     strips = row_strips(shown.shape)
 
     def strip(i: int) -> None:
+        rows = strips[i]
+        pixels = out[rows]
+        np.multiply(original[rows], np.float32(-1 / HALF_PEAK), out=pixels)
+        pixels += shown[rows]
+        pixels += np.float32(1)
+        pixels *= np.float32(MSE_WEIGHT * 2 * HALF_PEAK**2 / shown.size)
         for c in range(3):
-            out[strips[i], :, c] += slopes[c, strips[i]]
+            plane = by_luma[rows] * np.float32(STRUCTURE_WEIGHT * LUMA[c] / 2)
+            plane += planes[c, rows]
+            pixels[..., c] += plane
 
     in_parallel(strip, range(len(strips)), STRIP_CELLS)
     return distance + STRUCTURE_WEIGHT * structure + MSE_WEIGHT * squared, out
 
 
-def _plain(original: npt.NDArray[np.uint8], shown: Array) -> tuple[Array, float, float]:
-    """The derivative of the weighted squared error and structure, (H, W, 3), and their values without weights."""
-    out: Array = np.empty(shown.shape, np.float32)
+def _squared_error(original: npt.NDArray[np.uint8], shown: Array) -> tuple[float, Array]:
+    """Mean squared difference of 8-bit values, and the luma of both pictures, black 0 to white 1, (2, H, W)."""
     lumas: Array = np.empty((2, *shown.shape[:2]), np.float32)
+    weights = np.array(LUMA, np.float32) / np.float32(2 * HALF_PEAK)
     strips = row_strips(shown.shape)
-    factor = np.float32(MSE_WEIGHT * 2 * HALF_PEAK / shown.size)
 
-    def squares(i: int) -> float:
-        """Luma of a strip and the sum of its squared errors in 8-bit values."""
+    def strip(i: int) -> float:
         rows = strips[i]
         values = (shown[rows] + np.float32(1)) * np.float32(HALF_PEAK)
         codes = original[rows].astype(np.float32)
-        for pixels, luma in ((codes, lumas[0, rows]), (values, lumas[1, rows])):
-            np.matmul(pixels, np.array(LUMA, np.float32) / np.float32(2 * HALF_PEAK), out=luma)
+        np.matmul(codes, weights, out=lumas[0, rows])
+        np.matmul(values, weights, out=lumas[1, rows])
         values -= codes
-        np.multiply(values, factor, out=out[rows])
         return float(np.einsum("yxc,yxc->y", values, values).sum(dtype=np.float64))
 
-    squared = sum(in_parallel(squares, range(len(strips)), STRIP_CELLS)) / shown.size
-    structure, by_luma = structural_gradient(*lumas)
-
-    def add(i: int) -> None:
-        for c in range(3):
-            out[strips[i], :, c] += np.float32(STRUCTURE_WEIGHT * LUMA[c] / 2) * by_luma[strips[i]]
-
-    in_parallel(add, range(len(strips)), STRIP_CELLS)
-    return out, squared, structure
+    return sum(in_parallel(strip, range(len(strips)), STRIP_CELLS)) / shown.size, lumas

@@ -19,7 +19,7 @@ from ltokc.threads import in_parallel
 
 TILE = (64, 256)  # rows and columns, even
 CELLS = TILE[0] * TILE[1] // CELL**2  # of a tile
-KNEE = 0.04045  # sRGB values under it are proportional to light
+LEAST_BASE = (0.04045 + 0.055) / 1.055  # of the power: darker sRGB values are proportional to light
 
 
 def distance_gradient(
@@ -146,23 +146,20 @@ def shown_to_linear(shown: Array, slopes: Array) -> Array:
 
     The power is by exp and log: numpy does these with vectors on every processor.
     """
-    v = np.ascontiguousarray(shown.transpose(2, 0, 1), np.float32)
-    v *= np.float32(0.5)
-    v += np.float32(0.5)
-    clamped = np.clip(v, 0, 1)
-    base = np.maximum(clamped, np.float32(KNEE))
-    base += np.float32(0.055)
-    base *= np.float32(1 / 1.055)
+    planes = np.ascontiguousarray(shown.transpose(2, 0, 1), np.float32)
+    base = planes * np.float32(0.5 / 1.055)  # the base of the power: (v + 0.055) / 1.055, v from 0 to 1
+    base += np.float32(0.555 / 1.055)
+    dark, bright = base <= np.float32(LEAST_BASE), base > 1
+    np.clip(base, np.float32(LEAST_BASE), 1, out=base)
     np.log(base, out=slopes)
     slopes *= np.float32(1.4)
     np.exp(slopes, out=slopes)  # base^1.4
     base *= slopes
     slopes *= np.float32(1.2 / 1.055)
-    dark = clamped <= np.float32(KNEE)
+    if bright.any():
+        np.copyto(slopes, 0, where=bright)
     if dark.any():
-        np.copyto(base, clamped * np.float32(1 / 12.92), where=dark)
-        np.copyto(slopes, np.float32(0.5 / 12.92), where=dark)
-    outside = clamped != v
-    if outside.any():
-        np.copyto(slopes, 0, where=outside)
+        v = (planes[dark] + 1) * np.float32(0.5)
+        base[dark] = np.maximum(v, 0) * np.float32(1 / 12.92)
+        slopes[dark] = (v >= 0) * np.float32(0.5 / 12.92)
     return base

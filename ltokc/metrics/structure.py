@@ -127,11 +127,14 @@ def _of_boxes(boxes: Array, weight: float) -> tuple[float, Array]:
 
 def _boxes(x: Array) -> Array:
     """Means over BOX x BOX at stride 1, inside: (maps, h, w) -> (maps, h - BOX + 1, w - BOX + 1)."""
-    pairs = x[:, 1:] + x[:, :-1]
-    tall = pairs[:, 2:] + pairs[:, :-2]
-    pairs = tall[:, :, 1:] + tall[:, :, :-1]
-    out: Array = pairs[:, :, 2:] + pairs[:, :, :-2]
-    out *= np.float32(1 / BOX**2)
+    maps, height, width = x.shape
+    out: Array = np.empty((maps, height - BOX + 1, width - BOX + 1), np.float32)
+    for plane, means in zip(x, out, strict=True):
+        pairs = plane[1:] + plane[:-1]
+        tall = pairs[2:] + pairs[:-2]
+        pairs = tall[:, 1:] + tall[:, :-1]
+        np.add(pairs[:, 2:], pairs[:, :-2], out=means)
+        means *= np.float32(1 / BOX**2)
     return out
 
 
