@@ -11,12 +11,13 @@ from functools import lru_cache
 import torch
 import torch.nn.functional as F
 
-from ltokc.metrics.ssimulacra2 import POWER, stretched
+from ltokc.metrics.ssimulacra2 import LEAST_STRETCHED, POWER, stretched
 from ltokc.metrics.ssimulacra2_blur import kernel
+from ltokc.metrics.ssimulacra2_terms import LEAST_MOMENT
 from ltokc.metrics.ssimulacra2_tiles import BIAS, C2, LEAST_SIDE, OPSIN, SCALES
 from ltokc.metrics.ssimulacra2_weights import WEIGHTS
 
-_LEAST = 1e-20  # below fourth powers and cube roots, so that gradients stay finite
+_LEAST = 1e-20  # below cube roots, so that gradients stay finite
 
 
 @lru_cache(maxsize=8)
@@ -91,10 +92,10 @@ class Original:
             edges = (1 + (b - b_mean).abs()) / (1 + (a - a_mean).abs()) - 1
             for j, each in enumerate(((1 - likeness).relu(), edges.relu(), (-edges).relu())):
                 total = total + each.mean((2, 3)) @ weights[:, i, 0, j]
-                total = total + ((each**4).mean((2, 3)) + _LEAST) ** 0.25 @ weights[:, i, 1, j]
+                total = total + ((each**4).mean((2, 3)) + LEAST_MOMENT) ** 0.25 @ weights[:, i, 1, j]
         return total
 
 
 def distance(error: torch.Tensor) -> torch.Tensor:
     """Errors to the distance from 100 points, in hundreds: 0 is equal, 1 is 0 points."""
-    return 0.1 * stretched(error).clamp_min(1e-3) ** POWER
+    return 0.1 * stretched(error).clamp_min(LEAST_STRETCHED) ** POWER

@@ -16,6 +16,7 @@ from ltokc.metrics.ssimulacra2_tiles import LEAST_SIDE, cell_sums, scale_sizes
 from ltokc.metrics.ssimulacra2_weights import WEIGHTS
 
 POWER = 0.6276336467831387  # of the last step
+LEAST_STRETCHED = 1e-3  # a loss takes less for this much, since the slope of the power is endless at 0
 
 
 def score_of(norms: npt.NDArray[np.float64]) -> float:
@@ -33,6 +34,14 @@ def stretched(error: Any) -> Any:
     """The cubic of the last step, of a number, an array or a tensor; its power follows."""
     total = error * 0.9562382616834844
     return 2.326765642916932 * total - 0.020884521182843837 * total**2 + 6.248496625763138e-05 * total**3
+
+
+def stretched_slope(error: float) -> float:
+    """The derivative of `stretched`."""
+    total = error * 0.9562382616834844
+    return 0.9562382616834844 * (
+        2.326765642916932 - 2 * 0.020884521182843837 * total + 3 * 6.248496625763138e-05 * total**2
+    )
 
 
 class Reference:

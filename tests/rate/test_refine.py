@@ -12,6 +12,7 @@ from ltokc.errors import ModelError
 from ltokc.geometry import Grid, Size
 from ltokc.losses import ssimulacra2 as look
 from ltokc.losses.ssim import structural_loss
+from ltokc.metrics.look import MSE_WEIGHT, STRUCTURE_WEIGHT
 from ltokc.metrics.ssimulacra2 import Reference, points
 from ltokc.metrics.ssimulacra2_weights import WEIGHTS as SSIMULACRA2_WEIGHTS
 from ltokc.rate.effort import EFFORTS
@@ -56,8 +57,8 @@ def loss(model: Model, rgb: np.ndarray, tokens: Tokens, depth: int, rate: float)
     structure = structural_loss(tensor(shown), tensor(rgb)).item()
     writer = SegmentWriter(model.prior, tokens.digits)
     bits = writer.bits(writer.tokens_at(depth)) / (rgb.shape[0] * rgb.shape[1])
-    look = 1 - Reference(rgb).score(shown) / 100 + schedules.STRUCTURE_WEIGHT * structure
-    return look + schedules.MSE_WEIGHT * squared + rate * bits
+    look = 1 - Reference(rgb).score(shown) / 100 + STRUCTURE_WEIGHT * structure
+    return look + MSE_WEIGHT * squared + rate * bits
 
 
 @pytest.mark.parametrize("shape", [(160, 96), (77, 51), (8, 300)])

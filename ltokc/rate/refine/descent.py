@@ -10,8 +10,9 @@ import torch
 
 from ltokc.losses.ssim import structural_loss
 from ltokc.losses.ssimulacra2 import Original, distance
+from ltokc.metrics.look import MSE_WEIGHT, STRUCTURE_WEIGHT
 from ltokc.rate.refine.optimizer import DampedRMSprop
-from ltokc.rate.refine.schedule import MSE_WEIGHT, STRUCTURE_WEIGHT, Schedule
+from ltokc.rate.refine.schedule import Schedule
 from ltokc.rate.refine.window import Window
 from ltokc.threads import runtime_threads
 from ltokc.token_grid import cells_at

@@ -1,11 +1,9 @@
-"""How the search for digits goes: how many steps, how long each is, and what it minimises."""
+"""How the search for digits goes: how many steps, and how long each is."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-MSE_WEIGHT = 0.0035  # of the mean squared difference of 8-bit values
-STRUCTURE_WEIGHT = 2.0  # of 1 - SSIM
 ROUNDED = 0.5  # how far values are moved to digits in the first step; wholly from the same share of the steps on
 
 
