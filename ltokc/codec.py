@@ -77,6 +77,7 @@ def encode(
     if target.size is not None:
         ltk = with_room(ltk, picture.alpha, target.size, say)
     networks = opened.networks(backend, device, precision=precision)
+    effort_ = effort_.of_picture(size, opened.rounding is not None)
     found = tokenized(opened, networks, rgb, effort_, target, progress)
     how = Writing(found, effort_, device, patched)
     if target.size is not None:

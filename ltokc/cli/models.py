@@ -11,7 +11,9 @@ from ltokc.cli.models_add_colour import add_colour
 from ltokc.cli.models_add_encoder import add_encoder
 from ltokc.cli.models_add_generator import add_generator
 from ltokc.cli.models_add_halting import add_halting
+from ltokc.cli.models_add_rounding import add_rounding
 from ltokc.cli.models_fit_colour import fit_colour
+from ltokc.cli.models_fit_rounding import fit_rounding
 from ltokc.cli.models_pack import pack
 from ltokc.cli.train_halting import fit_halting
 from ltokc.errors import ModelError
@@ -44,8 +46,8 @@ def models(ctx: click.Context) -> None:
     """List, show, find, check and make models.
 
     Without a command: list. Models are looked for in the folders that LTOKC_MODELS names, and in the package. A
-    model is made in six steps: models pack, train-halting, models add-halting, models fit-colour, models add-colour,
-    models verify.
+    model is made in eight steps: models pack, train-halting, models add-halting, models fit-colour, models add-colour,
+    models fit-rounding, models add-rounding, models verify.
 
     \b
     Examples:
@@ -147,5 +149,7 @@ def verify(console: Console, names: tuple[str, ...]) -> None:
     console.finish()
 
 
-for step in (pack, fit_halting, add_halting, add_encoder, fit_colour, add_colour, add_generator):
+for step in (
+    pack, fit_halting, add_halting, add_encoder, fit_colour, add_colour, fit_rounding, add_rounding, add_generator,
+):  # fmt: skip
     models.add_command(step)

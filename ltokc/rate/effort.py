@@ -2,7 +2,8 @@
 
 Effort 0 believes the halting head and gives all cells the same depth.  Effort 1 decodes the picture at the depth that
 is expected (once, if that was about right) and measures every cell, so that the quality is met and cells get levels by
-gain per bit.  Efforts 2 to 4 make the plan as 1 does and then choose its digits anew (`ltokc.rate.refine.search`).
+gain per bit; then it rounds the digits together (`ltokc.rate.rounding`).  Efforts 2 to 4 make the plan as 1 does and
+then search for digits (`ltokc.rate.refine.search`).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ltokc.arguments import whole
-from ltokc.geometry import Grid
+from ltokc.geometry import Grid, Size
 from ltokc.rate.defaults import HIGHEST_EFFORT
 from ltokc.rate.refine.schedule import Schedule
 
@@ -19,13 +20,14 @@ from ltokc.rate.refine.schedule import Schedule
 class Effort:
     """One effort.
 
-    decodes: at most, to measure the picture; schedule: of the search for digits, None for none; error_left and
-    bits_left: error and bits after the search, as a share of those before it (the error somewhat above its mean, so
-    that few pictures miss their quality).
+    decodes: at most, to measure the picture; together: whether digits are rounded together; schedule: of the search for
+    digits, None for none; error_left and bits_left: error and bits with the digits that these find, as a share of those
+    before (the error somewhat above its mean, so that few pictures miss their quality).
     """
 
     number: int
     decodes: int = 3
+    together: bool = False
     schedule: Schedule | None = None
     error_left: float = 1.0
     bits_left: float = 1.0
@@ -42,8 +44,18 @@ class Effort:
 
             require_torch()
 
+    def of_picture(self, size: Size, rounds: bool) -> Effort:
+        """This effort for a picture of a size; rounds: whether the model has a rounding kernel."""
+        from ltokc.rate.rounding.together import fits
+
+        return self if not self.together or (rounds and fits(size)) else PLAIN
+
     def steps(self, grid: Grid) -> int:
-        """Steps of the search for a picture of so many cells: once for a quality, up to twice for a size."""
+        """Steps of choosing digits for a picture of so many cells: once for a quality, up to twice for a size."""
+        if self.together:
+            from ltokc.rate.rounding.together import windows_of
+
+            return windows_of(grid)
         if self.schedule is None:
             return 0
         from ltokc.rate.refine.search import TILING
@@ -51,9 +63,10 @@ class Effort:
         return self.schedule.steps * len(TILING.windows(grid))
 
 
+PLAIN = Effort(1, error_left=0.99)  # of large pictures, and of models without a rounding kernel
 EFFORTS = (
     Effort(0, decodes=0),
-    Effort(1, error_left=0.99),
+    Effort(1, together=True, error_left=0.955),
     Effort(2, schedule=Schedule(8, 0.053, 2), error_left=0.88, bits_left=0.99),
     Effort(3, schedule=Schedule(24, 0.061, 4), error_left=0.82, bits_left=0.99),
     Effort(4, schedule=Schedule(48, 0.045, 4), error_left=0.78, bits_left=0.99),

@@ -20,6 +20,7 @@ from ltokc.rate.curves import RDCurves
 from ltokc.rate.effort import Effort
 from ltokc.rate.plan import Plan
 from ltokc.rate.refine.search import Search
+from ltokc.rate.rounding.together import rounded_together
 from ltokc.rate.target import RateTarget
 from ltokc.threads import Progress, Steps
 from ltokc.token_grid import Tokens, kept_levels, tokens_of_cell
@@ -38,7 +39,8 @@ class TokenizedPicture:
 
     kept: (rows, columns), how many levels each cell will keep, as the tokenizer was told;
     means: colours of large areas, of the picture and, as far as is known, of what a plan's tokens decode to;
-    plan: the one that it was refined for; walks: how often it was tokenized.
+    plan: the one that it was refined for; walks: how often it was tokenized; values: what was rounded to the digits,
+    per level float16 (rows, columns, d), if the effort rounds them together.
     """
 
     model: Model
@@ -50,6 +52,7 @@ class TokenizedPicture:
     means: Means | None = None
     plan: Plan | None = None
     walks: int = 1
+    values: list[np.ndarray] | None = None
 
     @property
     def size(self) -> Size:
@@ -103,8 +106,9 @@ class TokenizedPicture:
         kept = kept_levels(plan.masks(levels), levels)
         if np.abs(kept - self.kept).mean() < FAR:
             return self
-        tokens = self.networks.tokenize(self.rgb, advance=self.steps.advance, kept=kept)
-        return replace(self, tokens=tokens, kept=kept, walks=self.walks + 1)
+        values: list[np.ndarray] | None = None if self.values is None else []
+        tokens = self.networks.tokenize(self.rgb, advance=self.steps.advance, kept=kept, values=values)
+        return replace(self, tokens=tokens, kept=kept, walks=self.walks + 1, values=values)
 
     def chosen(
         self, plan: Plan, curves: RDCurves | None, effort: Effort, device: str, any_depth: bool
@@ -113,22 +117,23 @@ class TokenizedPicture:
         if not effort.measures or not self.measurable:
             return self
         sent = Tokens(self.tokens.levels, self.tokens.digits, plan.masks(self.model.levels))
+        bit, advance = _worth_of_bits(curves, plan), self.steps.advance
         if effort.schedule is not None:
-            search = Search(self.model.folder, device)
-            sent = search.run(self.rgb, sent, effort.schedule, _worth_of_bits(curves, plan), self.steps.advance)
+            sent = Search(self.model.folder, device).run(self.rgb, sent, effort.schedule, bit, advance)
         means = self._means(plan, sent, curves, effort)
-        if means is None:
-            return self
-        found = sent
-        if means.smooth and curves is not None:
+        found, kernel = sent, self.model.rounding
+        if means is not None and means.smooth and curves is not None:
             start = Trial(plan, sent, means, math.inf)
             decoder = Decoder(self.model.levels, self.model.colour, self.decoded_means, partial(_bytes_of, curves))
             best = tried(decoder, start, with_other_depths(plan) if any_depth else [plan])
             plan, found, means = best.plan, best.tokens, best.means
-        elif self.model.colour is not None:
+        elif means is not None and self.model.colour is not None:
             found, means = colour.choose(means, sent, self.model.colour)
             if effort.schedule is not None:
                 means = replace(means, decoded=self.decoded_means(plan, found))
+        if (means is None or not means.smooth) and self.values is not None and kernel is not None:
+            rounded = rounded_together(self.networks, kernel, self.rgb, found, self.values, bit, advance)
+            found, means = rounded.tokens, means and replace(means, decoded=rounded.means)
         tokens = Tokens(found.levels, found.digits, self.tokens.masks)
         return replace(self, tokens=tokens, means=means, plan=plan)
 
@@ -177,7 +182,9 @@ def tokenized(
     walks = 2 if effort.measures and model.told else 1  # of which a wanted size may take one more
     steps = Steps(progress, walks * windows + segments + effort.decodes + effort.steps(size.grid))
     kept = np.full(size.grid, usual_keep(model, target, size), np.float32)
-    return TokenizedPicture(model, networks, rgb, networks.tokenize(rgb, advance=steps.advance, kept=kept), steps, kept)
+    values: list[np.ndarray] | None = [] if effort.together else None
+    tokens = networks.tokenize(rgb, advance=steps.advance, kept=kept, values=values)
+    return TokenizedPicture(model, networks, rgb, tokens, steps, kept, values=values)
 
 
 def usual_keep(model: Model, target: RateTarget, size: Size) -> float:

@@ -14,7 +14,7 @@ from ltokc.entropy.prior import Prior
 from ltokc.errors import ModelError
 from ltokc.geometry import Level
 from ltokc.threads import runtime_threads
-from ltokc.tokenizer import colour, halting
+from ltokc.tokenizer import colour, halting, rounding
 from ltokc.tokenizer.colour import ColourResponse
 from ltokc.tokenizer.generative import GENERATIVE, Sampling
 from ltokc.tokenizer.generative import WEIGHTS as GENERATOR
@@ -110,6 +110,13 @@ class Model:
         if not any(file.name == colour.FILE for file in self.entry.files):
             return None
         return ColourResponse.load(self.folder / colour.FILE, self.levels)
+
+    @cached_property
+    def rounding(self) -> rounding.RoundingKernel | None:
+        """The rounding kernel, if the model has one.  Raises ModelError."""
+        if not any(file.name == rounding.FILE for file in self.entry.files):
+            return None
+        return rounding.RoundingKernel.load(self.folder / rounding.FILE, self.levels)
 
     def keep_of_quality(self, quality: float) -> float:
         """Levels of an ordinary picture at a quality 0..1 (piecewise linear); of every one without a halting head."""

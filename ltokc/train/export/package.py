@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from ltokc.atomic import write_atomic
 from ltokc.errors import ModelError
-from ltokc.tokenizer import colour, generative, gradient, halting
+from ltokc.tokenizer import colour, generative, gradient, halting, rounding
 from ltokc.tokenizer.nn.config import LadderConfig
 from ltokc.tokenizer.nn.generative import Generator, GeneratorConfig
 from ltokc.tokenizer.nn.ladder import ENCODER_ONLY, PICTURE_ONLY, Ladder
@@ -129,6 +129,20 @@ def add_colour(response: Path, models: Path, name: str) -> None:
     colour.ColourResponse.load(response, Weights(place.with_name(WEIGHTS)).levels)
     write_atomic(place, response.read_bytes())
     entry["files"][colour.FILE] = _facts(place)
+    _write(models, registry)
+
+
+def add_rounding(kernel: Path, models: Path, name: str) -> None:
+    """Copies a fitted rounding kernel into models/<name>/ and enters it in the registry.
+
+    Raises ModelError for a model that is not there, and for a response of other levels.
+    """
+    registry = registry_of(models)
+    entry = entry_of(registry, models, name)
+    place = models / entry["folder"] / rounding.FILE
+    rounding.RoundingKernel.load(kernel, Weights(place.with_name(WEIGHTS)).levels)
+    write_atomic(place, kernel.read_bytes())
+    entry["files"][rounding.FILE] = _facts(place)
     _write(models, registry)
 
 

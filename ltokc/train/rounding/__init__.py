@@ -1,0 +1,1 @@
+"""Fits the rounding kernel of a finished model."""
