@@ -51,9 +51,9 @@ def pack(
 ) -> None:  # fmt: skip
     """Make a model folder of a training run's WEIGHTS (ema.safetensors).
 
-    Writes model.safetensors, tokenizer.onnx and detokenizer.onnx into MODELS/NAME, and the entry in
-    MODELS/registry.json; prior-float.safetensors beside them is for training on. With --overwrite a model of the same
-    id is replaced: do that only before it is released. The halting head comes next: ltokc train-halting.
+    Writes model.safetensors and the graphs over it (*.onnx) into MODELS/NAME, and the entry in MODELS/registry.json;
+    prior-float.safetensors beside them is for training on. With --overwrite a model of the same id is replaced: do that
+    only before it is released. The halting head comes next: ltokc train-halting.
 
     \b
     Examples:
