@@ -31,7 +31,7 @@ def loss_gradient(
     original: (H, W, 3) uint8, sides of 8 and more.  shown: (H, W, 3) float32, what a decoder gives before it is clamped
     and rounded: black -1 to white 1.  SSIMULACRA2 sees it clamped, the other terms as it is.  wanted: the terms of
     SSIMULACRA2 that count, (3 channels, 6 scales, 2 norms, 3 maps); those left out by default move a score by
-    thousandths of a point.  A call keeps about 70 bytes a pixel.  Raises ValueError on shapes that differ or are too
+    thousandths of a point.  A call keeps about 80 bytes a pixel.  Raises ValueError on shapes that differ or are too
     small.
     """
     check_pair(original, shown)

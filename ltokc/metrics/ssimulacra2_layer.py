@@ -16,7 +16,7 @@ from ltokc.metrics.ssimulacra2_tiles import BIAS, OPSIN, STRUCTURE, B, X, Y
 
 Array = npt.NDArray[np.float32]
 Tile = tuple[slice, slice]
-FRAME = 2 * RADIUS
+FRAME = 2 * RADIUS  # what both sides of a frame add to a side
 INSIDE = (..., slice(RADIUS, -RADIUS), slice(RADIUS, -RADIUS))
 CUBE_ROOT_OF_BIAS = np.cbrt(BIAS)
 # the positive XYB as a mixture of the cube roots of the cones, and what is added to it

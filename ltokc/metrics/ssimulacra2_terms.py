@@ -14,7 +14,6 @@ import numpy.typing as npt
 from ltokc.metrics.ssimulacra2_tiles import C2, GAINED, LOST, STRUCTURE
 
 Array = npt.NDArray[np.float32]
-POWERS = (1, 4)  # of the two norms
 LEAST_MOMENT = 1e-20  # is added to the mean fourth power, so that the slope of its root is finite
 
 

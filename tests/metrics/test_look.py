@@ -133,6 +133,15 @@ def test_tiles_and_strips_are_no_part_of_the_result(monkeypatch: pytest.MonkeyPa
     assert np.allclose(again[1], found, rtol=1e-3, atol=1e-5 * np.abs(found).max())
 
 
+def test_planes_of_a_decoder_need_no_copy() -> None:
+    """(H, W, 3) may be a view of (3, H, W)."""
+    original, shown = crop("coffee.jpg", 180, 90, 97, 80)
+    loss, found = loss_gradient(original, shown)
+    again = loss_gradient(original, np.ascontiguousarray(shown.transpose(2, 0, 1)).transpose(1, 2, 0))
+    assert again[0] == pytest.approx(loss, abs=1e-6)
+    assert np.allclose(again[1], found, rtol=1e-4, atol=1e-6 * np.abs(found).max())
+
+
 def test_structure_of_equal_pictures_is_whole() -> None:
     luma = smooth(64, 50)[..., 1].astype(np.float32) / 255
     loss, slopes = structural_gradient(luma, luma.copy())
