@@ -20,7 +20,7 @@ from ltokc.rate.colour.grid import with_grid
 from ltokc.rate.control import choose_plan, predict_curves
 from ltokc.rate.curves import RDCurves
 from ltokc.rate.defaults import PATCH_MODES
-from ltokc.rate.effort import EFFORTS, Effort
+from ltokc.rate.effort import PLAIN, Effort
 from ltokc.rate.patches import high
 from ltokc.rate.patches import plan as patched
 from ltokc.rate.patches.choice import errors_of
@@ -102,7 +102,7 @@ def of_size(ltk: Ltk, target: RateTarget, how: Writing, say: Say) -> bytes:
     better: _Largest | None = None
     if patches and picture.measurable and len(data) <= size:
         if patched.drawn_part(picture.rgb) is not None:
-            quick = replace(how, effort=EFFORTS[min(1, effort.number)])
+            quick = how if effort.number <= 1 else replace(how, effort=PLAIN)
             better = _largest(STEPS, size, lambda quality: of_quality(ltk, RateTarget(quality=quality), quick))
         elif len(data) < size * (1 - SPARE):
             better = _filled(ltk, picture, effort, size)
