@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 import ltokc
 from ltokc.errors import ModelError
@@ -28,6 +29,7 @@ from ltokc.train.rounding.samples import Sample, sample
 from ltokc.zoo.model import Model, open_model
 from tests.support.pictures import grainy, smooth
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
 BIT = 2.5  # what a bit per pixel weighs
 FINE, COARSE = Level(8, 1, 5), Level(16, 2, 5)
 
@@ -39,10 +41,9 @@ def model() -> Model:
 
 @pytest.fixture(scope="module")
 def picture() -> np.ndarray:
-    """4x3 cells, the last column and row cut by the border; half of it grainy."""
-    out = smooth(250, 180)
-    out[:, 125:] = (out[:, 125:].astype(int) + grainy(125, 180)) // 2
-    return out
+    """4x3 cells of a photograph, the last column and row cut by the border."""
+    with Image.open(EXAMPLES / "chelsea.png") as image:
+        return np.asarray(image.convert("RGB"))[60:240, 100:350]
 
 
 def tokenized(model: Model, rgb: np.ndarray, depths: np.ndarray | int) -> tuple[Tokens, list[np.ndarray]]:
