@@ -20,7 +20,7 @@ from ltokc.rate.curves import RDCurves
 from ltokc.rate.effort import Effort
 from ltokc.rate.plan import Plan
 from ltokc.rate.refine.search import Search
-from ltokc.rate.rounding.together import rounded_together
+from ltokc.rate.rounding.together import Rounding
 from ltokc.rate.target import RateTarget
 from ltokc.threads import Progress, Steps
 from ltokc.token_grid import Tokens, kept_levels, tokens_of_cell
@@ -132,7 +132,7 @@ class TokenizedPicture:
             if effort.schedule is not None:
                 means = replace(means, decoded=self.decoded_means(plan, found))
         if (means is None or not means.smooth) and self.values is not None and kernel is not None:
-            rounded = rounded_together(self.networks, kernel, self.rgb, found, self.values, bit, advance)
+            rounded = Rounding(self.networks, kernel).run(self.rgb, found, self.values, bit, advance)
             found, means = rounded.tokens, means and replace(means, decoded=rounded.means)
         tokens = Tokens(found.levels, found.digits, self.tokens.masks)
         return replace(self, tokens=tokens, means=means, plan=plan)

@@ -42,9 +42,9 @@ def test_effort_0_takes_one_pass_and_no_depth_map(patchy: np.ndarray, monkeypatc
 
 
 def test_effort_1_gives_places_their_own_depth_and_hits_the_look(model: Model, patchy: np.ndarray) -> None:
-    data = ltokc.encode(patchy, 0.75)
+    data = ltokc.encode(patchy, 0.8)
     assert ltokc.info(data).depth_map
-    wanted = 100 - points(error_of_quality(0.75, model.entry.looks))
+    wanted = 100 - points(error_of_quality(0.8, model.entry.looks))
     assert distance(patchy, data) == pytest.approx(wanted, rel=0.1)
     masks = ltokc.tokens(data).masks
     kept = sum(mask.reshape(4, mask.shape[0] // 4, 6, -1).sum((1, 3)) for mask in masks)

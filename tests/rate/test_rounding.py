@@ -21,7 +21,7 @@ from ltokc.rate.refine.window import SearchTiling
 from ltokc.rate.rounding import quadratic, together
 from ltokc.rate.rounding.folding import Folding
 from ltokc.rate.rounding.quadratic import Question, flipped
-from ltokc.rate.rounding.together import rounded_together
+from ltokc.rate.rounding.together import Rounding
 from ltokc.token_grid import Tokens, full_masks
 from ltokc.tokenizer.rounding import FILE, RoundingKernel, folded_channels
 from ltokc.train.rounding.fit import fitted
@@ -63,7 +63,7 @@ def loss(model: Model, rgb: np.ndarray, tokens: Tokens) -> float:
 
 def rounded(model: Model, rgb: np.ndarray, tokens: Tokens, values: list[np.ndarray]) -> Tokens:
     assert model.rounding is not None
-    return rounded_together(model.networks(backend="onnx"), model.rounding, rgb, tokens, values, BIT).tokens
+    return Rounding(model.networks(backend="onnx"), model.rounding).run(rgb, tokens, values, BIT).tokens
 
 
 def test_folding_is_exact_and_keeps_neighbours_together(model: Model) -> None:
@@ -148,7 +148,7 @@ def test_the_means_are_those_of_what_came_in(
     for tiling in (together.TILING, SearchTiling(core=2, margin=2, whole=2)):
         monkeypatch.setattr(together, "TILING", tiling)
         assert model.rounding is not None
-        found = rounded_together(networks, model.rounding, picture, tokens, values, BIT)
+        found = Rounding(networks, model.rounding).run(picture, tokens, values, BIT)
         near = np.abs(found.means - wanted) if tiling.whole > 2 else np.abs(found.means - wanted)[:4, :4]
         assert np.median(near) < 0.02 and near[:8, :8].max() < 1
 

@@ -45,71 +45,73 @@ def windows_of(grid: Grid) -> int:
     return len(TILING.windows(grid))
 
 
-def rounded_together(
-    networks: Networks, kernel: RoundingKernel, rgb: np.ndarray, tokens: Tokens, values: list[np.ndarray],
-    bit: float, advance: Callable[[], None] = lambda: None,
-) -> Rounded:  # fmt: skip
-    """Other digits where the masks of `tokens` are set and that pays, the rest as it was.
+@dataclass(frozen=True, slots=True)
+class Rounding:
+    """What rounds digits together: a model's networks and its rounding kernel."""
 
-    rgb: (H, W, 3) uint8; tokens: with digits everywhere, masks of those that will be sent; values: what was rounded to
-    the digits, per level (rows, columns, d); bit: what a bit per pixel weighs; advance: called after every window.
-    """
-    out = Tokens(tokens.levels, [np.array(grid) for grid in tokens.digits], tokens.masks)
-    unrounded = Tokens(tokens.levels, values, tokens.masks)
-    rows, columns = (side * CELL // SIDE for side in tokens.grid)
-    means = np.zeros((rows, columns, 3), np.float32)
-    for y, x in TILING.windows(tokens.grid):
-        window, leans = Window.of(rgb, out, y, x), Window.of(rgb, unrounded, y, x).digits
-        found, seen = _rounded_window(networks, kernel, window, leans, bit)
-        for part, new in zip(window.digits, found, strict=True):
-            part[...] = new
-        place, inside = _areas(y.core, x.core), _areas(*(
-            (core[0] - seen_[0], core[1] - seen_[0]) for core, seen_ in ((y.core, y.seen), (x.core, x.seen))
-        ))  # fmt: skip
-        means[place] = seen[inside]
-        advance()
-    return Rounded(out, means)
+    networks: Networks
+    kernel: RoundingKernel
+
+    def run(
+        self, rgb: np.ndarray, tokens: Tokens, values: list[np.ndarray], bit: float,
+        advance: Callable[[], None] = lambda: None,
+    ) -> Rounded:  # fmt: skip
+        """Other digits where the masks of `tokens` are set and that pays, the rest as it was.
+
+        rgb: (H, W, 3) uint8; tokens: with digits everywhere, masks of those that will be sent; values: what was rounded
+        to the digits, per level (rows, columns, d); bit: what a bit per pixel weighs; advance: called after every
+        window.
+        """
+        out = Tokens(tokens.levels, [np.array(grid) for grid in tokens.digits], tokens.masks)
+        unrounded = Tokens(tokens.levels, values, tokens.masks)
+        rows, columns = (side * CELL // SIDE for side in tokens.grid)
+        means = np.zeros((rows, columns, 3), np.float32)
+        for y, x in TILING.windows(tokens.grid):
+            window, leans = Window.of(rgb, out, y, x), Window.of(rgb, unrounded, y, x).digits
+            found, seen = self._window(window, leans, bit)
+            for part, new in zip(window.digits, found, strict=True):
+                part[...] = new
+            means[_areas(y.core, x.core, (0, 0))] = seen[_areas(y.core, x.core, (y.seen[0], x.seen[0]))]
+            advance()
+        return Rounded(out, means)
+
+    def _window(self, window: Window, values: list[np.ndarray], bit: float) -> tuple[list[np.ndarray], np.ndarray]:
+        """Digits of the window's shapes, and the means of what its own ones decode to."""
+        height, width = window.rgb.shape[:2]
+        rows, columns = (slice(a * CELL, b * CELL) for a, b in window.counted)
+        counted = np.ascontiguousarray(window.rgb[rows, columns])
+        whole = (*(side * CELL for side in window.core.shape), 3)
+        colours: np.ndarray = np.empty(0)
+
+        def by_pixels(shown: np.ndarray) -> np.ndarray:
+            nonlocal colours
+            shown = shown[:height, :width]
+            colours = pooled(np.clip(np.round((shown + 1) * 127.5), 0, 255).astype(np.uint8))
+            out = np.zeros(whole, np.float32)
+            out[:height, :width][rows, columns] = loss_gradient(counted, shown[rows, columns])[1]
+            return out
+
+        digits = [np.ascontiguousarray(grid.transpose(2, 0, 1)[None]) for grid in window.digits]
+        masks = [mask[None, None].astype(np.uint8) for mask in window.masks]
+        gradient = self.networks.runtime.digit_gradient(digits, masks, by_pixels)
+        depth = max((k + 1 for k, mask in enumerate(window.masks) if mask.any()), default=0)
+        levels = self.networks.levels[:depth]
+        folding = Folding(levels)
+        if not folding.channels:
+            return window.digits, colours
+        fold = folding.fold
+        sent = [np.repeat(mask[..., None], v.digits, 2) for mask, v in zip(window.masks, levels, strict=False)]
+        free = [s & cells_at(window.core, v)[..., None] for s, v in zip(sent, levels, strict=True)]
+        start, slope = fold(window.digits), [None if g is None else g[0].transpose(1, 2, 0) for g in gradient]
+        question = Question(
+            folding, start, fold(values) - start, fold(sent), fold(free), fold(slope), bit, counted[..., 0].size
+        )
+        return folding.unfold(flipped(question, self.kernel.weight), window.digits), colours
 
 
-def _areas(rows: tuple[int, int], columns: tuple[int, int]) -> tuple[slice, slice]:
-    """Where the areas of 16x16 pixels of these cells lie."""
+def _areas(rows: tuple[int, int], columns: tuple[int, int], corner: tuple[int, int]) -> tuple[slice, slice]:
+    """Where the areas of 16x16 pixels of these cells lie, counted from a cell."""
     scale = CELL // SIDE
-    return slice(rows[0] * scale, rows[1] * scale), slice(columns[0] * scale, columns[1] * scale)
-
-
-def _rounded_window(
-    networks: Networks, kernel: RoundingKernel, window: Window, values: list[np.ndarray], bit: float
-) -> tuple[list[np.ndarray], np.ndarray]:
-    """Digits of the window's shapes, and the means of what its own ones decode to."""
-    height, width = window.rgb.shape[:2]
-    rows, columns = (slice(a * CELL, b * CELL) for a, b in window.counted)
-    counted = np.ascontiguousarray(window.rgb[rows, columns])
-    colours: np.ndarray = np.empty(0)
-
-    def by_pixels(shown: np.ndarray) -> np.ndarray:
-        nonlocal colours
-        shown = shown[:height, :width]
-        colours = pooled(np.clip(np.round((shown + 1) * 127.5), 0, 255).astype(np.uint8))
-        out = np.zeros(whole, np.float32)
-        part = np.ascontiguousarray(shown[rows, columns], np.float32)
-        out[:height, :width][rows, columns] = loss_gradient(counted, part)[1]
-        return out
-
-    whole = (*(side * CELL for side in window.core.shape), 3)
-    digits = [grid.transpose(2, 0, 1)[None] for grid in window.digits]
-    masks = [mask[None, None].astype(np.uint8) for mask in window.masks]
-    gradient = networks.runtime.digit_gradient([np.ascontiguousarray(grid) for grid in digits], masks, by_pixels)
-    depth = max((k + 1 for k, mask in enumerate(window.masks) if mask.any()), default=0)
-    levels = networks.levels[:depth]
-    folding = Folding(levels)
-    if not folding.channels:
-        return window.digits, colours
-    fold = folding.fold
-    sent = [np.repeat(mask[..., None], v.digits, 2) for mask, v in zip(window.masks, levels, strict=False)]
-    free = [s & cells_at(window.core, v)[..., None] for s, v in zip(sent, levels, strict=True)]
-    start = fold(window.digits)
-    question = Question(
-        folding, start, fold(values) - start, fold(sent), fold(free),
-        fold([None if g is None else g[0].transpose(1, 2, 0) for g in gradient]), bit, counted[..., 0].size,
-    )  # fmt: skip
-    return folding.unfold(flipped(question, kernel.weight), window.digits), colours
+    spans = zip((rows, columns), corner, strict=True)
+    y, x = (slice((low - first) * scale, (high - first) * scale) for (low, high), first in spans)
+    return y, x
