@@ -20,8 +20,8 @@ class Effort:
     """One effort.
 
     decodes: at most, to measure the picture; schedule: of the search for digits, None for none; error_left and
-    bits_left: error and bits after the search, as a share of those before it (the error somewhat above its mean, so
-    that few pictures miss their quality).
+    bits_left: error and bits after the search, and after what is done for colours, as a share of those before it (the
+    error somewhat above its mean, so that few pictures miss their quality).
     """
 
     number: int
@@ -53,7 +53,7 @@ class Effort:
 
 EFFORTS = (
     Effort(0, decodes=0),
-    Effort(1, error_left=0.99),
+    Effort(1, error_left=0.97),
     Effort(2, schedule=Schedule(8, 0.053, 2), error_left=0.88, bits_left=0.99),
     Effort(3, schedule=Schedule(24, 0.061, 4), error_left=0.82, bits_left=0.99),
     Effort(4, schedule=Schedule(48, 0.045, 4), error_left=0.78, bits_left=0.99),

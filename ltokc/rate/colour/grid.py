@@ -36,16 +36,16 @@ from ltokc.metrics.colour import SIDE
 from ltokc.rate.colour.digits import GRAY, Means, total
 
 SMOOTH_BYTE = 1.0  # worth of a byte in flat fields and gradients, where nothing hides an error
-SHARE = 22.0  # in other pictures: worth of as many bytes as the tokens take, for every area
+SHARE = 7.0  # in other pictures: worth of as many bytes as the tokens take, for every area
 OVERHEAD = 10  # bytes of a chunk beside its data
 QUARTERS = 4  # of an 8-bit step, is the unit of the grid
-CHOICES = ((0, (8, 12, 16)), (1, (12, 16, 20, 24, 30)))  # fineness, and steps in quarters
+CHOICES = ((0, (12,)), (1, (8, 10, 12, 15, 18, 24)))  # fineness, and steps in quarters
 SMOOTH_CHOICES = (
     (WHOLE, (1, 2, 4)), (0, (1, 2, 3, 4, 6, 8, 12, 16)), (1, (2, 4, 6, 8, 12, 16)),
 )  # fmt: skip
 SWEEPS = 2  # of moves by one step
 USUAL_BITS = np.array([0.6, 4.0, 5.5, 7.0, 8.5, 10.0, 11.5, 13.0])  # of a value, before there is any
-RIDGE = 0.02
+RIDGE = 0.05
 LARGEST_DATA = 1 << 31
 MOST = 0.25
 OF_RGB = np.linalg.inv(
