@@ -1,12 +1,14 @@
 """True colours: means of 16x16 pixels in photographs, flat fields and gradients, with and without what keeps them.
 
     python -m bench colour --images KODAK --gradients CASES --out colour.json
+    python -m bench colour --images KODAK --dark --random 0 --flat 0 --out dark.json
 
 Of each file: bytes, mean CIE76 between means of 16x16 pixels, their mean and largest difference of 255, PSNR, MS-SSIM
 and SSIMULACRA2; the same of the file that the encoder writes without a choice of digits and a grid (`before`); and of
 the largest AVIF that is no larger, or the smallest there is.  A folder of gradients gives its grad_*.png and
 flat_*.png; flat fields and slopes
-of random colours come beside them.
+of random colours come beside them.  With --dark photographs are darkened to a quarter of their light first, and
+`lifted` is the mean CIE76 after four times the light, as a viewer lifts shadows; `lifted_hue` leaves lightness out.
 """
 
 from __future__ import annotations
@@ -26,12 +28,14 @@ from bench.common.record import model_name, write_report
 from ltokc import codec
 from ltokc.compare.codecs import Avif
 from ltokc.compare.scores import Scorer
-from ltokc.metrics.colour import difference, pooled
+from ltokc.metrics.colour import difference, lab, pooled
 from ltokc.rate.defaults import DEFAULT_EFFORT
 from ltokc.rate.tokenized import TokenizedPicture
 
 WIDTH, HEIGHT = 512, 384  # of random slopes; flat fields have half of it
-FIGURES = ("bytes", "delta_e", "block", "largest", "psnr", "ms_ssim", "ssimulacra2")
+SCORES = ("psnr", "ms_ssim", "ssimulacra2")
+FIGURES = ("bytes", "delta_e", "block", "largest", *SCORES, "lifted", "lifted_hue")
+LIFT = 4.0  # times the light, that dark pictures lack
 
 
 @options.command()
@@ -39,6 +43,7 @@ FIGURES = ("bytes", "delta_e", "block", "largest", "psnr", "ms_ssim", "ssimulacr
 @click.option("--gradients", type=options.FOLDER, help="Folder with grad_*.png and flat_*.png.")
 @click.option("--random", "drawn", default=20, show_default=True, type=click.IntRange(0), help="Random slopes.")
 @click.option("--flat", default=12, show_default=True, type=click.IntRange(0), help="Flat fields of random colours.")
+@click.option("--dark", is_flag=True, help="Photographs darkened to a quarter of their light.")
 @click.option("--avif/--no-avif", "rivals", default=True, help="AVIF beside it.")
 @options.qualities("0.4,0.6")
 @options.effort(DEFAULT_EFFORT)
@@ -46,13 +51,15 @@ FIGURES = ("bytes", "delta_e", "block", "largest", "psnr", "ms_ssim", "ssimulacr
 @options.model()
 @options.out()
 def main(
-    images: Path | None, gradients: Path | None, drawn: int, flat: int, rivals: bool,
+    images: Path | None, gradients: Path | None, drawn: int, flat: int, dark: bool, rivals: bool,
     qualities: tuple[float, ...], effort: int,
     limit: int | None, model: str | None, out: Path | None,
 ) -> None:  # fmt: skip
     """Measure what becomes of colours."""
     called, rows = model_name(model), []
     for kind, name, image in _inputs(images, gradients, drawn, flat, limit):
+        if dark and kind == "photograph":
+            kind, image = "dark photograph", Image.fromarray(_light(1 / LIFT)[np.asarray(image)])
         for quality in qualities:
             row: dict[str, Any] = {"kind": kind, "image": name, "quality": quality}
             data = codec.encode(image, quality, effort=effort, model=called)
@@ -113,10 +120,23 @@ def _rival(image: Image.Image, size: int) -> dict[str, Any]:
 def _figures(image: Image.Image, decoded: Image.Image, size: int) -> dict[str, Any]:
     a, b = pooled(np.asarray(image)), pooled(np.asarray(decoded))
     scores = Scorer(image, None).score(decoded, size)
+    lift = _light(LIFT)
+    lifted = [lab(pooled(lift[np.asarray(each)])) for each in (image, decoded)]
+    apart = lifted[0] - lifted[1]
     return {
         "bytes": size, "delta_e": float(difference(a, b).mean()), "block": float(np.abs(a - b).mean()),
-        "largest": float(np.abs(a - b).max()), **{name: _finite(scores[name]) for name in FIGURES[4:]},
+        "largest": float(np.abs(a - b).max()), **{name: _finite(scores[name]) for name in SCORES},
+        "lifted": float(np.linalg.norm(apart, axis=-1).mean()),
+        "lifted_hue": float(np.linalg.norm(apart[..., 1:], axis=-1).mean()),
     }  # fmt: skip
+
+
+def _light(times: float) -> np.ndarray:
+    """What becomes of each value of sRGB, (256,) uint8, with so many times the light."""
+    v = np.arange(256) / 255
+    light = np.minimum(times * np.where(v <= 0.04045, v / 12.92, ((v + 0.055) / 1.055) ** 2.4), 1)
+    back = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    return (255 * back).round().astype(np.uint8)
 
 
 def _finite(value: float | None) -> float | None:

@@ -6,7 +6,8 @@ import random
 from typing import Any
 
 from ltokc import codec, container
-from ltokc.container import alpha, colour, patches
+from ltokc.container import alpha, patches
+from ltokc.entropy import colour
 from ltokc.errors import FormatError, LimitError, ModelError
 
 LIMIT_PIXELS = 1 << 18  # 512x512: what the files may ask for, so that many cases fit into a campaign

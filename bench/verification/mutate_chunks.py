@@ -174,6 +174,10 @@ def change_colour(chunks: Chunks, header: Header, rng: random.Random) -> Chunks:
         count = max(0, count + rng.choice((-1, 1, 1000, 1 << 22)))
     values = bytes(count) if rng.random() < 0.3 or count > LARGEST else rng.randbytes(count)
     data = b"\0" + values if rng.random() < 0.5 else b"\1" + zlib.compress(values, rng.choice((0, 1, 9)))
+    if rng.random() < 0.5:  # by the range coder: any stream, a few of which are damaged or out of range
+        symbols = rng.choice((0, 128)) + rng.choice((0, 1, 3, 127))
+        points = rng.randrange(4) * 64 + rng.choice((0, 1, 6, 63))
+        data = bytes((2, points, symbols)) + rng.randbytes(planes) + rng.randbytes(rng.choice((0, 4, 30, 900)))
     if kind == 1:
         data = changed_bytes(data, rng)
     if kind == 2:

@@ -184,4 +184,10 @@ CHUNK_CASES: dict[str, Callable[[], bytes]] = {
     "colour-deflate-short": lambda: chunked(chunk(b"cOLr", b"\1" + zeros(2))),
     "colour-deflate-bomb": lambda: chunked(chunk(b"cOLr", b"\1" + zeros(1 << 24))),
     "colour-deflate-bytes-behind": lambda: chunked(chunk(b"cOLr", b"\1" + zeros(3) + b"\0")),
+    "colour-coding-3": lambda: chunked(chunk(b"cOLr", b"\3" + bytes(3))),
+    "colour-coded-head-short": lambda: chunked(chunk(b"cOLr", b"\2\6\1\0\0")),
+    "colour-coded-no-step": lambda: chunked(chunk(b"cOLr", b"\2\x40\1\0\0\0")),
+    "colour-coded-no-symbol": lambda: chunked(chunk(b"cOLr", b"\2\6\x80\0\0\0")),
+    "colour-coded-damaged": lambda: chunked(chunk(b"cOLr", b"\2\6\1\0\0\0" + b"\xff" * 8)),
+    "colour-coded-out-of-range": lambda: chunked(chunk(b"cOLr", b"\2\x3f\x7f\0\0\0")),
 }  # fmt: skip

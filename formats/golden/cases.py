@@ -16,6 +16,7 @@ from ltokc import container
 from ltokc.container import Chunk, Header, Ltk, Segment, bitstreams, colour, patches, segment_boxes
 from ltokc.container.alpha import DEFLATE, encode_alpha
 from ltokc.container.patches import Patch
+from ltokc.entropy.colour import encode as encode_steps
 from ltokc.entropy.segment import SegmentWriter
 from ltokc.geometry import CellBox
 from ltokc.token_grid import full_masks
@@ -132,6 +133,16 @@ def tinted(rows: int, columns: int, planes: int = 3) -> np.ndarray:
     return (np.arange(planes * rows * columns).reshape(planes, rows, columns) * 37 % 129 - 64).astype(np.int8)
 
 
+def coded(
+    rows: int, columns: int, planes: int = 3, fineness: int = 1, differences: bool = False, largest: int = 3
+) -> bytes:  # fmt: skip
+    """A colour grid by the range coder, in steps of 1.5 of 255: values of up to `largest` steps, and of 60 at most."""
+    most = min(largest, 60)
+    values = np.arange(planes * rows * columns).reshape(planes, rows, columns) * 37 % (2 * most + 1) - most
+    head = colour.Head(fineness, 6, differences, largest, ((4, 3), (2, 9), (0, 15))[:planes])
+    return encode_steps(values, head)
+
+
 def text(keyword: str, words: str) -> Chunk:
     return Chunk(container.TEXT, f"{keyword}\0{words}".encode())
 
@@ -192,6 +203,22 @@ CASES: dict[str, tuple[str, Build]] = {
         "a colour grid by deflate", with_chunks(
             photo(520, 70, 0, 100, "coffee.jpg"), Chunk(container.COLOUR, colour.encode(tinted(2, 9) // 30 * 12)),
             segment_cells=8),
+    ),
+    "colour-coded": (
+        "a colour grid by the range coder, points 32 pixels apart", with_chunks(
+            photo(150, 140, 100, 60), Chunk(container.COLOUR, coded(6, 6))),
+    ),
+    "colour-coded-fine": (
+        "a colour grid told by differences, points 16 pixels apart, symbols up to 127", with_chunks(
+            photo(100, 60, 30, 40), Chunk(container.COLOUR, coded(4, 8, fineness=2, differences=True, largest=127))),
+    ),
+    "colour-coded-whole": (
+        "one colour for the whole picture", with_chunks(
+            photo(150, 140, 100, 60), Chunk(container.COLOUR, coded(1, 1, fineness=colour.WHOLE))),
+    ),
+    "colour-coded-gray": (
+        "GRAY, a colour grid of luma alone by the range coder", with_chunks(
+            GRAY, Chunk(container.COLOUR, coded(1, 2, planes=1, fineness=0)), gray=True),
     ),
     "patch-vp8l": ("a patch by VP8L", with_chunks(photo(150, 140), patched((150, 140), (1, 0, 2, 1), (0, 2, 1, 1)))),
     "patch-vp8": (

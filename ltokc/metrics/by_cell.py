@@ -7,7 +7,7 @@ is one for all pictures (`slopes`), so that prices add up and mean the same ever
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -25,11 +25,13 @@ class Moments:
     """Of every cell, map, channel and scale the mean and the mean fourth power: (rows, columns, *PARTS) float32,
     such that their mean over the cells is that of the picture.
 
-    colours: means over 16x16 pixels of what was decoded (`ltokc.metrics.colour.pooled`), where they were kept.
+    colours: means over 16x16 pixels of what was decoded (`ltokc.metrics.colour.pooled`), where they were kept; kept:
+    levels that each cell had then, (rows, columns).
     """
 
     cells: npt.NDArray[np.float32]
     colours: npt.NDArray[np.float32] | None = None
+    kept: Floats | None = None
 
     def norms(self) -> Floats:
         """SSIMULACRA2's norms of the picture, (3, 6, 2, 3)."""
@@ -49,7 +51,7 @@ class Moments:
 
     def scaled(self, ratio: np.ndarray) -> Moments:
         """Every cell's moments times its ratio, (rows, columns)."""
-        return Moments(self.cells * ratio[:, :, None, None, None, None].astype(np.float32))
+        return replace(self, cells=self.cells * ratio[:, :, None, None, None, None].astype(np.float32))
 
     def distortion(self, sensitivity: np.ndarray) -> Floats:
         """What each cell adds to the error, (rows, columns), with `sensitivity` (3, 6, 2, 3) of its moments."""

@@ -20,11 +20,11 @@ from ltokc.container import (
     XMP,
     Chunk,
     Ltk,
-    colour,
     patches,
 )
 from ltokc.container.alpha import decode_alpha, encode_alpha
 from ltokc.container.chunks import resolution, text
+from ltokc.entropy import colour
 from ltokc.errors import Say, UsageError
 from ltokc.geometry import Box
 from ltokc.pictures.extras import METRE, shape_of_pixels
@@ -101,7 +101,7 @@ def compose(image: Image, ltk: Ltk, box: Box) -> Image:
 
     for chunk in ltk.chunks:  # the order of the file is the order of the work
         if chunk.fourcc == COLOUR:
-            colour.correct(image, chunk.data, ltk.header, box)
+            colour.decode(chunk.data, ltk.header).add_to(image, box)
         elif chunk.fourcc == PATCHES:
             patches.lay_over(image, patches.parse(chunk.data, ltk.header), ltk.header, box)
     if ltk.header.gray:

@@ -51,7 +51,10 @@ def predict_curves(picture: TokenizedPicture, target: RateTarget, effort: Effort
     keep = _keep(target, curves, model, effort.error_left)
     if keep in (1.0, float(len(model.levels))) or _is_least(target, curves, model, keep):  # nothing to choose
         return curves
-    return measure_curves(picture, curves, effort, lambda curves: _keep(target, curves, model, effort.error_left))
+    return measure_curves(
+        picture, curves, effort, lambda curves: _keep(target, curves, model, effort.error_left),
+        lambda curves: choose_plan(picture, target, effort, curves),
+    )  # fmt: skip
 
 
 def choose_plan(picture: TokenizedPicture, target: RateTarget, effort: Effort, curves: RDCurves | None) -> Plan:
@@ -107,11 +110,13 @@ def _is_least(target: RateTarget, curves: RDCurves, model: Model, keep: float) -
 
 
 def measure_curves(
-    picture: TokenizedPicture, predicted: RDCurves, effort: Effort, keep_for: Callable[[RDCurves], float]
-) -> RDCurves:
-    """The curves corrected by decodes: at the depth that is expected, and again where that turns out quite another.
+    picture: TokenizedPicture, predicted: RDCurves, effort: Effort, keep_for: Callable[[RDCurves], float],
+    plan_for: Callable[[RDCurves], Plan] | None = None,
+) -> RDCurves:  # fmt: skip
+    """The curves corrected by decodes: of the plan that is expected, and again where that turns out quite another.
 
-    keep_for(curves): levels that all cells would take, a fraction for a part of one.
+    keep_for(curves): levels that all cells would take, a fraction for a part of one; plan_for(curves): what is decoded,
+    None for just these levels.  What a plan shows is scaled in each cell as it would be at the same depth for all.
     """
     seen: dict[float, Moments] = {}
     curves = predicted
@@ -119,7 +124,8 @@ def measure_curves(
         keep = keep_for(curves)
         if any(abs(keep - each) < APART for each in seen):
             break
-        seen[keep] = picture.measure(uniform(keep, predicted.distortion.shape[1:]))
+        plan = uniform(keep, predicted.distortion.shape[1:]) if plan_for is None else plan_for(curves)
+        seen[keep] = picture.measure(plan).scaled(predicted.at(keep) / plan.distortion(predicted))
         assert picture.model.halting is not None
         curves = _corrected(predicted, seen, picture.model.halting.sensitivity)
     keep = keep_for(curves)

@@ -21,8 +21,8 @@ class Effort:
     """One effort.
 
     decodes: at most, to measure the picture; together: whether digits are rounded together; schedule: of the search for
-    digits, None for none; error_left and bits_left: error and bits with the digits that these find, as a share of those
-    before (the error somewhat above its mean, so that few pictures miss their quality).
+    digits, None for none; error_left and bits_left: error and bits with the digits that these find and what is done for
+    colours, as a share of those before (the error somewhat above its mean, so that few pictures miss their quality).
     """
 
     number: int
@@ -63,10 +63,10 @@ class Effort:
         return self.schedule.steps * len(TILING.windows(grid))
 
 
-PLAIN = Effort(1, error_left=0.99)  # of large pictures, and of models without a rounding kernel
+PLAIN = Effort(1, error_left=0.97)  # of large pictures, and of models without a rounding kernel
 EFFORTS = (
     Effort(0, decodes=0),
-    Effort(1, together=True, error_left=0.955),
+    Effort(1, together=True, error_left=0.94),
     Effort(2, schedule=Schedule(8, 0.053, 2), error_left=0.88, bits_left=0.99),
     Effort(3, schedule=Schedule(24, 0.061, 4), error_left=0.82, bits_left=0.99),
     Effort(4, schedule=Schedule(48, 0.045, 4), error_left=0.78, bits_left=0.99),

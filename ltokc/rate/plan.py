@@ -43,6 +43,17 @@ class Plan:
         """Rows and columns of cells."""
         return Grid(*self.depths.shape)
 
+    @property
+    def levels_kept(self) -> npt.NDArray[np.float64]:
+        """Levels of each cell, a fraction for a part of one where all are alike; what the dropped tail takes apart."""
+        return self.depths.astype(np.float64) if self.keep is None else np.full(self.depths.shape, self.keep)
+
+    def distortion(self, curves: RDCurves) -> npt.NDArray[np.float64]:
+        """What is expected of each cell, (rows, columns)."""
+        if self.keep is not None:
+            return curves.at(self.keep)
+        return np.take_along_axis(curves.distortion, self.depths[None] - 1, 0)[0]
+
     def masks(self, levels: Sequence[Level]) -> Masks:
         """Positions whose tokens are sent, of the picture as one segment: per level bool (rows * s, columns * s)."""
         masks = full_masks(levels, *self.grid, self.depths)

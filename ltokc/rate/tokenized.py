@@ -81,7 +81,7 @@ class TokenizedPicture:
         self.steps.advance()
         if not seen.all():
             cells[~seen] = cells[seen].mean(0)
-        return by_cell.Moments(cells, colours)
+        return by_cell.Moments(cells, colours, plan.levels_kept)
 
     def refined(
         self, plan: Plan, curves: RDCurves | None, effort: Effort, device: str, any_depth: bool = False
@@ -150,10 +150,9 @@ class TokenizedPicture:
             return means  # decodes will tell
         if effort.schedule is not None or self.walks > 1:  # other digits than those that were measured
             return replace(means, decoded=self.decoded_means(plan, tokens))
-        if measured is None or measured[1].colours is None:
+        if measured is None or measured[1].colours is None or measured[1].kept is None:
             return None
-        seen = replace(means, decoded=measured[1].colours)
-        return seen.expected((plan.depths if plan.keep is None else plan.keep) - measured[0] + 0 * plan.depths)
+        return replace(means, decoded=measured[1].colours).expected(plan.levels_kept - measured[1].kept)
 
     def decoded_means(self, plan: Plan, tokens: Tokens | None = None) -> np.ndarray:
         """Decodes a plan's tokens, window by window: means over 16x16 pixels (`ltokc.metrics.colour.pooled`).

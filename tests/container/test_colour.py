@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ltokc.container import Header
-from ltokc.container.colour import DEFLATE, PLAIN, check, correct, decode, encode
+from ltokc.container.colour import DEFLATE, PLAIN, Corrections, check, encode
+from ltokc.container.colour import plain_values as decode
 from ltokc.errors import FormatError
-from ltokc.geometry import Box
+from ltokc.geometry import CELL, Box
 from tests.support.pictures import smooth
 
 HEADER, GRAY = Header(6, 1, 300, 200), Header(6, 1, 300, 200, gray=True)
@@ -24,7 +25,7 @@ VALUES = np.random.default_rng(0).integers(-128, 128, (3, 4, 5)).astype(np.int8)
 def corrected(header: Header, data: bytes, box: tuple[int, int, int, int] | None = None) -> np.ndarray:
     left, top, width, height = box = box or (0, 0, header.width, header.height)
     image = Image.fromarray(smooth(header.width, header.height)).crop((left, top, left + width, top + height))
-    correct(image, data, header, Box(*box))
+    Corrections(decode(data, header), CELL).add_to(image, Box(*box))
     return np.asarray(image)
 
 
@@ -39,7 +40,8 @@ def test_both_codings() -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"\0", b"\2" + bytes(60), b"\0" + bytes(59), b"\0" + bytes(61), b"\0" + bytes(20), b"\1", b"\1x",
+    [b"", b"\0", b"\2" + bytes(60), b"\2\6\1\0\0", b"\3" + bytes(60),
+     b"\0" + bytes(59), b"\0" + bytes(61), b"\0" + bytes(20), b"\1", b"\1x",
      b"\1" + zlib.compress(bytes(59)), b"\1" + zlib.compress(bytes(61)), b"\1" + zlib.compress(bytes(60)) + b"\0",
      b"\1" + zlib.compress(bytes(60))[:-1]],
 )  # fmt: skip
@@ -50,7 +52,8 @@ def test_faults(data: bytes) -> None:
 
 def test_what_is_checked_before_it_is_inflated() -> None:
     check(b"\1nothing", HEADER)
-    for wrong in (b"", b"\2", b"\0" + bytes(59)):
+    check(b"\2\6\1\0\0\0nothing", HEADER)
+    for wrong in (b"", b"\2", b"\2\6\1\0\0", b"\2\0\1\0\0\0", b"\2\6\x80\0\0\0", b"\3", b"\0" + bytes(59)):
         with pytest.raises(FormatError, match="colour grid"):
             check(wrong, HEADER)
     with pytest.raises(FormatError):

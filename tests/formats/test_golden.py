@@ -210,7 +210,7 @@ def test_the_features_are_there() -> None:
     assert {c.fourcc for f in read_files for c in f.chunks} >= {*STAGES, b"zzZz"}
     assert {f.segment_cells for f in read_files} == {0, 8, 16, 32}
     assert {c.data[0] for f in read_files for c in f.chunks if c.fourcc == b"ALPH"} == {0, 1, 2, 3}
-    assert {c.data[0] for f in read_files for c in f.chunks if c.fourcc == b"cOLr"} == {0, 1}
+    assert {c.data[0] for f in read_files for c in f.chunks if c.fourcc == b"cOLr"} == {0, 1, 2}
     seen = [patches.parse(c.data, f.header) for f in read_files for c in f.chunks if c.fourcc == b"pTCH"]
     assert {p.coding for p in seen} == {2, 3, 4} and {bool(p.feather) for p in seen} == {True, False}
     assert max(len(p.rectangles) for p in seen) > 1 and max(p.segment for p in seen) > 1

@@ -7,15 +7,21 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from ltokc.container import Chunk, Header, Ltk, Segment, bitstreams, colour, patches, read, write
 from ltokc.container.chunks import resolution, text
 from ltokc.container.patches import Patch
+from ltokc.entropy import colour as coded
+from ltokc.errors import FormatError
 from ltokc.geometry import Box, CellBox
 from ltokc.pictures.chunks import compose
 from tests.support import independent_picture as theirs
 from tests.support.independent_container import Header as TheirHeader
+from tests.support.independent_container import Refused
 
 TEXT = (Path(__file__).parents[2] / "formats" / "LTK.md").read_text("utf-8")
 PART = TEXT[TEXT.rindex("### Chunks") : TEXT.index("### A whole file")]
@@ -78,6 +84,38 @@ def test_the_colour_grid() -> None:
     shown = both(Header(6, 1, 128, 64), [(b"cOLr", data)], np.full((64, 128, 3), 100, np.uint8))
     (columns,), (growth,) = ints(r"^    columns (.*)$"), ints(r"^    growth (.*)$")
     assert [int(shown[5, x, 0]) - 100 for x in columns] == growth and (shown[..., 1:] == 100).all()
+
+
+def numbers(name: str) -> list[int]:
+    return [int(v.replace("−", "-")) for v in re.findall(rf"^    {name} ([−\d ]+)$", PART, re.M)[0].split()]
+
+
+def test_the_colour_grid_by_the_range_coder() -> None:
+    for shape, counts in zip(ints(r"^    shape (.*)$"), ints(r"^    counts (.*)$"), strict=True):
+        assert coded.counts_of(divmod(shape[0], 16), shape[1]).tolist() == counts == theirs.counts_of(*shape)
+    data = bytes.fromhex(re.findall(r"^    data (.*)$", PART, re.M)[0])
+    found = coded.decode(data, Header(6, 1, 64, 64))
+    assert found.values.reshape(3, 4).tolist() == [numbers(name) for name in ("red", "green", "blue")]
+    assert found.spacing == 32
+    shown = both(Header(6, 1, 64, 64), [(b"cOLr", data)], np.full((64, 64, 3), 100, np.uint8))
+    assert (shown[:16, :16] == 100).all() and shown[63, 63].tolist() == [102, 99, 100]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.binary(min_size=3, max_size=40), st.booleans(), st.integers(1, 130), st.integers(1, 130))
+def test_any_colour_grid_is_read_alike(data: bytes, gray: bool, width: int, height: int) -> None:
+    header = Header(6, 1, width, height, gray=gray)
+    other = TheirHeader(6, 1, width, height, 0, gray, chunks=[(b"cOLr", b"\2" + data)])
+    try:
+        wanted = theirs.colours_of(other)
+    except Refused:
+        wanted = None
+    if wanted is None:
+        with pytest.raises(FormatError):
+            coded.decode(b"\2" + data, header)
+    else:
+        found = coded.decode(b"\2" + data, header)
+        assert (np.broadcast_to(found.values, wanted[0].shape) == wanted[0]).all() and found.spacing == wanted[1]
 
 
 def test_gray() -> None:

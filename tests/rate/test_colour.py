@@ -8,7 +8,8 @@ from PIL import Image
 
 import ltokc
 from ltokc import container
-from ltokc.container import COLOUR, Header, colour
+from ltokc.container import COLOUR, Header
+from ltokc.entropy import colour
 from ltokc.geometry import Box, Size
 from ltokc.metrics.colour import difference, pooled
 from ltokc.rate.colour.digits import Means, choose
@@ -93,7 +94,7 @@ def test_gray_has_one_plane() -> None:
     data = ltokc.encode(picture)
     assert ltokc.decode(data).mode == "L" and block_error(picture, data) < 1
     for grid in grids(data):
-        assert colour.decode(grid, container.read(data).header).shape == (1, 3, 4)
+        assert len(colour.decode(grid, container.read(data).header).values) == 1
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (5, 300), (9, 9), (64, 65)])
@@ -140,14 +141,14 @@ def test_digits_chosen_bring_the_decode_nearer() -> None:
 
 @pytest.mark.parametrize("gray", [False, True])
 def test_a_grid_is_what_the_decoder_adds(gray: bool) -> None:
-    """What `best_grid` expects of its grid is what `container.colour.correct` does, at the picture's border too."""
+    """What `best_grid` expects of its grid is what a decode adds, at the picture's border too."""
     original = np.zeros((12, 16, 3), np.float32) + 120
     y, x = np.mgrid[0:12, 0:16] / 8
     lack = np.stack([6 * y - 3, 4 - 5 * x, 0 * x], -1) if not gray else np.repeat((5 - 4 * y)[..., None], 3, -1)
     found = best_grid(Means(original, (original - lack).astype(np.float32), gray, True))
     assert found.data is not None
     image = Image.fromarray(np.full((192, 256, 3), 120, np.uint8))
-    colour.correct(image, found.data, Header(6, 1, 256, 192, gray=gray), Box(0, 0, 256, 192))
+    colour.decode(found.data, Header(6, 1, 256, 192, gray=gray)).add_to(image, Box(0, 0, 256, 192))
     assert np.abs(pooled(np.asarray(image)) - 120 - lack).mean() < 0.4
 
 

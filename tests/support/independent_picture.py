@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from tests.support.independent_container import Bytes, Header, Refused, boxes
+from tests.support.independent_range import RangeDecoder
 
 
 # --- section 2, "Pictures in chunks" ---------------------------------------------------------------------------------
@@ -198,18 +199,65 @@ def patches_of(header: Header) -> list[tuple[np.ndarray, np.ndarray, int, np.nda
     return out
 
 
-def colours_of(header: Header) -> np.ndarray | None:
-    """The values of the colour grid: (3, rows, columns)."""
+FIRST = (256, 181, 128, 90, 64, 45, 32, 22, 16, 11, 8, 5, 4, 2, 2, 1)
+
+
+def counts_of(shape: int, largest: int) -> list[int]:
+    w = [2**24, 2**24 * FIRST[shape // 16] // 256]
+    while len(w) <= largest:
+        w.append(w[-1] * (16 * (shape % 16) + 8) // 256)
+    every = [w[abs(v)] for v in range(-largest, largest + 1)]
+    counts = [1 + each * (65536 - 2 * largest - 1) // sum(every) for each in every]
+    counts[largest] += 65536 - sum(counts)
+    return counts
+
+
+def coded_colours(header: Header, data: bytes) -> tuple[np.ndarray, int]:
+    """Coding 2: the corrections of the points, (3, rows, columns), and pixels between them."""
+    planes = 1 if header.gray else 3
+    if len(data) < 3 + planes:
+        raise Refused("head of the colour grid")
+    n, q, d, m = data[1] // 64, data[1] % 64, data[2] // 128, data[2] % 128
+    if q == 0 or m == 0:
+        raise Refused("head of the colour grid")
+    rows, columns = -(-header.height // 64) * 2**n, -(-header.width // 64) * 2**n
+    if n == 3:
+        rows, columns = 1, 1
+    decoder, found = RangeDecoder(data[3 + planes :], 0), []
+    for shape in data[3 : 3 + planes]:
+        counts, plane = counts_of(shape, m), np.zeros((rows, columns), object)
+        for y in range(rows):
+            for x in range(columns):
+                k = decoder.symbol(counts)
+                if k is None:
+                    raise Refused("stream of the colour grid")
+                before = plane[y, x - 1] if x else plane[y - 1, 0] if y else 0
+                plane[y, x] = k - m + d * before
+        found.append(plane * q)
+    if max(abs(v) for plane in found for v in plane.flat) > 1023:
+        raise Refused("range of the colour grid")
+    if header.gray:
+        rgb = [found[0]] * 3
+    else:
+        y, u, v = found
+        rgb = [y + v, y - (50 * u + 130 * v + 128) // 256, y + u]
+    return np.stack(rgb).astype(int), 64 if n == 3 else 64 // 2**n
+
+
+def colours_of(header: Header) -> tuple[np.ndarray, int] | None:
+    """The corrections of the colour grid, (3, rows, columns), and pixels from one to the next."""
     for name, data in header.chunks:
         if name == b"cOLr":
             rows, columns, planes = -(-header.height // 64), -(-header.width // 64), 1 if header.gray else 3
+            if data[:1] == b"\2":
+                return coded_colours(header, data)
             if data[:1] not in (b"\0", b"\1"):
                 raise Refused("coding of the colour grid")
             values = data[1:] if data[0] == 0 else inflate(data[1:], planes * rows * columns)
             if len(values) != planes * rows * columns:
                 raise Refused("size of the colour grid")
             signed = np.array([v - 256 if v > 127 else v for v in values]).reshape(planes, rows, columns)
-            return np.broadcast_to(signed, (3, rows, columns))
+            return np.broadcast_to(signed, (3, rows, columns)), 64
     return None
 
 
@@ -219,16 +267,19 @@ def picture_of(header: Header, learned: np.ndarray) -> np.ndarray:
     learned: (height, width, 3) uint8, what the networks made of the tokens.
     """
     rgb = learned.astype(int)
-    grid = colours_of(header)
-    if grid is not None:
-        at_y, at_x = (2 * np.arange(side) + 1 - 64 for side in rgb.shape[:2])
-        (j, b), (i, a) = ((at // 128, at - 128 * (at // 128)) for at in (at_y, at_x))
+    colours = colours_of(header)
+    if colours is not None:
+        grid, s = colours
+        at_y, at_x = (2 * np.arange(side) + 1 - s for side in rgb.shape[:2])
+        last_y, last_x = grid.shape[1] - 1, grid.shape[2] - 1
+        (j, b), (i, a) = ((at // (2 * s), at - 2 * s * (at // (2 * s))) for at in (at_y, at_x))
+        j, i = j.clip(-1, last_y), i.clip(-1, last_x)  # beyond, both are the last one
         c = np.pad(grid, ((0, 0), (1, 1), (1, 1)), "edge")  # one more on every side
         a, b = a[None, :], b[:, None]
         for colour in range(3):
             up, down = c[colour][j + 1], c[colour][j + 2]
-            upper, lower = ((128 - a) * row[:, i + 1] + a * row[:, i + 2] for row in (up, down))
-            rgb[..., colour] += ((128 - b) * upper + b * lower + 2**15) // 2**16
+            upper, lower = ((2 * s - a) * row[:, i + 1] + a * row[:, i + 2] for row in (up, down))
+            rgb[..., colour] += ((2 * s - b) * upper + b * lower + 8 * s * s) // (16 * s * s)
         rgb = rgb.clip(0, 255)
     for pixels, seen, f, inside in patches_of(header):
         d = np.full(seen.shape, f)

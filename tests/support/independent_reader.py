@@ -2,7 +2,8 @@
 
 It imports nothing of the codec and shares no line with it: plain Python integers for the container and the range
 decoder, int64 arrays for the prior.  Comments name the sections.  It is slow and meant to be read.
-The container, section 2, is in `independent_container`, and what its chunks show in `independent_picture`.
+The container, section 2, is in `independent_container`, what its chunks show in `independent_picture`, and the range
+decoder, section 6, in `independent_range`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 
 from tests.support.independent_container import Bytes, Header, Refused, boxes, parse
 from tests.support.independent_picture import colours_of, patches_of, read_alpha
+from tests.support.independent_range import RangeDecoder
 
 UNCOUNTED = ("final.", "head.", "up.0.", "pre.0.", "stem.", "encoder.", "down.")  # section 5, "Models and their hash"
 NUMPY_TYPES = {"I8": "|i1", "U8": "|u1", "I32": "<i4", "F16": "<f2", "F32": "<f4"}
@@ -40,41 +42,7 @@ class Tokens:
         return hashlib.sha256(out).hexdigest()
 
 
-# --- section 6: range decoder --------------------------------------------------------------------------------------
-class RangeDecoder:
-    def __init__(self, stream: bytes, follow: int):
-        self.stream, self.follow, self.at = stream, follow, 0
-        self.offset = self.word() << 32 | self.word()
-        self.width = 2**64 - 1
-
-    def word(self) -> int:
-        word = self.stream[self.at : self.at + 4]
-        self.at += 4
-        return int.from_bytes(word + bytes([self.follow]) * (4 - len(word)), "big")
-
-    def symbol(self, counts: list[int]) -> int | None:
-        """The next symbol; None: the stream is damaged."""
-        size = len(counts)
-        if size == 1:
-            return 0
-        scale = self.width // 2**24
-        q = self.offset // scale
-        if q >= 2**24:
-            return None
-        low, total = 0, 0
-        for k, count in enumerate(counts):
-            total += count
-            high = 2**24 if k == size - 1 else (2**24 - size) * total // 2**16 + k + 1
-            if q < high:
-                break
-            low = high
-        self.offset -= scale * low
-        self.width = scale * (high - low)
-        if self.width < 2**32:
-            self.offset, self.width = self.offset << 32 | self.word(), self.width << 32
-        return k
-
-
+# --- section 7: cut streams ------------------------------------------------------------------------------------------
 class Stream:
     """Section 7: of a cut stream the symbols that two continuations have in common."""
 
