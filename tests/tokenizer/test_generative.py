@@ -104,8 +104,18 @@ def test_the_generator_looks_no_farther() -> None:
 
     ladder = small_ladder(3)
     torch.manual_seed(4)
-    sizes = {"channels8": 16, "blocks8": 2, "channels4": 16, "blocks4": 3, "channels2": 8, "convolutions2": 2}
+    sizes = {
+        "channels8": 16,
+        "blocks8": 2,
+        "channels4": 16,
+        "blocks4": 3,
+        "channels2": 8,
+        "convolutions2": 2,
+        "gate": 8,
+    }
     net = Generator(GeneratorConfig(**sizes, state8=24, state4=16))
+    with torch.no_grad():
+        net.gate.last.weight.normal_()
     shapes = [{k: {"shape": list(v.shape)} for k, v in part.state_dict().items()} for part in (ladder, net)]
     field = with_generator(receptive_field(shapes[0], [level.stride for level in LEVELS]), shapes[1])
     cells, rng = 24, np.random.default_rng(1)
