@@ -71,8 +71,8 @@ def receptive_field(tensors: Mapping[str, Any], strides: Sequence[int]) -> Recep
 def with_generator(field: ReceptiveField, tensors: Mapping[str, Any]) -> ReceptiveField:
     """How far the generative decoder looks: the generator reads the finished state of stride 8 and what the head reads.
 
-    tensors: as for `receptive_field`, of the generator's weights.  What it sees at stride 2 counts at 4, rounded up; the
-    gate sees one position of stride 8 more than its convolutions, which it is interpolated from.
+    tensors: as for `receptive_field`, of the generator's weights.  What it sees at stride 2 counts at 4, rounded up.
+    The gate sees one position of stride 8 more than its convolutions, which it is interpolated from.
     Raises ModelError for a convolution whose place is not known, and for levels that do not end at stride 8.
     """
     seen = {"blocks8": 0, "blocks4": 0, "convolutions2": 0, "last": 0, "gate": 0}

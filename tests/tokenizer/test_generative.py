@@ -252,6 +252,20 @@ def test_a_batch_draws_too(generative: Path, file: bytes, tmp_path: Path) -> Non
     assert (found == pixels(file, decoder="generative", seed=2)).all()
 
 
+def test_the_environment_says_which_decoder(
+    generative: Path, file: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.ltk").write_bytes(file)
+    for said, extra, wanted in (("generative", (), "generative"), ("faithful", (), "faithful"),
+                                ("generative", ("--decoder", "faithful"), "faithful")):  # fmt: skip
+        monkeypatch.setenv("LTOKC_DECODER", said)
+        done = run("decode", str(tmp_path / "a.ltk"), "-o", str(tmp_path / "a.png"), "--overwrite", *extra)
+        assert done.exit_code == 0, done.stderr
+        assert (np.asarray(Image.open(tmp_path / "a.png")) == pixels(file, decoder=wanted)).all()
+    monkeypatch.setenv("LTOKC_DECODER", "best")
+    assert run("decode", str(tmp_path / "a.ltk"), "-o", str(tmp_path / "b.png")).exit_code == 2
+
+
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [

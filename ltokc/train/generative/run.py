@@ -25,8 +25,8 @@ class GenerativeRun:
     """Everything of a run but its recipe and model.
 
     cache: folder of decoded pictures and states; crops: how many have their states kept there, 0 for none; held_out:
-    last pictures of the shards to leave aside; threads: of the CPU, None for torch's choice; generator: finished weights
-    for which the gate is trained alone.
+    last pictures of the shards to leave aside; threads: of the CPU, None for torch's choice; generator: finished
+    weights, for which the gate is trained alone.
     """
 
     shards: tuple[Path, ...]

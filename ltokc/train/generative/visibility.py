@@ -1,8 +1,8 @@
-"""How well an error is seen at a place: visual masking, by which the gate learns where detail does harm.
+"""How well an error is seen at a place: visual masking, by which generator and gate learn where detail does harm.
 
-A busy surrounding hides an error, a smooth one beside an edge does not.  In three bands of luma (Haar details of squares
-of 2, 4 and 8 px) the energy of the error is therefore divided by the activity of the original around it: the geometric
-mean of the energies of 3x3 squares, which a few strong edges among smooth squares hardly raise.
+A busy surrounding hides an error, a smooth one beside an edge does not.  In three bands of luma (Haar details of
+squares of 2, 4 and 8 px) the energy of the error is therefore divided by the activity of the original around it: the
+geometric mean of the energies of 3x3 squares, which a few strong edges among smooth squares hardly raise.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ LUMA = (0.299, 0.587, 0.114)
 
 
 def haar_bands(picture: torch.Tensor) -> list[torch.Tensor]:
-    """Orthonormal details of luma of a picture (B, 3, H, W), finest first: (B, 3, H/2, W/2), then half of it, and so on."""
+    """Orthonormal details of luma of a picture (B, 3, H, W), finest first: (B, 3, H/2, W/2), then half of it."""
     y, out = torch.einsum("bchw,c->bhw", picture, picture.new_tensor(LUMA))[:, None], []
     for _ in range(BANDS):
         a, b, c, d = y[..., ::2, ::2], y[..., ::2, 1::2], y[..., 1::2, ::2], y[..., 1::2, 1::2]
