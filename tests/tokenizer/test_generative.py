@@ -262,6 +262,10 @@ def test_the_environment_says_which_decoder(
         done = run("decode", str(tmp_path / "a.ltk"), "-o", str(tmp_path / "a.png"), "--overwrite", *extra)
         assert done.exit_code == 0, done.stderr
         assert (np.asarray(Image.open(tmp_path / "a.png")) == pixels(file, decoder=wanted)).all()
+    monkeypatch.setenv("LTOKC_DECODER", "generative")  # says nothing of encoding
+    Image.fromarray(grainy(64, 64)).save(tmp_path / "small.png")
+    done = run("batch", str(tmp_path / "small.png"), "-d", str(tmp_path / "out"), "-e", "0", "-j", "1")
+    assert done.exit_code == 0, done.stderr
     monkeypatch.setenv("LTOKC_DECODER", "best")
     assert run("decode", str(tmp_path / "a.ltk"), "-o", str(tmp_path / "b.png")).exit_code == 2
 
