@@ -267,7 +267,7 @@ def test_a_resumed_run_is_the_undisturbed_one(source, lpips, cached, tmp_path):
 
 def test_the_gate_learns_over_a_generator_that_rests(source, lpips, cached, tmp_path):
     """The generator has its mean weights then, with their finest details; the gate alone moves."""
-    stages = (Stage(3, 2), Stage(25, 2, samples=2, gate=True, visible=9.0, visible_text=0.0))
+    stages = (Stage(3, 2), Stage(25, 2, gate=True, local=0.0, excess=9.0, visible=9.0))
     recipe = replace(RECIPE, stages=stages, precision="fp32")
     before = trained(replace(recipe, stages=stages[:1]), source, lpips, cached, tmp_path / "before")
     after = trained(recipe, source, lpips, cached, tmp_path / "after")
@@ -303,14 +303,12 @@ def test_an_error_is_seen_beside_an_edge_and_hidden_in_a_texture():
     edge, texture = torch.zeros(1, 3, 96, 96), 0.3 * torch.randn(1, 3, 96, 96)
     edge[..., 40:] = 0.6
     weight = torch.ones(1, 1, 12, 12)
-    seen = {
-        name: [float(v) for v in visible(x + grain, x, weight)] for name, x in (("edge", edge), ("texture", texture))
-    }
-    assert seen["edge"][0] > 10 * seen["texture"][0] and seen["edge"][1] > 10 * seen["texture"][1]
-    assert float(visible(texture, texture, weight)[0]) == 0
-    error, excess = visible(0.5 * texture, texture, weight)  # too little is an error but no excess
-    assert float(error) > 0 and float(excess) < 1e-6
-    assert float(visible(texture + grain, texture, 3 * weight)[0]) == pytest.approx(3 * seen["texture"][0], rel=1e-4)
+    on_edge, on_texture = (visible(x + grain, x, weight) for x in (edge, texture))
+    assert on_edge.error > 10 * on_texture.error and on_edge.excess > 10 * on_texture.excess
+    assert float(visible(texture, texture, weight).error) == 0
+    half = visible(0.5 * texture, texture, weight)  # too little is an error but no excess
+    assert float(half.error) > 0 and float(half.excess) < 1e-6 and float(half.lack) == pytest.approx(3 * 0.25, rel=0.2)
+    assert float(visible(texture + grain, texture, 3 * weight).error) == pytest.approx(3 * float(on_texture.error))
 
 
 def test_bands_keep_the_energy_of_luma():

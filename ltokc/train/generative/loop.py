@@ -6,7 +6,7 @@ discriminator, their optimisers, the mean weights, scales, step and random state
 undisturbed one would have done.
 
 The gate learns last, over the mean weights of the generator, which rests: squared error and painted energy are weighed
-by how well they are seen (`visibility`), against the same distortion.
+by how well they are seen (`visibility`).
 """
 
 from __future__ import annotations
@@ -150,9 +150,11 @@ class Trainer:
             f8, f4 = (_repeated(t, stage.samples) for t in (states.f8, states.f4))
             residual = self.net(f8, f4, self.draw_noise(len(f8), side)).float()
             made, real, plain = cut(_repeated(faithful, stage.samples) + residual), cut(states.original), cut(faithful)
-            made_maps = self.features(made)
-            with torch.no_grad():
-                real_maps = self.features(real)
+            made_maps, real_maps = [], []
+            if stage.sees_features:
+                made_maps = self.features(made)
+                with torch.no_grad():
+                    real_maps = self.features(real)
         distortion, variance = residual.new_zeros(()), residual.new_zeros(())
         for kind, (weight, returned) in stage.distortions().items():
             ours, theirs = (self.features.statistics(maps, (dy, dx), kind) for maps in (made_maps, real_maps))
@@ -169,13 +171,13 @@ class Trainer:
         loss = loss + stage.chroma * colour + stage.still * still + stage.text * wrong
         out = {"distortion": distortion, "variance": variance, "low": low, "pattern": pattern, "chroma": colour}
         out |= {"still": still, "text": wrong}
-        if stage.visible or stage.excess:
+        if stage.visible or stage.excess or stage.lack:
             text = states.text.view(-1, 1, 1, 1)
             weight = 1 + stage.visible_text * text + stage.visible_skin * skin(states.original)
             whole = _repeated(faithful, stage.samples).float() + residual
-            error, excess = visible(whole, *(_repeated(t, stage.samples) for t in (states.original, weight)))
-            loss = loss + stage.visible * error + stage.excess * excess
-            out |= {"visible": error, "excess": excess}
+            seen = visible(whole, *(_repeated(t, stage.samples) for t in (states.original, weight)))
+            loss = loss + stage.visible * seen.error + stage.excess * seen.excess + stage.lack * seen.lack
+            out |= {"visible": seen.error, "excess": seen.excess, "lack": seen.lack}
         if stage.perceptual:
             with torch.autocast(self.device, torch.bfloat16, enabled=self.recipe.precision == "bf16"):
                 perceptual = self.features.net(made, _repeated(real, stage.samples)).float().mean()

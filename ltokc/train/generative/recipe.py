@@ -20,12 +20,12 @@ class Stage:
     `adversarial`: weight of the discriminator's term, 0: it does not exist; `returned`: share of the samples' variance
     that the distortion gives back; `chroma`: weight of the residual's mean square colour; `still`: weight of the
     residual where the original is of one colour; `text`: of the squared error on text, whose strokes must not be drawn
-    at random; `deep`, `whole`: weights of these statistics, where the local ones have 1
+    at random; `local`, `deep`, `whole`: weights of these statistics
     (`ltokc.train.generative.statistics`); `whole_returned`: as `returned`, for those of the whole crop.
-    `gate`: the generator rests, at its mean weights, and its gate learns; such stages come last.  `visible`: weight of
-    the squared error, `excess`: of the energy above the original's, both over the activity around a place
-    (`ltokc.train.generative.visibility`), where text counts 1 + `visible_text` times and skin 1 + `visible_skin` times.
-    `perceptual`: weight of the LPIPS between a sample and the original, which was fitted to what people prefer.
+    `gate`: the generator rests, at its mean weights, and its gate learns; such stages come last.
+    `visible`: weight of the squared error, in which text counts 1 + `visible_text` times and skin 1 + `visible_skin`
+    times; `excess`, `lack`: of the amplitude above and below the original's.  All three are over the activity around a
+    place (`ltokc.train.generative.visibility`).  `perceptual`: weight of the LPIPS between a sample and the original.
     """
 
     steps: int
@@ -37,20 +37,27 @@ class Stage:
     chroma: float = 0.0
     still: float = 0.0
     text: float = 0.0
+    local: float = 1.0
     deep: float = 0.0
     whole: float = 0.0
     whole_returned: float = 0.5
     gate: bool = False
     visible: float = 0.0
     excess: float = 0.0
+    lack: float = 0.0
     visible_text: float = 4.0
     visible_skin: float = 2.0
     perceptual: float = 0.0
 
+    @property
+    def sees_features(self) -> bool:
+        """Whether any term needs the features of pictures."""
+        return bool(self.distortions() or self.perceptual or self.adversarial)
+
     def distortions(self) -> dict[str, tuple[float, float]]:
         """Weight, and share of the variance that is given back, of every kind of statistics that counts."""
         weights = {
-            LOCAL: (1.0, self.returned),
+            LOCAL: (self.local, self.returned),
             DEEP: (self.deep, self.returned),
             WHOLE: (self.whole, self.whole_returned),
         }

@@ -7,6 +7,8 @@ geometric mean of the energies of 3x3 squares, which a few strong edges among sm
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 
@@ -39,12 +41,21 @@ def skin(picture: torch.Tensor) -> torch.Tensor:
     return F.avg_pool2d(inside.to(picture.dtype), SQUARE)
 
 
-def visible(made: torch.Tensor, original: torch.Tensor, weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean squared error, and energy above the original's, over the activity around a place: (), ().
+@dataclass(frozen=True, slots=True)
+class Visible:
+    """Over the activity around a place: mean squared error; excess and lack of amplitude against the original's: ()."""
 
-    made, original: (B, 3, H, W), sides multiples of 8; weight of the error: (B, 1, H/8, W/8).
+    error: torch.Tensor
+    excess: torch.Tensor
+    lack: torch.Tensor
+
+
+def visible(made: torch.Tensor, original: torch.Tensor, weight: torch.Tensor) -> Visible:
+    """made, original: (B, 3, H, W), sides multiples of 8; weight of the error: (B, 1, H/8, W/8).
+
+    Amplitudes are those of 3x3 squares: what is drawn need not lie where the original's detail lies.
     """
-    error, excess = made.new_zeros(()), made.new_zeros(())
+    error, excess, lack = (made.new_zeros(()) for _ in range(3))
     for m, o in zip(haar_bands(made), haar_bands(original), strict=True):
         side = m.shape[-1] * SQUARE // made.shape[-1]  # of a square, in positions of the band
         of_error, of_made, of_original = (_energy(x, max(1, side)) for x in (m - o, m, o))
@@ -52,7 +63,8 @@ def visible(made: torch.Tensor, original: torch.Tensor, weight: torch.Tensor) ->
         error = error + (weight * of_error / activity).clamp_max(MOST).mean()
         ours, theirs = (torch.sqrt(_around(energy) + LEAST_ENERGY) for energy in (of_made, of_original))
         excess = excess + (F.relu(ours - theirs).square() / activity).clamp_max(MOST).mean()
-    return error, excess
+        lack = lack + (F.relu(theirs - ours).square() / activity).clamp_max(MOST).mean()
+    return Visible(error, excess, lack)
 
 
 def _energy(band: torch.Tensor, side: int) -> torch.Tensor:
