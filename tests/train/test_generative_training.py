@@ -50,7 +50,7 @@ RECIPE = GenerativeRecipe(
         Stage(2, 2),
         Stage(2, 2, samples=2, grid_pattern=300.0, still=9.0, deep=1.0, whole=1.0),
         Stage(3, 2, samples=2, adversarial=0.5),
-        Stage(2, 2, samples=2, gate=True, visible=0.5, excess=0.5, perceptual=0.5),
+        Stage(2, 2, samples=2, gate=True, visible=0.5, excess=0.5, lack=0.5),
     ),
     warmup=2,
     fine=0.2,

@@ -178,11 +178,6 @@ class Trainer:
             seen = visible(whole, *(_repeated(t, stage.samples) for t in (states.original, weight)))
             loss = loss + stage.visible * seen.error + stage.excess * seen.excess + stage.lack * seen.lack
             out |= {"visible": seen.error, "excess": seen.excess, "lack": seen.lack}
-        if stage.perceptual:
-            with torch.autocast(self.device, torch.bfloat16, enabled=self.recipe.precision == "bf16"):
-                perceptual = self.features.net(made, _repeated(real, stage.samples)).float().mean()
-            loss = loss + stage.perceptual * perceptual
-            out |= {"perceptual": perceptual}
         if stage.adversarial:
             with torch.no_grad(), torch.autocast(self.device, torch.bfloat16, enabled=self.recipe.precision == "bf16"):
                 plain_maps = self.features(plain)

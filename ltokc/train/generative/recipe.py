@@ -25,7 +25,7 @@ class Stage:
     `gate`: the generator rests, at its mean weights, and its gate learns; such stages come last.
     `visible`: weight of the squared error, in which text counts 1 + `visible_text` times and skin 1 + `visible_skin`
     times; `excess`, `lack`: of the amplitude above and below the original's.  All three are over the activity around a
-    place (`ltokc.train.generative.visibility`).  `perceptual`: weight of the LPIPS between a sample and the original.
+    place (`ltokc.train.generative.visibility`).
     """
 
     steps: int
@@ -47,12 +47,11 @@ class Stage:
     lack: float = 0.0
     visible_text: float = 4.0
     visible_skin: float = 2.0
-    perceptual: float = 0.0
 
     @property
     def sees_features(self) -> bool:
         """Whether any term needs the features of pictures."""
-        return bool(self.distortions() or self.perceptual or self.adversarial)
+        return bool(self.distortions() or self.adversarial)
 
     def distortions(self) -> dict[str, tuple[float, float]]:
         """Weight, and share of the variance that is given back, of every kind of statistics that counts."""
