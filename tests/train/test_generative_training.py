@@ -268,16 +268,16 @@ def test_a_resumed_run_is_the_undisturbed_one(source, lpips, cached, tmp_path):
 def test_the_gate_learns_over_a_generator_that_rests(source, lpips, cached, tmp_path):
     """The generator has its mean weights then, with their finest details; the gate alone moves."""
     stages = (Stage(3, 2), Stage(25, 2, gate=True, local=0.0, excess=9.0, visible=9.0))
-    recipe = replace(RECIPE, stages=stages, precision="fp32")
+    recipe = replace(RECIPE, stages=stages, precision="fp32", gain=2.0)
     before = trained(replace(recipe, stages=stages[:1]), source, lpips, cached, tmp_path / "before")
     after = trained(recipe, source, lpips, cached, tmp_path / "after")
     kept = with_more_detail(before.ema, recipe.fine).state_dict()
     for name, value in after.ema.state_dict().items():
         assert torch.equal(value, kept[name]) is not name.startswith("gate."), name
     factors = [t.ema.gate(cached.draw(np.random.default_rng(1), 8).f8) for t in (before, after)]
-    assert factors[0].std() < 1e-6 and float(factors[1].mean()) < float(factors[0].mean()) - 0.1
+    assert factors[0].std() < 0.05 and float(factors[1].mean()) < float(factors[0].mean()) - 0.1
     written = load_file(tmp_path / "after" / "generative.safetensors")
-    assert torch.equal(written["last.weight"].float(), kept["last.weight"].half().float())
+    assert torch.equal(written["last.weight"].float(), (2 * kept["last.weight"]).half().float())
 
 
 def test_finished_weights_get_a_gate_alone(source, lpips, cached, tmp_path):

@@ -13,7 +13,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 BANDS = 2  # means of squares, their insides
-OPEN = 2.0  # of the last layer's bias: a fresh gate is .88 everywhere
+OPEN = 2.0  # of the last layer's bias: a fresh gate is near .88 everywhere
 
 
 class Gate(nn.Module):
@@ -25,7 +25,7 @@ class Gate(nn.Module):
         self.context = nn.ModuleList(nn.Conv2d(channels, channels, 3, padding=1) for _ in range(2))
         self.last = nn.Conv2d(channels, BANDS, 1)
         with torch.no_grad():
-            self.last.weight.zero_()
+            self.last.weight.mul_(0.1)
             self.last.bias.fill_(OPEN)
 
     def forward(self, f8: torch.Tensor) -> torch.Tensor:

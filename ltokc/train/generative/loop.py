@@ -28,7 +28,13 @@ from safetensors.torch import save_file
 
 from ltokc.losses.grid_pattern import grid_pattern_energy
 from ltokc.tokenizer.generative import COARSE, COARSE_PLANES, OWN_PLANES, WEIGHTS
-from ltokc.tokenizer.nn.generative import Generator, GeneratorConfig, hidden_weights, with_more_detail
+from ltokc.tokenizer.nn.generative import (
+    Generator,
+    GeneratorConfig,
+    hidden_weights,
+    with_gain,
+    with_more_detail,
+)
 from ltokc.train.generative.discriminator import Discriminator, relativistic
 from ltokc.train.generative.recipe import GenerativeRecipe, Stage
 from ltokc.train.generative.states import FrozenDecoder, States
@@ -84,8 +90,11 @@ class Trainer:
         }  # fmt: skip
         torch.save(state, folder / "checkpoint.tmp")
         os.replace(folder / "checkpoint.tmp", folder / CHECKPOINT)
-        begun = self.step > self.recipe.generator_steps  # with the gate, whose generator has its finest details already
-        save_generator(with_more_detail(self.ema, 0 if begun else self.recipe.fine), folder / WEIGHTS)
+        if self.step > self.recipe.generator_steps:  # the gate's generator has its finest details already
+            net = with_gain(self.ema, self.recipe.gain)
+        else:
+            net = with_more_detail(self.ema, self.recipe.fine)
+        save_generator(net, folder / WEIGHTS)
 
     def resume(self, folder: Path) -> bool:
         """Goes on from the folder's checkpoint if it has one.  Raises RuntimeError if it is of another network."""

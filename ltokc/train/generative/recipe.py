@@ -96,7 +96,8 @@ class GenerativeRecipe:
     `low`: weight of the residual's 8x8 means, which the tokens hold already.  `told`: the discriminator pauses while
     its loss is below this, so that it does not run away.  `decay`: share of the steps, at the end, over which the rates
     fall to nearly nothing.  `fine`: gain of the finest details in the weights that are written
-    (`ltokc.tokenizer.nn.generative.with_more_detail`).
+    (`ltokc.tokenizer.nn.generative.with_more_detail`); `gain`: of all that is drawn, once the gate has learned, which
+    leaves textures fainter than they are.
     """
 
     stages: tuple[Stage, ...]
@@ -111,6 +112,7 @@ class GenerativeRecipe:
     low: float = 20.0
     told: float = 0.5
     fine: float = 0.0
+    gain: float = 1.0
     precision: str = "bf16"
     network: GeneratorConfig = field(default_factory=GeneratorConfig)
     states: StatesRecipe = field(default_factory=StatesRecipe)
