@@ -29,8 +29,8 @@ Everything said goes to stderr; stdout is for data and `--json`. `-` as a name i
 `python -m ltokc` is the same program. Shell completion: `eval "$(_LTOKC_COMPLETE=bash_source ltokc)"`
 (or `zsh_source`, `fish_source`).
 
-`LTOKC_THREADS=N` in the environment bounds the threads of a command (all libraries that it calls), and `LTOKC_MODELS`
-names more folders of models.
+`LTOKC_THREADS=N` in the environment bounds the threads of a command (all libraries that it calls), `LTOKC_MODELS` names
+more folders of models, and `LTOKC_DECODER=faithful` or `generative` is the decoder where no `--decoder` is given.
 
 | exit status | meaning |
 |---|---|

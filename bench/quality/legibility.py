@@ -4,7 +4,8 @@
 
 Pages of known words in Pillow's own font, dark on light and light on dark, are encoded and read by the program
 tesseract.  The character error rate is the edit distance to the words, divided by their length, at most 1 a page: 0 is
-read without a mistake, 1 is nothing read.  `--pages FOLDER` writes the decoded pages, to be looked at.
+read without a mistake, 1 is nothing read.  Files are tokens alone: patches would show the page as it is.
+`--pages FOLDER` writes the decoded pages, to be looked at.
 """
 
 from __future__ import annotations
@@ -114,7 +115,7 @@ def main(
                 image, said = page(side, ink, seed)
                 rates.setdefault((-1, "original"), []).append(error_rate(read_by_tesseract(image, side), said))
                 for quality in qualities:
-                    data = codec.encode(image, quality, effort=effort, model=name)
+                    data = codec.encode(image, quality, effort=effort, model=name, patches="off")
                     for decoder in DECODERS:
                         made = codec.decode(data, decoder=decoder).convert("RGB")
                         rates.setdefault((quality, decoder), []).append(error_rate(read_by_tesseract(made, side), said))

@@ -89,11 +89,14 @@ def decoder(chosen: dict[str, Any], borrowed: Borrowed, limit_pixels: int | None
     return Direction(convert, LTK, f".{kind}", decoding.suffixes_of(kind), shaping)
 
 
+UNASKED = (None, click.core.ParameterSource.DEFAULT, click.core.ParameterSource.ENVIRONMENT)
+
+
 def _refuse(names: Sequence[str], verb: str) -> None:
     """UsageError: an option of the other direction was given."""
     context = click.get_current_context()
     for name in names:
-        if context.get_parameter_source(name) not in (None, click.core.ParameterSource.DEFAULT):
+        if context.get_parameter_source(name) not in UNASKED:
             option = next(p for p in context.command.params if p.name == name)
             raise click.UsageError(f"{option.opts[-1]} is for {verb}")
 

@@ -205,6 +205,7 @@ at_most_tokens = click.option("--tokens", type=click.IntRange(min=1), metavar="N
 decoder = together(
     click.option(
         "--decoder", type=click.Choice(["auto", *DECODERS]), default="auto", show_default=True,
+        envvar="LTOKC_DECODER", show_envvar=True,
         help="faithful: the expected picture, which auto is too. generative: draws the detail that the tokens leave "
              "open.",
     ),

@@ -19,6 +19,7 @@ path = click.Path(file_okay=False, path_type=Path)
 @click.option("--model", metavar="NAME", help="Model by name or id.  [default: the default model]")
 @click.option("--shards", type=folder, required=True, help="Folder with .tar shards of pictures.")
 @click.option("--lpips", type=file, required=True, help="LPIPS weights (SqueezeNet), a .safetensors file.")
+@click.option("--generator", type=file, help="Finished weights; only their gate is trained.")
 @click.option("--out", type=path, required=True, help="Folder of the run: log, checkpoint, weights.")
 @click.option("--cache", type=path, help="Folder for decoded pictures and states, which runs can share.  "
               "[default: OUT/cache]")  # fmt: skip
@@ -34,6 +35,7 @@ def train_generative(
     model: str | None,
     shards: Path,
     lpips: Path,
+    generator: Path | None,
     out: Path,
     cache: Path | None,
     crops: int,
@@ -59,7 +61,7 @@ def train_generative(
     from ltokc.train.generative.run import GenerativeRun, train_generator
     from ltokc.zoo.model import open_model
 
-    run = GenerativeRun(tuple(tars), lpips, out, cache or out / "cache", crops, held_out, device, threads)
+    run = GenerativeRun(tuple(tars), lpips, out, cache or out / "cache", crops, held_out, device, threads, generator)
     trainer = train_generator(run, read_generative_recipe(recipe), open_model(model), _say)
     _say(f"{out}: done, {trainer.step:,} steps in {trainer.seconds / 60:.1f} minutes")
 

@@ -72,9 +72,10 @@ def with_generator(field: ReceptiveField, tensors: Mapping[str, Any]) -> Recepti
     """How far the generative decoder looks: the generator reads the finished state of stride 8 and what the head reads.
 
     tensors: as for `receptive_field`, of the generator's weights.  What it sees at stride 2 counts at 4, rounded up.
+    The gate sees one position of stride 8 more than its convolutions, which it is interpolated from.
     Raises ModelError for a convolution whose place is not known, and for levels that do not end at stride 8.
     """
-    seen = {"blocks8": 0, "blocks4": 0, "convolutions2": 0, "last": 0}
+    seen = {"blocks8": 0, "blocks4": 0, "convolutions2": 0, "last": 0, "gate": 0}
     for name, entry in tensors.items():
         shape = entry.get("shape", ()) if isinstance(entry, dict) else ()
         if len(shape) != 4 or max(shape[2:]) == 1:
@@ -86,7 +87,8 @@ def with_generator(field: ReceptiveField, tensors: Mapping[str, Any]) -> Recepti
     if field.strides[-1] != 8:
         raise ModelError("a generator needs a ladder whose last level has stride 8")
     at_4 = seen["blocks4"] + -(-(seen["convolutions2"] + seen["last"]) // 2)
-    return replace(field, before=(field.before[0] + at_4, *field.before[1:]), after=field.after + seen["blocks8"])
+    at_8 = max(seen["blocks8"], seen["gate"] + 1 if seen["gate"] else 0)
+    return replace(field, before=(field.before[0] + at_4, *field.before[1:]), after=field.after + at_8)
 
 
 def _place(name: str) -> tuple[str, int, str]:

@@ -15,13 +15,23 @@ def random_generator(path: Path, state8: int = 160, state4: int = 96, **sizes: i
     from ltokc.train.generative.loop import save_generator
 
     torch.manual_seed(3)
-    small = {"channels8": 16, "blocks8": 1, "channels4": 16, "blocks4": 2, "channels2": 8, "convolutions2": 2}
+    small = {
+        "channels8": 16,
+        "blocks8": 1,
+        "channels4": 16,
+        "blocks4": 2,
+        "channels2": 8,
+        "convolutions2": 2,
+        "gate": 8,
+    }
     net = Generator(GeneratorConfig(**{**small, **sizes}, state8=state8, state4=state4))
     with torch.no_grad():
         for p in net.parameters():
             if p.ndim == 1:
                 p.add_(torch.randn_like(p) * 0.05)
         net.last.bias.zero_()
+        if net.gate:
+            net.gate.last.weight.normal_(std=3.0)
     save_generator(net, path)
 
 

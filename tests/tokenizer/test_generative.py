@@ -104,8 +104,18 @@ def test_the_generator_looks_no_farther() -> None:
 
     ladder = small_ladder(3)
     torch.manual_seed(4)
-    sizes = {"channels8": 16, "blocks8": 2, "channels4": 16, "blocks4": 3, "channels2": 8, "convolutions2": 2}
+    sizes = {
+        "channels8": 16,
+        "blocks8": 2,
+        "channels4": 16,
+        "blocks4": 3,
+        "channels2": 8,
+        "convolutions2": 2,
+        "gate": 8,
+    }
     net = Generator(GeneratorConfig(**sizes, state8=24, state4=16))
+    with torch.no_grad():
+        net.gate.last.weight.normal_()
     shapes = [{k: {"shape": list(v.shape)} for k, v in part.state_dict().items()} for part in (ladder, net)]
     field = with_generator(receptive_field(shapes[0], [level.stride for level in LEVELS]), shapes[1])
     cells, rng = 24, np.random.default_rng(1)
@@ -240,6 +250,24 @@ def test_a_batch_draws_too(generative: Path, file: bytes, tmp_path: Path) -> Non
     assert done.exit_code == 0, done.stderr
     found = np.asarray(Image.open(io.BytesIO((tmp_path / "out" / "a.png").read_bytes()))).astype(int)
     assert (found == pixels(file, decoder="generative", seed=2)).all()
+
+
+def test_the_environment_says_which_decoder(
+    generative: Path, file: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.ltk").write_bytes(file)
+    for said, extra, wanted in (("generative", (), "generative"), ("faithful", (), "faithful"),
+                                ("generative", ("--decoder", "faithful"), "faithful")):  # fmt: skip
+        monkeypatch.setenv("LTOKC_DECODER", said)
+        done = run("decode", str(tmp_path / "a.ltk"), "-o", str(tmp_path / "a.png"), "--overwrite", *extra)
+        assert done.exit_code == 0, done.stderr
+        assert (np.asarray(Image.open(tmp_path / "a.png")) == pixels(file, decoder=wanted)).all()
+    monkeypatch.setenv("LTOKC_DECODER", "generative")  # says nothing of encoding
+    Image.fromarray(grainy(64, 64)).save(tmp_path / "small.png")
+    done = run("batch", str(tmp_path / "small.png"), "-d", str(tmp_path / "out"), "-e", "0", "-j", "1")
+    assert done.exit_code == 0, done.stderr
+    monkeypatch.setenv("LTOKC_DECODER", "best")
+    assert run("decode", str(tmp_path / "a.ltk"), "-o", str(tmp_path / "b.png")).exit_code == 2
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from PIL import Image
 
 torch = pytest.importorskip("torch")
 
-from safetensors.torch import save_file  # noqa: E402
+from safetensors.torch import load_file, save_file  # noqa: E402
 
 from ltokc.errors import ModelError  # noqa: E402
 from ltokc.tokenizer.generative import PLANES  # noqa: E402
@@ -39,6 +39,7 @@ from ltokc.train.generative.statistics import (  # noqa: E402
     still_residual,
     wasserstein,
 )  # fmt: skip
+from ltokc.train.generative.visibility import haar_bands, skin, visible  # noqa: E402
 from tests.support.cli_runner import run  # noqa: E402
 from tests.support.random_lpips import random_lpips  # noqa: E402
 from tests.support.small_model import LEVELS, small_ladder  # noqa: E402
@@ -49,9 +50,11 @@ RECIPE = GenerativeRecipe(
         Stage(2, 2),
         Stage(2, 2, samples=2, grid_pattern=300.0, still=9.0, deep=1.0, whole=1.0),
         Stage(3, 2, samples=2, adversarial=0.5),
+        Stage(2, 2, samples=2, gate=True, visible=0.5, excess=0.5, lack=0.5),
     ),
     warmup=2,
-    network=GeneratorConfig(**SIZES, state8=24, state4=16),
+    fine=0.2,
+    network=GeneratorConfig(**SIZES, state8=24, state4=16, gate=8),
     states=StatesRecipe(window=128, crop=96, crops=2),
 )
 
@@ -239,7 +242,12 @@ def test_nothing_told_apart_costs_ln_2():
 
 def test_a_resumed_run_is_the_undisturbed_one(source, lpips, cached, tmp_path):
     whole = trained(RECIPE, source, lpips, cached, tmp_path / "whole")
-    for steps in (3, 6):  # ends inside of the second stage, and of the third, which has a discriminator
+    for steps in (
+        3,
+        6,
+        7,
+        8,
+    ):  # inside of the second stage, of the third with its discriminator, around the gate's first
         cut = Trainer(RECIPE, source.decoder, Features(lpips))
         cut.resume(tmp_path / "parts")
         if not cut.features.scales:
@@ -249,12 +257,73 @@ def test_a_resumed_run_is_the_undisturbed_one(source, lpips, cached, tmp_path):
         (tmp_path / "parts").mkdir(exist_ok=True)
         cut.save(tmp_path / "parts")
     again = trained(RECIPE, source, lpips, cached, tmp_path / "parts")
-    assert whole.step == again.step == 7 and whole.judge_steps == again.judge_steps > 0
+    assert whole.step == again.step == 9 and whole.judge_steps == again.judge_steps > 0
     for part in ("net", "ema", "discriminator"):
         one, other = (getattr(t, part).state_dict() for t in (whole, again))
         assert all(torch.equal(v, other[k]) for k, v in one.items()), part
     files = [(tmp_path / name / "generative.safetensors").read_bytes() for name in ("whole", "parts")]
     assert files[0] == files[1]
+
+
+def test_the_gate_learns_over_a_generator_that_rests(source, lpips, cached, tmp_path):
+    """The generator has its mean weights then, with their finest details; the gate alone moves."""
+    stages = (Stage(3, 2), Stage(25, 2, gate=True, local=0.0, excess=9.0, visible=9.0))
+    recipe = replace(RECIPE, stages=stages, precision="fp32", gain=2.0)
+    before = trained(replace(recipe, stages=stages[:1]), source, lpips, cached, tmp_path / "before")
+    after = trained(recipe, source, lpips, cached, tmp_path / "after")
+    kept = with_more_detail(before.ema, recipe.fine).state_dict()
+    for name, value in after.ema.state_dict().items():
+        assert torch.equal(value, kept[name]) is not name.startswith("gate."), name
+    factors = [t.ema.gate(cached.draw(np.random.default_rng(1), 8).f8) for t in (before, after)]
+    assert factors[0].std() < 0.05 and float(factors[1].mean()) < float(factors[0].mean()) - 0.1
+    written = load_file(tmp_path / "after" / "generative.safetensors")
+    assert torch.equal(written["last.weight"].float(), (2 * kept["last.weight"]).half().float())
+
+
+def test_finished_weights_get_a_gate_alone(source, lpips, cached, tmp_path):
+    recipe = replace(RECIPE, network=replace(RECIPE.network, gate=0), stages=RECIPE.stages[:1])
+    old = trained(recipe, source, lpips, cached, tmp_path / "old")
+    weights = tmp_path / "old" / "generative.safetensors"
+    new = Trainer(RECIPE, source.decoder, Features(lpips))
+    new.take_generator(weights)
+    assert new.step == RECIPE.generator_steps
+    new.run(cached, tmp_path / "new")
+    names = load_file(weights)
+    found = load_file(tmp_path / "new" / "generative.safetensors")
+    assert all(torch.equal(found[name], value) for name, value in names.items()) and len(found) == len(names) + 8
+    with pytest.raises(ValueError, match="other sizes"):
+        Trainer(replace(RECIPE, network=replace(RECIPE.network, channels8=24)), source.decoder,
+                Features(lpips)).take_generator(weights)  # fmt: skip
+    assert old.net.gate is None
+
+
+def test_an_error_is_seen_beside_an_edge_and_hidden_in_a_texture():
+    torch.manual_seed(0)
+    grain = 0.05 * torch.randn(1, 3, 96, 96)
+    edge, texture = torch.zeros(1, 3, 96, 96), 0.3 * torch.randn(1, 3, 96, 96)
+    edge[..., 40:] = 0.6
+    weight = torch.ones(1, 1, 12, 12)
+    on_edge, on_texture = (visible(x + grain, x, weight) for x in (edge, texture))
+    assert on_edge.error > 10 * on_texture.error and on_edge.excess > 10 * on_texture.excess
+    assert float(visible(texture, texture, weight).error) == 0
+    half = visible(0.5 * texture, texture, weight)  # too little is an error but no excess
+    assert float(half.error) > 0 and float(half.excess) < 1e-6 and float(half.lack) == pytest.approx(3 * 0.25, rel=0.2)
+    assert float(visible(texture + grain, texture, 3 * weight).error) == pytest.approx(3 * float(on_texture.error))
+
+
+def test_bands_keep_the_energy_of_luma():
+    gray = torch.randn(1, 1, 64, 64).expand(-1, 3, -1, -1)
+    energy = sum(float(band.square().sum()) for band in haar_bands(gray))
+    mean = torch.nn.functional.avg_pool2d(gray[:, :1], 8)
+    assert energy + 64 * float(mean.square().sum()) == pytest.approx(float(gray[:, :1].square().sum()), rel=1e-4)
+
+
+def test_skin_is_told_from_sky_and_grass():
+    colours = {"skin": (205, 150, 125), "dark skin": (125, 80, 60), "sky": (120, 160, 215), "grass": (70, 110, 50)}
+    found = {name: torch.tensor(c).view(1, 3, 1, 1).expand(1, 3, 16, 16) / 127.5 - 1 for name, c in colours.items()}
+    assert {name: float(skin(x).mean()) for name, x in found.items()} == {
+        "skin": 1, "dark skin": 1, "sky": 0, "grass": 0
+    }  # fmt: skip
 
 
 def test_the_distortion_falls_and_the_noise_is_used(source, lpips, cached, tmp_path):
@@ -313,6 +382,8 @@ def test_more_detail_is_inside_of_squares_of_2_by_2():
         ("[[stage]]\nsteps = 1\n[states]\ncrop = 100", "multiple of 16"),
         ("precision = 'fp8'\n[[stage]]\nsteps = 1", "bf16 or fp32"),
         ("[network]\nlayers = 2\n[[stage]]\nsteps = 1", "layers"),
+        ("[[stage]]\nsteps = 1\ngate = true", "network with one"),
+        ("[network]\ngate = 8\n[[stage]]\nsteps = 1\ngate = true\n[[stage]]\nsteps = 1", "come last"),
         ("stage = [", "r.toml"),
     ],
 )
@@ -327,9 +398,12 @@ def test_rates_rise_and_fall():
     recipe = replace(RECIPE, stages=(Stage(100),), warmup=10, decay=0.5)
     rates = [recipe.rate_at(step) for step in range(100)]
     assert rates[0] == 0.1 and rates[9:50] == [1.0] * 41 and rates[99] == 0.03
-    assert [recipe.stage_at(99), RECIPE.stage_at(1), RECIPE.stage_at(2), RECIPE.stage_at(99)] == [
+    assert [recipe.stage_at(99), *(RECIPE.stage_at(step) for step in (1, 2, 6, 99))] == [
         recipe.stages[0], *RECIPE.stages
     ]  # fmt: skip
+    both = replace(recipe, stages=(Stage(60), Stage(40, gate=True)), network=GeneratorConfig(gate=8))
+    rates = [both.rate_at(step) for step in range(100)]
+    assert rates[9] == 1 > rates[59] and rates[59] < 0.05 and rates[60] == 0.1 and rates[69] == 1 and rates[99] == 0.05
 
 
 RECIPE_TEXT = """
@@ -342,12 +416,18 @@ steps = 1
 batch = 2
 samples = 2
 adversarial = 0.05
+[[stage]]
+steps = 1
+batch = 2
+gate = true
+visible = 0.05
 [network]
 channels8 = 16
 blocks8 = 1
 channels4 = 16
 blocks4 = 1
 channels2 = 8
+gate = 8
 [states]
 window = 128
 crop = 96
@@ -366,11 +446,15 @@ def test_the_command_trains_what_the_default_model_can_use(crops, shard, lpips, 
              "--out", str(tmp_path / "run"), "--crops", crops)  # fmt: skip
     done = run(*words)
     assert done.exit_code == 0, done.stderr
-    assert "2 steps" in done.stderr
+    assert "3 steps" in done.stderr
     again = run(*words)
-    assert again.exit_code == 0 and "goes on at step 2" in again.stderr
+    assert again.exit_code == 0 and "goes on at step 3" in again.stderr
     rows = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
-    assert rows[-1]["step"] == 2 and np.isfinite(rows[-1]["distortion"])
+    assert rows[-1]["step"] == 3 and np.isfinite(rows[-1]["distortion"])
+    alone = [word if word != str(tmp_path / "run") else str(tmp_path / "alone") for word in words]
+    done = run(*alone, "--generator", str(tmp_path / "run" / "generative.safetensors"))
+    assert done.exit_code == 0, done.stderr
+    assert json.loads((tmp_path / "alone" / "log.jsonl").read_text().splitlines()[0])["step"] == 3
     models = with_random_generator(tmp_path / "models")
     add_generator(tmp_path / "run" / "generative.safetensors", models, registry.find(None).name)
     adding = ("models", "add-generator", str(tmp_path / "run" / "generative.safetensors"), "--models", str(models),
@@ -393,4 +477,4 @@ def test_the_recipe_of_the_default_model_is_one():
 
     path = registry.folder(registry.find(None)) / "generative.toml"
     recipe = read_generative_recipe(path)
-    assert recipe.stages[-1].adversarial and recipe.network == GeneratorConfig()
+    assert recipe.stages[-1].gate and recipe.stages[-2].adversarial and recipe.network == GeneratorConfig(gate=48)

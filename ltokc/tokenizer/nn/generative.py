@@ -2,6 +2,8 @@
 
     picture = clamp(clamp(faithful) + detail * residual(state at stride 8, features at stride 4, noise))
 
+With a gate (`ltokc.tokenizer.nn.gate`) the residual is turned down where it does harm.
+
 It reads two tensors that the faithful decoder has anyway: `f8`, the state behind `final` at stride 8, and `f4`, what
 the faithful head reads at stride 4.  Everything is a convolution, so that it runs in windows; how far it sees is
 counted from its weights (`ltokc.tokenizer.receptive_field`).
@@ -20,13 +22,14 @@ import torch.nn.functional as F
 
 from ltokc.tokenizer.generative import PLANES
 from ltokc.tokenizer.nn.blocks import blocks
+from ltokc.tokenizer.nn.gate import BANDS, Gate, doubled, gated
 
 
 @dataclass(frozen=True, slots=True)
 class GeneratorConfig:
     """Channels and numbers of blocks at strides 8 and 4, and of 3x3 convolutions at stride 2.
 
-    `state8`, `state4`: channels of the faithful decoder's tensors.
+    `state8`, `state4`: channels of the faithful decoder's tensors.  `gate`: channels inside the gate, 0: there is none.
     """
 
     channels8: int = 128
@@ -37,6 +40,7 @@ class GeneratorConfig:
     convolutions2: int = 2
     state8: int = 160
     state4: int = 96
+    gate: int = 0
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), sort_keys=True)
@@ -71,21 +75,30 @@ class Generator(nn.Module):
         with torch.no_grad():
             self.last.weight.mul_(0.1)
             self.last.bias.zero_()
+        self.gate = Gate(c.state8, c.gate) if c.gate else None
 
     def at_stride_8(self, f8: torch.Tensor, noise8: torch.Tensor) -> torch.Tensor:
-        """The part at stride 8, doubled: (B, channels4, H/4, W/4).  Windows are cut behind it."""
+        """The part at stride 8, doubled: (B, channels4, H/4, W/4).  Windows are cut behind it.
+
+        With a gate two channels more, its factors.
+        """
         x = self.blocks8(self.in8(torch.cat([f8, noise8], 1)))
-        return F.pixel_shuffle(self.up8(F.relu(x)), 2)
+        x = F.pixel_shuffle(self.up8(F.relu(x)), 2)
+        return x if self.gate is None else torch.cat([x, doubled(self.gate(f8))], 1)
 
     def at_stride_4(
         self, x: torch.Tensor, f4: torch.Tensor, noise4: torch.Tensor, noise2: torch.Tensor
     ) -> torch.Tensor:
         """The parts at strides 4 and 2: the residual (B, 3, H, W)."""
+        factors = None
+        if self.gate is not None:
+            x, factors = x[:, :-BANDS], x[:, -BANDS:]
         x = self.blocks4(x + self.in4(torch.cat([f4, noise4], 1)))
         x = F.relu(F.pixel_shuffle(self.up4(F.relu(x)), 2) + self.in2(noise2))
         for convolution in self.convolutions2:
             x = x + F.relu(convolution(x))
-        return F.pixel_shuffle(self.last(x), 2)
+        x = self.last(x)
+        return F.pixel_shuffle(x if factors is None else gated(x, doubled(factors)), 2)
 
     def forward(self, f8: torch.Tensor, f4: torch.Tensor, noise: Sequence[torch.Tensor]) -> torch.Tensor:
         noise8, noise4, noise2 = noise
@@ -96,14 +109,15 @@ class Generator(nn.Module):
         total = 0.0
         for name, module in self.named_modules():
             if isinstance(module, nn.Conv2d):
-                stride = 2 if name == "last" else int(name.split(".")[0][-1])
+                part = name.split(".")[0]
+                stride = {"last": 2, "gate": 8}.get(part) or int(part[-1])
                 total += module.weight.numel() / stride**2
         return total
 
 
 def hidden_weights(net: Generator) -> list[nn.Parameter]:
-    """Weights that Muon takes: convolutions, but not the one that writes pixels nor the one that reads noise alone."""
-    return [p for name, p in net.named_parameters() if p.ndim == 4 and not name.startswith(("last", "in2"))]
+    """Weights that Muon takes: convolutions, but not the one that writes pixels, the one that reads noise, the gate."""
+    return [p for name, p in net.named_parameters() if p.ndim == 4 and not name.startswith(("last", "in2", "gate"))]
 
 
 @torch.no_grad()
@@ -118,4 +132,13 @@ def with_more_detail(net: Generator, gain: float) -> Generator:
         squares = p.reshape(3, 4, -1)
         mean = squares.mean(1, keepdim=True)
         p.copy_((mean + (1 + gain) * (squares - mean)).reshape(p.shape))
+    return out
+
+
+@torch.no_grad()
+def with_gain(net: Generator, gain: float) -> Generator:
+    """A copy whose residual is `gain` times as large."""
+    out = copy.deepcopy(net)
+    for p in (out.last.weight, out.last.bias):
+        p.mul_(gain)
     return out

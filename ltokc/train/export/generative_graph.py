@@ -61,6 +61,7 @@ class GeneratorGraph(Graph):
     def residual(self, f8: str, f4: str) -> str:
         """The residual, 4x4 px in the channels: (1, 48, H/4, W/4)."""
         c = self.config
+        factors = self.ladder.cut(self.interpolated(self.gate(f8)), 4) if c.gate else None
         x = self.conv(self.op("Concat", f8, "noise_8", axis=1), "in8")
         x = self.ladder.cut(self.doubled(self.blocks(x, "blocks8", c.blocks8), "up8"), 4)
         x = self.op("Add", x, self.conv(self.op("Concat", f4, "noise_4", axis=1), "in4"))
@@ -68,7 +69,31 @@ class GeneratorGraph(Graph):
         x = self.op("Relu", self.op("Add", x, self.conv("noise_2", "in2")))
         for i in range(c.convolutions2):
             x = self.op("Add", x, self.op("Relu", self.conv(x, f"convolutions2.{i}")))
-        return self.packed(self.conv(x, "last"))
+        x = self.conv(x, "last")
+        return self.packed(self.gated(x, self.interpolated(factors)) if factors else x)
+
+    def gate(self, f8: str) -> str:
+        """The factors of `ltokc.tokenizer.nn.gate`."""
+        x = self.op("Relu", self.conv(f8, "gate.first"))
+        for i in range(2):
+            x = self.op("Add", x, self.op("Relu", self.conv(x, f"gate.context.{i}")))
+        return self.op("Sigmoid", self.conv(x, "gate.last"))
+
+    def interpolated(self, x: str) -> str:
+        """Twice as many rows and columns, linear in between."""
+        scales = helper.make_tensor("scales", TensorProto.FLOAT, [4], [1.0, 1.0, 2.0, 2.0])
+        self.initializers.setdefault("scales", scales)
+        return self.op("Resize", x, "", "scales", mode="linear", coordinate_transformation_mode="half_pixel")
+
+    def gated(self, x: str, factors: str) -> str:
+        """Means of squares of 2x2 px, four channels a colour, times one factor, and what is inside times the other."""
+        means = [float(i // 4 == k // 4) / 4 for i in range(12) for k in range(12)]
+        self.initializers["means"] = helper.make_tensor("means", TensorProto.FLOAT, [12, 12, 1, 1], means)
+        mean = self.op("Conv", x, "means", kernel_shape=[1, 1])
+        strokes, grain = f"{factors}:strokes", f"{factors}:grain"
+        self.nodes.append(helper.make_node("Split", [factors], [strokes, grain], axis=1))
+        inside = self.op("Mul", self.op("Sub", x, mean), grain)
+        return self.op("Add", self.op("Mul", mean, strokes), inside)
 
     def packed(self, x: str) -> str:
         """12 channels at stride 2 (colour, y, x) to 48 at stride 4 (colour, y, x)."""

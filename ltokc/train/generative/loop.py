@@ -4,6 +4,9 @@ The loss is the squared Wasserstein distortion of local statistics (`statistics`
 the tokens hold already, its pattern of period 16, and, late and light, a discriminator.  A checkpoint holds generator,
 discriminator, their optimisers, the mean weights, scales, step and random states: a resumed run draws and does what an
 undisturbed one would have done.
+
+The gate learns last, over the mean weights of the generator, which rests: squared error and painted energy are weighed
+by how well they are seen (`visibility`).
 """
 
 from __future__ import annotations
@@ -13,21 +16,30 @@ import json
 import os
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from ltokc.losses.grid_pattern import grid_pattern_energy
 from ltokc.tokenizer.generative import COARSE, COARSE_PLANES, OWN_PLANES, WEIGHTS
-from ltokc.tokenizer.nn.generative import Generator, hidden_weights, with_more_detail
+from ltokc.tokenizer.nn.generative import (
+    Generator,
+    GeneratorConfig,
+    hidden_weights,
+    with_gain,
+    with_more_detail,
+)
 from ltokc.train.generative.discriminator import Discriminator, relativistic
 from ltokc.train.generative.recipe import GenerativeRecipe, Stage
 from ltokc.train.generative.states import FrozenDecoder, States
 from ltokc.train.generative.statistics import STRIDES, Features, chroma_energy, still_residual, wasserstein
+from ltokc.train.generative.visibility import skin, visible
 from ltokc.train.optim import Muon
 
 SHIFTS = 8  # the features' grids are moved by 0 to 7 px, so that they fall everywhere
@@ -52,14 +64,19 @@ class Trainer:
         self.ema = copy.deepcopy(self.net).requires_grad_(False)
         self.discriminator = Discriminator().to(self.device, memory_format=form)
         hidden = hidden_weights(self.net)
-        taken = {id(p) for p in hidden}
+        gate = list(self.net.gate.parameters()) if self.net.gate else []
+        taken = {id(p) for p in (*hidden, *gate)}
         rest = [p for p in self.net.parameters() if id(p) not in taken]
         self.optimizers: list[torch.optim.Optimizer] = [
             Muon(hidden, lr=recipe.muon_lr), torch.optim.Adam(rest, lr=recipe.lr, betas=(0.9, 0.98)),
         ]  # fmt: skip
         self.rates = [recipe.muon_lr, recipe.lr]
+        if gate:
+            self.optimizers.append(torch.optim.Adam(gate, lr=recipe.gate_lr, betas=(0.9, 0.98)))
+            self.rates.append(recipe.gate_lr)
         self.judge = torch.optim.Adam(self.discriminator.parameters(), lr=recipe.discriminator_lr, betas=(0.5, 0.98))
         self.step, self.judge_steps, self.told, self.seconds = 0, 0, 0.693, 0.0
+        self.finished = False  # the generator's weights were given
 
     # -- checkpoints -----------------------------------------------------------------------------------------------
     def save(self, folder: Path) -> None:
@@ -73,7 +90,11 @@ class Trainer:
         }  # fmt: skip
         torch.save(state, folder / "checkpoint.tmp")
         os.replace(folder / "checkpoint.tmp", folder / CHECKPOINT)
-        save_generator(with_more_detail(self.ema, self.recipe.fine), folder / WEIGHTS)
+        if self.step > self.recipe.generator_steps:  # the gate's generator has its finest details already
+            net = with_gain(self.ema, self.recipe.gain)
+        else:
+            net = with_more_detail(self.ema, self.recipe.fine)
+        save_generator(net, folder / WEIGHTS)
 
     def resume(self, folder: Path) -> bool:
         """Goes on from the folder's checkpoint if it has one.  Raises RuntimeError if it is of another network."""
@@ -94,6 +115,24 @@ class Trainer:
         step, judge_steps, self.told, self.seconds = state["counts"]
         self.step, self.judge_steps = int(step), int(judge_steps)
         return True
+
+    # -- from generator to gate ------------------------------------------------------------------------------------
+    def take_generator(self, path: Path) -> None:
+        """Goes on at the gate's first stage, over finished weights.  Raises ValueError for those of another network."""
+        with safe_open(path, "pt") as f:
+            config = GeneratorConfig.from_json(f.metadata()["config"])
+            weights = {k: f.get_tensor(k).float() for k in f.keys() if not k.startswith("gate.")}  # noqa: SIM118
+        if replace(config, gate=self.recipe.network.gate) != self.recipe.network or not self.net.gate:
+            raise ValueError(f"{path.name} is a generator of other sizes than the recipe's")
+        self.net.load_state_dict(weights, strict=False)
+        self.ema.load_state_dict(self.net.state_dict())
+        self.step, self.finished = self.recipe.generator_steps, True
+
+    def begin_gate(self) -> None:
+        """The gate learns over what would be written without it."""
+        mean = self.ema if self.finished else with_more_detail(self.ema, self.recipe.fine)
+        self.net.load_state_dict(mean.state_dict())
+        self.ema.load_state_dict(mean.state_dict())
 
     # -- one step --------------------------------------------------------------------------------------------------
     def draw_noise(self, batch: int, side: int) -> list[torch.Tensor]:
@@ -120,9 +159,11 @@ class Trainer:
             f8, f4 = (_repeated(t, stage.samples) for t in (states.f8, states.f4))
             residual = self.net(f8, f4, self.draw_noise(len(f8), side)).float()
             made, real, plain = cut(_repeated(faithful, stage.samples) + residual), cut(states.original), cut(faithful)
-            made_maps = self.features(made)
-            with torch.no_grad():
-                real_maps = self.features(real)
+            made_maps, real_maps = [], []
+            if stage.sees_features:
+                made_maps = self.features(made)
+                with torch.no_grad():
+                    real_maps = self.features(real)
         distortion, variance = residual.new_zeros(()), residual.new_zeros(())
         for kind, (weight, returned) in stage.distortions().items():
             ours, theirs = (self.features.statistics(maps, (dy, dx), kind) for maps in (made_maps, real_maps))
@@ -139,6 +180,13 @@ class Trainer:
         loss = loss + stage.chroma * colour + stage.still * still + stage.text * wrong
         out = {"distortion": distortion, "variance": variance, "low": low, "pattern": pattern, "chroma": colour}
         out |= {"still": still, "text": wrong}
+        if stage.visible or stage.excess or stage.lack:
+            text = states.text.view(-1, 1, 1, 1)
+            weight = 1 + stage.visible_text * text + stage.visible_skin * skin(states.original)
+            whole = _repeated(faithful, stage.samples).float() + residual
+            seen = visible(whole, *(_repeated(t, stage.samples) for t in (states.original, weight)))
+            loss = loss + stage.visible * seen.error + stage.excess * seen.excess + stage.lack * seen.lack
+            out |= {"visible": seen.error, "excess": seen.excess, "lack": seen.lack}
         if stage.adversarial:
             with torch.no_grad(), torch.autocast(self.device, torch.bfloat16, enabled=self.recipe.precision == "bf16"):
                 plain_maps = self.features(plain)
@@ -169,6 +217,11 @@ class Trainer:
     def update(self, states: States) -> dict[str, float]:
         """One step.  A gradient that is not finite counts as zero."""
         recipe, stage = self.recipe, self.recipe.stage_at(self.step)
+        if stage.gate and self.step == recipe.generator_steps:
+            self.begin_gate()
+        self.net.requires_grad_(not stage.gate)
+        if self.net.gate:
+            self.net.gate.requires_grad_(stage.gate)
         for optimizer, rate in zip(self.optimizers, self.rates, strict=True):
             for group in optimizer.param_groups:
                 group["lr"] = rate * recipe.rate_at(self.step)
@@ -178,11 +231,12 @@ class Trainer:
         norm = torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
         if not torch.isfinite(norm):
             self.net.zero_grad(set_to_none=False)
-        for optimizer in self.optimizers:
+        for optimizer in self.optimizers:  # none moves what has no gradient
             optimizer.step()
         self.step += 1
         with torch.no_grad():
-            kept = min(recipe.ema, (self.step + 1) / (self.step + 20))
+            steps = self.step - (recipe.generator_steps if stage.gate else 0)
+            kept = min(recipe.ema, (steps + 1) / (steps + 20))
             torch._foreach_lerp_(list(self.ema.parameters()), list(self.net.parameters()), 1 - kept)
         return {name: float(value.detach()) for name, value in values.items()}
 

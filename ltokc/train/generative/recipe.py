@@ -20,8 +20,12 @@ class Stage:
     `adversarial`: weight of the discriminator's term, 0: it does not exist; `returned`: share of the samples' variance
     that the distortion gives back; `chroma`: weight of the residual's mean square colour; `still`: weight of the
     residual where the original is of one colour; `text`: of the squared error on text, whose strokes must not be drawn
-    at random; `deep`, `whole`: weights of these statistics, where the local ones have 1
+    at random; `local`, `deep`, `whole`: weights of these statistics
     (`ltokc.train.generative.statistics`); `whole_returned`: as `returned`, for those of the whole crop.
+    `gate`: the generator rests, at its mean weights, and its gate learns; such stages come last.
+    `visible`: weight of the squared error, in which text counts 1 + `visible_text` times and skin 1 + `visible_skin`
+    times; `excess`, `lack`: of the amplitude above and below the original's.  All three are over the activity around a
+    place (`ltokc.train.generative.visibility`).
     """
 
     steps: int
@@ -33,14 +37,26 @@ class Stage:
     chroma: float = 0.0
     still: float = 0.0
     text: float = 0.0
+    local: float = 1.0
     deep: float = 0.0
     whole: float = 0.0
     whole_returned: float = 0.5
+    gate: bool = False
+    visible: float = 0.0
+    excess: float = 0.0
+    lack: float = 0.0
+    visible_text: float = 4.0
+    visible_skin: float = 2.0
+
+    @property
+    def sees_features(self) -> bool:
+        """Whether any term needs the features of pictures."""
+        return bool(self.distortions() or self.adversarial)
 
     def distortions(self) -> dict[str, tuple[float, float]]:
         """Weight, and share of the variance that is given back, of every kind of statistics that counts."""
         weights = {
-            LOCAL: (1.0, self.returned),
+            LOCAL: (self.local, self.returned),
             DEEP: (self.deep, self.returned),
             WHOLE: (self.whole, self.whole_returned),
         }
@@ -72,12 +88,16 @@ class StatesRecipe:
 
 @dataclass(frozen=True, slots=True)
 class GenerativeRecipe:
-    """Everything of a run but paths, threads and device.  Rates: `muon_lr` of hidden convolutions, `lr` of the rest.
+    """Everything of a run but paths, threads and device.
+
+    Rates: `muon_lr` of hidden convolutions, `gate_lr` of the gate, `lr` of the rest.  They rise and fall once while the
+    generator learns and once while its gate does.
 
     `low`: weight of the residual's 8x8 means, which the tokens hold already.  `told`: the discriminator pauses while
     its loss is below this, so that it does not run away.  `decay`: share of the steps, at the end, over which the rates
     fall to nearly nothing.  `fine`: gain of the finest details in the weights that are written
-    (`ltokc.tokenizer.nn.generative.with_more_detail`).
+    (`ltokc.tokenizer.nn.generative.with_more_detail`); `gain`: of all that is drawn, once the gate has learned, which
+    leaves textures fainter than they are.
     """
 
     stages: tuple[Stage, ...]
@@ -85,12 +105,14 @@ class GenerativeRecipe:
     lr: float = 1e-3
     muon_lr: float = 3e-3
     discriminator_lr: float = 1e-4
+    gate_lr: float = 4e-3
     warmup: int = 40
     decay: float = 0.3
     ema: float = 0.998
     low: float = 20.0
     told: float = 0.5
     fine: float = 0.0
+    gain: float = 1.0
     precision: str = "bf16"
     network: GeneratorConfig = field(default_factory=GeneratorConfig)
     states: StatesRecipe = field(default_factory=StatesRecipe)
@@ -107,10 +129,16 @@ class GenerativeRecipe:
             step -= stage.steps
         return self.stages[-1]
 
+    @property
+    def generator_steps(self) -> int:
+        """Steps before those of the gate."""
+        return sum(stage.steps for stage in self.stages if not stage.gate)
+
     def rate_at(self, step: int) -> float:
-        """Factor of the rates at a step: a linear rise, and a linear fall at the end."""
-        left = (self.steps - step) / max(1.0, self.decay * self.steps)
-        return min(1.0, (step + 1) / self.warmup) * min(1.0, max(0.03, left))
+        """Factor of the rates at a step: a linear rise, and a linear fall at the end, of the generator and the gate."""
+        first, last = (0, self.generator_steps) if step < self.generator_steps else (self.generator_steps, self.steps)
+        left = (last - step) / max(1.0, self.decay * (last - first))
+        return min(1.0, (step - first + 1) / self.warmup) * min(1.0, max(0.03, left))
 
 
 def read_generative_recipe(path: Path) -> GenerativeRecipe:
@@ -136,6 +164,9 @@ def _check(recipe: GenerativeRecipe) -> None:
     for stage in recipe.stages:
         if stage.samples not in (1, 2) or min(stage.steps, stage.batch) < 1:
             raise ValueError("a stage has 1 or 2 samples, and at least one step and one crop a batch")
+    gates = [stage.gate for stage in recipe.stages]
+    if gates != sorted(gates) or (any(gates) and not recipe.network.gate):
+        raise ValueError("stages of the gate come last, and need a network with one")
     states = recipe.states
     if states.crop % 16 or states.window % 64 or not 96 <= states.crop <= states.window - 8:
         raise ValueError("crop must be a multiple of 16 from 96 on, window one of 64 and larger than crop")

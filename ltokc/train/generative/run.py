@@ -25,7 +25,8 @@ class GenerativeRun:
     """Everything of a run but its recipe and model.
 
     cache: folder of decoded pictures and states; crops: how many have their states kept there, 0 for none; held_out:
-    last pictures of the shards to leave aside; threads: of the CPU, None for torch's choice.
+    last pictures of the shards to leave aside; threads: of the CPU, None for torch's choice; generator: finished
+    weights, for which the gate is trained alone.
     """
 
     shards: tuple[Path, ...]
@@ -36,6 +37,7 @@ class GenerativeRun:
     held_out: int = 0
     device: str = "cpu"
     threads: int | None = None
+    generator: Path | None = None
 
 
 def train_generator(run: GenerativeRun, recipe: GenerativeRecipe, model: Model, say: Callable[[str], None]) -> Trainer:
@@ -59,6 +61,11 @@ def train_generator(run: GenerativeRun, recipe: GenerativeRecipe, model: Model, 
         resumed = trainer.resume(run.out)
     except (KeyError, RuntimeError, ValueError) as error:
         raise ModelError(f"{run.out}: its checkpoint is of another network; choose another --out") from error
+    if run.generator and not resumed:
+        try:
+            trainer.take_generator(run.generator)
+        except (OSError, KeyError, TypeError, RuntimeError, ValueError, SafetensorError) as error:
+            raise ModelError(f"--generator {run.generator}: {error}") from error
     if resumed:
         say(f"{run.out}: goes on at step {trainer.step:,}")
     pictures = Pictures(list(run.shards), run.cache / "pictures", run.held_out)
