@@ -55,6 +55,9 @@ class Runtime(Protocol):
         cuts: Cuts | None = None,
     ) -> np.ndarray: ...  # fmt: skip
 
+    def release(self) -> None:
+        """Gives memory that large windows took back to the system; the next call takes what it needs anew."""
+
 
 BACKENDS = ("auto", "onnx", "openvino", "torch")
 PRECISIONS = ("auto", "exact")

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ltokc.errors import ModelError
-from ltokc.ort.sessions import session_options
+from ltokc.ort.sessions import empty_pool, session_options
 from ltokc.ort.silent import ort
 from ltokc.tokenizer.runtime import Cuts, feeds
 from ltokc.tokenizer.runtime.onnx_cuts import with_cuts
@@ -75,6 +75,9 @@ class OnnxRuntime:
         cuts: Cuts | None = None,
     ) -> np.ndarray:  # fmt: skip
         return self.session("generative").run(None, feeds.of_generator(digits, masks, noise, detail, cuts))[0]
+
+    def release(self) -> None:
+        empty_pool()
 
 
 def warn_if_both() -> None:
