@@ -98,6 +98,19 @@ def open_runtime(
     return TorchRuntime(folder, device, threads)
 
 
+def runtime_name(backend: str = "auto", device: str = "auto", precision: str = "auto") -> str:
+    """What `open_runtime` opens on this machine: "onnx", "torch", "openvino bf16" or "openvino f32"; ", cuda" if asked.
+
+    Opens nothing, and does not look whether it could.
+    """
+    name = _chosen(device) if backend == "auto" else backend
+    if name == "openvino" and find_spec("openvino"):
+        from ltokc.tokenizer.runtime.openvino import chosen_precision
+
+        name = f"openvino {chosen_precision(precision)}"
+    return f"{name}, cuda" if device == "cuda" else name
+
+
 def _chosen(device: str) -> str:
     if device != "cuda" and find_spec("openvino") and not (device == "auto" and _has("onnxruntime-gpu")):
         from ltokc.tokenizer.runtime.openvino import multiplies_bf16

@@ -42,6 +42,11 @@ def multiplies_bf16() -> bool:
         return False
 
 
+def chosen_precision(precision: str) -> str:
+    """What "auto" and "exact" are on this processor."""
+    return FAST if precision == "auto" and multiplies_bf16() else EXACT
+
+
 def _line(error: RuntimeError) -> str:
     """The last line of what OpenVINO says: those before are places in its sources."""
     return (str(error).strip().splitlines() or ["no reason given"])[-1].strip()
@@ -80,7 +85,7 @@ class OpenVinoRuntime:
 
     def __init__(self, folder: Path, precision: str = "auto", threads: int | None = None):
         self.folder, self.threads = folder, threads
-        self.precision = FAST if precision == "auto" and multiplies_bf16() else EXACT
+        self.precision = chosen_precision(precision)
         try:
             self.core = openvino.Core()
         except RuntimeError as error:
