@@ -102,6 +102,11 @@ class Networks:
         )
         return _in_groups([(y, x) for y in rows for x in columns])
 
+    def prepare(self, size: Size, box: Box) -> None:
+        """Lets the runtime get ready, beside other work, to make a picture that goes through in one piece."""
+        if self.sampling is None and box == size.box and self.tiling.fits(box):
+            self.runtime.prepare()
+
     def tokenizer_windows(self, size: Size) -> Windows:
         """The windows that make the tokens of a picture of this size; cores are whole cells."""
         sides, share, whole = [], self.tiling.share, self.tiling.fits(size)

@@ -55,6 +55,9 @@ class Runtime(Protocol):
         cuts: Cuts | None = None,
     ) -> np.ndarray: ...  # fmt: skip
 
+    def prepare(self) -> None:
+        """Opens the decoder of whole pictures beside other work; `detokenize` waits for it."""
+
     def release(self) -> None:
         """Gives memory that large windows took back to the system; the next call takes what it needs anew."""
 

@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import numpy as np
 
 from ltokc.errors import ModelError
 from ltokc.ort.inline import with_weights
-from ltokc.threads import can_start, cores
+from ltokc.threads import beside, can_start, cores
 from ltokc.tokenizer.generative import GENERATIVE
 from ltokc.tokenizer.generative import WEIGHTS as GENERATOR
 from ltokc.tokenizer.runtime import Cuts, blobs, feeds
@@ -164,6 +165,10 @@ class OpenVinoRuntime:
         cuts: Cuts | None = None,
     ) -> np.ndarray:  # fmt: skip
         return self._graph("generative").run(feeds.of_generator(digits, masks, noise, detail, cuts), ["packed"])[0]
+
+    def prepare(self) -> None:
+        if "detokenizer" not in self.graphs:
+            beside(partial(self._graph, "detokenizer"))
 
     def release(self) -> None:
         for graph in list(self.graphs.values()):

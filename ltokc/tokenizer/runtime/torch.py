@@ -97,6 +97,9 @@ class TorchRuntime:
         y = self.net.picture_of(f4).clamp(-1, 1) + detail * self.generator.at_stride_4(x, f4, noise4, noise2)
         return _to_bytes(y)
 
+    def prepare(self) -> None:
+        """All is there already."""
+
     def release(self) -> None:
         if self.device == "cuda":
             torch.cuda.empty_cache()
