@@ -129,6 +129,7 @@ def decode(
     steps = Steps(progress, len(part.levels) + len(networks.decoder_windows(size, box)))
     image, hidden = Image.new("RGB", (box.width, box.height)), hides_tokens(ltk, box)
     if not hidden:
+        networks.prepare(size, box)
         found = read_tokens(model.prior, ltk, part, limit=tokens, steps=steps)
         for left, top, pixels in networks.parts(found, size, box):
             image.paste(Image.fromarray(pixels), (left - box.left, top - box.top))

@@ -165,6 +165,23 @@ def can_start(count: int) -> bool:
     return True
 
 
+def beside(work: Callable[[], object]) -> None:
+    """Starts work that will be needed soon, in a thread of its own where more than one is wanted and can be started.
+
+    What it raises is lost: who needs its result finds none, and does it then.
+    """
+    if threads() < 2 or not can_start(2):
+        return
+    import contextlib
+    import threading
+
+    def quietly() -> None:
+        with contextlib.suppress(Exception):
+            work()
+
+    threading.Thread(target=quietly).start()
+
+
 def in_parallel(
     work: Callable[[int], Result], items: Sequence[int], cells: int, steps: Steps | None = None
 ) -> list[Result]:

@@ -12,6 +12,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores: one threa
         os.environ.setdefault(name, "1")
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # some tests import the runtime themselves
+os.environ["LTOKC_CACHE"] = "off"  # tests leave nothing in the user's folders
 
 import numpy as np
 import pytest

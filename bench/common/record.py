@@ -20,7 +20,7 @@ from ltokc.compare.codecs import library_versions
 from ltokc.jobs.journal import fingerprint
 
 PACKAGES = (
-    "ltokc", "numpy", "scipy", "ssimulacra2", "torch", "onnxruntime", "onnxruntime-gpu", "constriction",
+    "ltokc", "numpy", "scipy", "ssimulacra2", "torch", "onnxruntime", "onnxruntime-gpu", "openvino", "constriction",
 )  # fmt: skip
 
 

@@ -144,7 +144,14 @@ def batch(
     console.whole = f"{directory} is not complete" if keep_smaller else ""
     tasks = [Task(job, tuple(known.get(task.below(job.target, directory), ()))) for job in found]
     shaping = journal.fingerprint({**direction.shaping, "keep_smaller": keep_smaller})
-    plan = BatchPlan(direction.convert, shaping, directory, keep_smaller)
+    from ltokc.tokenizer.runtime import runtime_name  # loads numpy
+
+    runtime = runtime_name(chosen["backend"], chosen["device"], chosen["precision"])
+    if others := task.other_runtimes(known.values(), runtime):
+        console.say(
+            f"files there were made with {', '.join(others)}, not {runtime}: they stay, and differ in roundings"
+        )
+    plan = BatchPlan(direction.convert, shaping, directory, keep_smaller, runtime=runtime)
     if dry_run:
         batch_run.rehearse(console, plan, tasks)
     elif all(job.error or job.skip for job in found):

@@ -26,7 +26,8 @@ Bytes = npt.NDArray[np.uint8]
 ZERO = 128  # the byte that means 0 of signed activations
 UPWARD = 1 + 2.0**-21
 AT_ONCE = 256  # cells of a grid from which on ONNX Runtime is loaded for the prior alone
-IN_ALL = 192  # cells that a process has worked on before it makes graphs, which takes as long as numpy with 96
+IN_ALL = 192  # cells that a process has worked on before it makes graphs, which takes as long as numpy with 96 ...
+LOADING = 288  # ... and before it loads ONNX Runtime for them, where another runtime has the networks
 CHECKED = (6, 5)  # rows and columns of the state in comparisons with numpy
 
 
@@ -41,7 +42,7 @@ class QuickNetwork:
     def pays(self, cells: int) -> bool:
         """Whether a grid of so many cells is to be worked on here; counts them."""
         self.cells += cells
-        if cells < AT_ONCE and (self.cells < IN_ALL or "onnxruntime" not in sys.modules):
+        if cells < AT_ONCE and self.cells < (IN_ALL if "onnxruntime" in sys.modules else LOADING):
             return False
         return find_spec("onnxruntime") is not None
 

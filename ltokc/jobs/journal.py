@@ -41,7 +41,7 @@ class Entry:
     nothing), both below DIR with "/".  `options`: fingerprint of all that shapes the output.  `source`: file name;
     `size` (bytes), `changed` (ns), `digest` of the source as it was read ("" where it changed meanwhile);
     `written_size`, `written_digest` of the output; `row`: the fields of the report.  `inode`, `status_changed` (ns): of
-    the source, see `stamp_of`.
+    the source, see `stamp_of`.  `runtime`: of the networks, "" if not known.
     """
 
     target: str
@@ -56,6 +56,7 @@ class Entry:
     row: dict[str, Any] = field(default_factory=dict)
     inode: int = 0
     status_changed: int = 0
+    runtime: str = ""
 
 
 class Busy(LtokcError):
@@ -122,9 +123,9 @@ def entry_of(fields: dict[str, Any]) -> Entry | None:
         entry = Entry(**fields)
     except TypeError:
         return None
-    texts = (entry.target, entry.options, entry.source, entry.digest, entry.written, entry.written_digest)
+    texts = [entry.target, entry.options, entry.source, entry.digest, entry.written, entry.written_digest]
     numbers = (entry.size, entry.changed, entry.written_size, entry.inode, entry.status_changed)
-    sound = all(isinstance(t, str) for t in texts) and all(type(n) is int for n in numbers)
+    sound = all(isinstance(t, str) for t in (*texts, entry.runtime)) and all(type(n) is int for n in numbers)
     return entry if sound and isinstance(entry.row, dict) and is_below(entry.written) else None
 
 

@@ -35,7 +35,8 @@ class BatchPlan:
     """What all tasks of a run share; can be pickled.
 
     `options`: fingerprint of all that shapes the outputs; `folder`: the outputs' (-d); `journal`: path of this run's
-    journal, `mark`: its mark in temporary files; `keep_smaller`: an output as large as its source is not kept.
+    journal, `mark`: its mark in temporary files; `keep_smaller`: an output as large as its source is not kept;
+    `runtime`: what runs the networks, which the journal names.
     """
 
     convert: Convert
@@ -44,6 +45,12 @@ class BatchPlan:
     keep_smaller: bool = False
     journal: str = ""
     mark: str = ""
+    runtime: str = ""
+
+
+def other_runtimes(known: Iterable[Iterable[Entry]], runtime: str) -> list[str]:
+    """Runtimes by which, as far as is known, outputs were made that another one makes now."""
+    return sorted({entry.runtime for entries in known for entry in entries if entry.runtime} - {runtime})
 
 
 def below(path: str, folder: str) -> str:
@@ -150,7 +157,7 @@ def _note(plan: BatchPlan, job: Job, before: os.stat_result, stamp: tuple[int, i
     written = below(row.output, plan.folder) if row.output is not None and row.status != KEPT else ""
     entry = Entry(
         below(job.target, plan.folder), plan.options, os.path.basename(job.source), before.st_size, before.st_mtime_ns,
-        read, written, len(data), journal.digest_of(data), asdict(row), *stamp,
+        read, written, len(data), journal.digest_of(data), asdict(row), *stamp, plan.runtime,
     )  # fmt: skip
     journal.append(plan.journal, entry)
 

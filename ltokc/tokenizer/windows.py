@@ -36,12 +36,12 @@ Windows = list[tuple["WindowSide", "WindowSide"]]  # (y, x)
 class Tiling:
     """How large pictures are cut up.
 
-    core: side of a window in cells, without its halo; whole: pictures and regions of up to so many pixels go through
+    core: most cells along a window, without its halo; whole: pictures and regions of up to so many pixels go through
     in one piece; share: of the tokenizer's true halo that is taken (bench/results/large.json, "seams");
     one_segment: pictures of up to so many cells are one segment of the file; segment: side of a segment in cells else.
     """
 
-    core: int = 16
+    core: int = 20
     whole: int = 1536 * 1024
     share: float = 0.5
     one_segment: int = 1024
@@ -56,8 +56,9 @@ class Tiling:
         return cells_of(size.width) * cells_of(size.height) * CELL * CELL <= self.whole
 
     def cores(self, start: int, length: int, whole: bool) -> list[Span]:
-        """A range of pixels cut into windows' cores."""
-        step = length if whole else self.core * CELL
+        """A range of pixels cut into windows' cores, about as long as each other."""
+        cells = cells_of(length)
+        step = length if whole else -(-cells // -(-cells // self.core)) * CELL
         return [(i, min(i + step, start + length)) for i in range(start, start + length, step)]
 
 
@@ -99,7 +100,12 @@ class Networks:
             [WindowSide(core, decoder_spans(self.field, core, side)) for core in cores(start, length, whole)]
             for start, length, side in ((box.top, box.height, size.height), (box.left, box.width, size.width))
         )
-        return [(y, x) for y in rows for x in columns]
+        return _in_groups([(y, x) for y in rows for x in columns])
+
+    def prepare(self, size: Size, box: Box) -> None:
+        """Lets the runtime get ready, beside other work, to make a picture that goes through in one piece."""
+        if self.sampling is None and box == size.box and self.tiling.fits(box):
+            self.runtime.prepare()
 
     def tokenizer_windows(self, size: Size) -> Windows:
         """The windows that make the tokens of a picture of this size; cores are whole cells."""
@@ -110,7 +116,7 @@ class Networks:
                 spans = tokenizer_spans(self.field, (core[0] // CELL, core[1] // CELL), length, share)
                 windows.append(WindowSide(core, spans, encoder_cells(self.field, spans, length, share)))
             sides.append(windows)
-        return [(y, x) for y in sides[0] for x in sides[1]]
+        return _in_groups([(y, x) for y in sides[0] for x in sides[1]])
 
     def tokenize(
         self, rgb: np.ndarray, masks: Masks | None = None, advance: Callable[[], None] = lambda: None,
@@ -141,6 +147,8 @@ class Networks:
                 self._put(digits, out.digits, y, x)
                 self._put(unrounded, values, y, x)
             advance()
+        if len(windows) > 1:
+            self.runtime.release()
         return Tokens(out.levels, out.digits, sent_masks)
 
     def _put(self, found: Sequence[np.ndarray], grids: Sequence[np.ndarray], y: WindowSide, x: WindowSide) -> None:
@@ -184,6 +192,8 @@ class Networks:
                 masks.append(_part(tokens.masks[k], *place)[None, None].astype(np.uint8))
             picture = unpack(self._packed(digits, masks, (y, x), None if whole else _state_cuts(y, x)))
             yield x.core[0], y.core[0], _part(picture, y.core, x.core, y.spans[4][0] * 4, x.spans[4][0] * 4)
+        if len(windows) > 1:
+            self.runtime.release()
 
     def _packed(
         self, digits: list[np.ndarray], masks: list[np.ndarray], window: tuple[WindowSide, WindowSide],
@@ -194,6 +204,15 @@ class Networks:
             return self.runtime.detokenize(digits, masks, cuts)
         noise = window_noise(self.sampling.seed, window[0].spans, window[1].spans)
         return self.runtime.generate(digits, masks, noise, self.sampling.detail, cuts)
+
+
+def _in_groups(windows: Windows) -> Windows:
+    """The largest windows first, and those of one size together: so a runtime takes no more memory than for one."""
+
+    def size(window: tuple[WindowSide, WindowSide]) -> list[int]:
+        return [last - first for side in window for first, last in side.spans.values()]
+
+    return sorted(windows, key=size, reverse=True)
 
 
 def _tokenizer_cuts(y: WindowSide, x: WindowSide) -> Cuts:

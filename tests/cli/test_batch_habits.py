@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from ltokc.jobs import journal
 from tests.support.cli_runner import run
 from tests.support.pictures import smooth
 
@@ -52,6 +53,15 @@ def test_resume_with_nothing_to_do_is_no_failure() -> None:
     assert batch("in", "-d", "out", "-n")[0] == 3, "without --resume as before"
     Path("empty").mkdir()
     assert batch("empty", "-d", "out", "--resume")[0] == 3, "no picture at all"
+
+
+def test_resume_says_where_another_runtime_made_what_is_there() -> None:
+    assert batch("in", "-d", "out", "--backend", "onnx")[0] == 0
+    (entries,) = {tuple(entry.runtime for entry in each) for each in journal.read_all("out").values()}
+    assert entries == ("onnx",)
+    assert "were made with" not in batch("in", "-d", "out", "--resume", "--backend", "onnx")[1]
+    status, said = batch("in", "-d", "out", "--resume", "--backend", "torch")
+    assert status == 0 and "were made with onnx, not torch" in said and "nothing to do" in said
 
 
 def test_the_limit_of_pixels_names_its_option() -> None:

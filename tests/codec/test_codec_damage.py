@@ -48,6 +48,12 @@ class Blank:
         rows, columns = digits[0].shape[2:]
         return np.zeros((1, 48, rows * 16, columns * 16), np.uint8)
 
+    def prepare(self) -> None:
+        pass
+
+    def release(self) -> None:
+        pass
+
 
 def record(tokens: int, width: int, height: int, segment_cells: int = 0) -> Ltk:
     """A record of the default model, every segment with so many tokens and no stream: as short as a file can be."""

@@ -259,3 +259,7 @@ def test_what_it_pays_for():
     seen = [network.pays(1) for _ in range(3)]
     assert seen == [("onnxruntime" in sys.modules)] * 3  # the process has worked on enough
     assert not prior_onnx.QuickNetwork({}, None).pays(1)
+    small = [prior_onnx.QuickNetwork({}, None).pays(prior_onnx.AT_ONCE - 1) for _ in range(2)]
+    assert small == [("onnxruntime" in sys.modules)] * 2
+    network = prior_onnx.QuickNetwork({}, None)
+    assert [network.pays(prior_onnx.LOADING // 2) for _ in range(2)][1]  # it pays to load the runtime for it

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from tests.support.pictures import grainy
 
 pytest.importorskip("openvino")
 pytest.importorskip("onnxruntime")
-from ltokc.tokenizer.runtime.openvino import multiplies_bf16
+from ltokc.threads import runtime_threads
+from ltokc.tokenizer.runtime.openvino import OpenVinoRuntime, multiplies_bf16
 
 GOLDEN = Path(__file__).resolve().parents[2] / "formats" / "golden" / "v1"
 REFERENCE, FAST = (2, 55.0), (12, 45.0)  # most of 255, least dB
@@ -94,3 +96,27 @@ def test_golden_files(golden: Path) -> None:
             ltokc.decode(data, backend="openvino", limit_pixels=None)
         return
     assert within(ltokc.decode(data, backend="openvino", limit_pixels=None), reference, FAST)
+
+
+def test_a_compiled_graph_is_kept_and_read_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LTOKC_CACHE", str(tmp_path / "cache"))
+    model, picture = open_model(), grainy(100, 80)
+    data = ltokc.encode(picture, 0.5, backend="onnx", effort=0)
+    shown = []
+    for _ in range(2):
+        runtime = OpenVinoRuntime(model.folder, threads=1)
+        monkeypatch.setitem(model.runtimes, ("openvino", "auto", "auto", runtime_threads(), os.getpid()), runtime)
+        shown.append(np.asarray(ltokc.decode(data, backend="openvino")))
+        (kept,) = (tmp_path / "cache").iterdir()
+    assert np.array_equal(*shown)
+    monkeypatch.setattr(OpenVinoRuntime, "_made", None)  # nothing is compiled when it is on disk
+    runtime = OpenVinoRuntime(model.folder, threads=2)
+    monkeypatch.setitem(model.runtimes, ("openvino", "auto", "auto", runtime_threads(), os.getpid()), runtime)
+    assert np.array_equal(np.asarray(ltokc.decode(data, backend="openvino")), shown[0])
+    monkeypatch.undo()
+    monkeypatch.setenv("LTOKC_CACHE", str(tmp_path / "cache"))
+    kept.write_bytes(kept.read_bytes()[:1000])  # damaged: compiled anew
+    runtime = OpenVinoRuntime(model.folder, threads=1)
+    monkeypatch.setitem(model.runtimes, ("openvino", "auto", "auto", runtime_threads(), os.getpid()), runtime)
+    assert np.array_equal(np.asarray(ltokc.decode(data, backend="openvino")), shown[0])
+    assert kept.stat().st_size > 1000

@@ -123,6 +123,21 @@ def test_seams_do_not_show(networks: Networks, rows: int, columns: int) -> None:
     assert np.abs(whole[top : top + h, left : left + w].astype(int) - part).max() <= SEAM
 
 
+@given(st.integers(1, 150), st.integers(1, 150), st.integers(1, 24))
+def test_windows_are_alike_and_come_in_groups(rows: int, columns: int, core: int) -> None:
+    """Sides differ by less than the number of windows along them; windows of one size follow each other."""
+    model, size = open_model(), Size(columns * 64, rows * 64)
+    tiling = replace(TILING, core=core, whole=0)
+    networks = Networks(model.runtime(), model.levels, model.field, tiling)
+    for found in (networks.tokenizer_windows(size), networks.decoder_windows(size, size.box)):
+        for side, cells in ((0, rows), (1, columns)):
+            cores = sorted({window[side].core for window in found})
+            lengths = [(last - first) // 64 for first, last in cores]
+            assert sum(lengths) == cells and max(lengths) <= core and max(lengths) - min(lengths) < len(lengths) + 1
+        sizes = [str([b - a for side in w for a, b in side.spans.values()]) for w in found]
+        assert len([1 for a, b in zip(sizes, sizes[1:], strict=False) if a != b]) == len(set(sizes)) - 1
+
+
 def test_the_margin_is_needed(model: Model) -> None:
     """Nothing of the halo is there for nothing: without it the seams show."""
     networks, size = model.networks(), Size(512, 128)

@@ -72,6 +72,12 @@ class Runtime(Protocol):
         self, digits: Sequence[np.ndarray], masks: Sequence[np.ndarray], by_pixels: ByPixels
     ) -> list[np.ndarray | None]: ...
 
+    def prepare(self) -> None:
+        """Opens the decoder of whole pictures beside other work; `detokenize` waits for it."""
+
+    def release(self) -> None:
+        """Gives memory that large windows took back to the system; the next call takes what it needs anew."""
+
 
 BACKENDS = ("auto", "onnx", "openvino", "torch")
 PRECISIONS = ("auto", "exact")
@@ -110,6 +116,19 @@ def open_runtime(
     from ltokc.tokenizer.runtime.torch import TorchRuntime
 
     return TorchRuntime(folder, device, threads, precision)
+
+
+def runtime_name(backend: str = "auto", device: str = "auto", precision: str = "auto") -> str:
+    """What `open_runtime` opens on this machine: "onnx", "torch", "openvino bf16" or "openvino f32"; ", cuda" if asked.
+
+    Opens nothing, and does not look whether it could.
+    """
+    name = _chosen(device) if backend == "auto" else backend
+    if name == "openvino" and find_spec("openvino"):
+        from ltokc.tokenizer.runtime.openvino import chosen_precision
+
+        name = f"openvino {chosen_precision(precision)}"
+    return f"{name}, cuda" if device == "cuda" else name
 
 
 def _chosen(device: str) -> str:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
 
 from ltokc.errors import ModelError
-from ltokc.ort.sessions import session_options
+from ltokc.ort.sessions import empty_pool, session_options
 from ltokc.ort.silent import ort
+from ltokc.threads import beside
 from ltokc.tokenizer.runtime import ByPixels, Cuts, feeds
 from ltokc.tokenizer.runtime.gradient_passes import through_graphs
 from ltokc.tokenizer.runtime.onnx_cuts import with_cuts
@@ -33,28 +36,33 @@ class OnnxRuntime:
         self.providers.append("CPUExecutionProvider")
         self.folder, self.threads = folder, threads
         self.sessions: dict[str, ort.InferenceSession] = {}
+        self._making = threading.Lock()
         self.name = f"onnxruntime {ort.__version__} {'CUDA' if cuda else 'CPU'}ExecutionProvider"
 
     def session(self, name: str, cuts: Cuts | None = None) -> ort.InferenceSession:
         """The session of a graph, or of the same graph with cuts; those that it has are named by `cuts`."""
         key = name if cuts is None else f"{name} in windows"
-        if key not in self.sessions:
-            options = session_options(self.threads)
-            path = self.folder / f"{name}.onnx"
-            source: str | bytes = str(path)
-            try:
-                if cuts is not None:
-                    options.add_session_config_entry(WEIGHTS_FOLDER, str(self.folder))
-                    strides = [int(cut.removeprefix("state_")) for cut in cuts if cut.startswith("state_")]
-                    source = with_cuts(path.read_bytes(), strides, features=name == "tokenizer")
-                session = ort.InferenceSession(source, options, providers=self.providers)
-            except ModelError:
-                raise
-            except Exception as error:  # ONNX Runtime raises a family of its own
-                raise ModelError(f"cannot load {name}.onnx: {str(error).splitlines()[0]}") from error
-            self.name = f"onnxruntime {ort.__version__} {session.get_providers()[0]}"
-            self.sessions[key] = session
+        with self._making:
+            if key not in self.sessions:
+                self.sessions[key] = self._opened(name, cuts)
         return self.sessions[key]
+
+    def _opened(self, name: str, cuts: Cuts | None) -> ort.InferenceSession:
+        options = session_options(self.threads)
+        path = self.folder / f"{name}.onnx"
+        source: str | bytes = str(path)
+        try:
+            if cuts is not None:
+                options.add_session_config_entry(WEIGHTS_FOLDER, str(self.folder))
+                strides = [int(cut.removeprefix("state_")) for cut in cuts if cut.startswith("state_")]
+                source = with_cuts(path.read_bytes(), strides, features=name == "tokenizer")
+            session = ort.InferenceSession(source, options, providers=self.providers)
+        except ModelError:
+            raise
+        except Exception as error:  # ONNX Runtime raises a family of its own
+            raise ModelError(f"cannot load {name}.onnx: {str(error).splitlines()[0]}") from error
+        self.name = f"onnxruntime {ort.__version__} {session.get_providers()[0]}"
+        return session
 
     def tokenize(
         self, packed: np.ndarray, masks: Sequence[np.ndarray], cuts: Cuts | None = None,
@@ -102,6 +110,13 @@ class OnnxRuntime:
         outputs = [each.name for each in session.get_outputs()]
         found = session.run(outputs, {each.name: given[each.name] for each in session.get_inputs()})
         return dict(zip(outputs, found, strict=True))
+
+    def prepare(self) -> None:
+        if "detokenizer" not in self.sessions:
+            beside(partial(self.session, "detokenizer"))
+
+    def release(self) -> None:
+        empty_pool()
 
 
 def warn_if_both() -> None:

@@ -1,14 +1,18 @@
 """The networks on OpenVINO, CPU: in bf16 where the processor multiplies it, which takes half the time of fp32.
 
-Pixels of bf16 are of the *fast* class: within 12 of 255, 45 dB or more from the reference.  Graphs are compiled once a
-process, and nothing is kept on disk.
+Pixels of bf16 are of the *fast* class: within 12 of 255, 45 dB or more from the reference.  Graphs are compiled once,
+and kept on disk for later processes (`ltokc.tokenizer.runtime.blobs`).
 """
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +20,17 @@ import numpy as np
 
 from ltokc.errors import ModelError
 from ltokc.ort.inline import with_weights
-from ltokc.threads import can_start, cores
-from ltokc.tokenizer.runtime import ByPixels, Cuts, feeds
+from ltokc.threads import beside, can_start, cores
+from ltokc.tokenizer.generative import GENERATIVE
+from ltokc.tokenizer.generative import WEIGHTS as GENERATOR
+from ltokc.tokenizer.runtime import ByPixels, Cuts, blobs, feeds
 from ltokc.tokenizer.runtime.gradient_passes import through_graphs
 from ltokc.tokenizer.runtime.onnx_cuts import with_cuts
 from ltokc.tokenizer.runtime.silent_openvino import openvino
 
 FAST, EXACT = "bf16", "f32"
+WEIGHTS = "model.safetensors"
+MACHINE = ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")  # properties that a compiled graph depends on
 
 
 def multiplies_bf16() -> bool:
@@ -34,6 +42,11 @@ def multiplies_bf16() -> bool:
         return can_start(2) and "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     except RuntimeError:
         return False
+
+
+def chosen_precision(precision: str) -> str:
+    """What "auto" and "exact" are on this processor."""
+    return FAST if precision == "auto" and multiplies_bf16() else EXACT
 
 
 def _line(error: RuntimeError) -> str:
@@ -62,13 +75,19 @@ class _Graph:
         self.idle.append(request)
         return found
 
+    def release(self) -> None:
+        """Gives back what windows took, unless another thread is in the middle of one."""
+        self.idle.clear()
+        with contextlib.suppress(RuntimeError):
+            self.compiled.release_memory()
+
 
 class OpenVinoRuntime:
     """See `ltokc.tokenizer.runtime.Runtime`.  Graphs are compiled on first use: decoding never loads the tokenizer."""
 
     def __init__(self, folder: Path, precision: str = "auto", threads: int | None = None):
         self.folder, self.threads = folder, threads
-        self.precision = FAST if precision == "auto" and multiplies_bf16() else EXACT
+        self.precision = chosen_precision(precision)
         try:
             self.core = openvino.Core()
         except RuntimeError as error:
@@ -92,16 +111,40 @@ class OpenVinoRuntime:
                 strides = [int(cut.removeprefix("state_")) for cut in cuts if cut.startswith("state_")]
                 model = with_cuts(model, strides, features=name == "tokenizer")
             config = {
-                "INFERENCE_PRECISION_HINT": EXACT if name == "generative" else self.precision,
+                "INFERENCE_PRECISION_HINT": EXACT if name == GENERATIVE else self.precision,
                 "INFERENCE_NUM_THREADS": self.threads or cores(), "NUM_STREAMS": 1, "PERFORMANCE_HINT": "LATENCY",
                 "ENABLE_CPU_PINNING": False,
             }  # fmt: skip
-            graph = self.core.read_model(with_weights(model, self.folder))
-            return _Graph(self.core.compile_model(graph, "CPU", config))
+            key = self._key(name, model, config) if blobs.cache_folder() else ""
+            return _Graph(self._kept(key, config) or self._made(model, config, key))
         except OSError as error:
             raise ModelError(f"cannot read {name}.onnx: {error.strerror}") from error
         except RuntimeError as error:
             raise ModelError(f"cannot load {name}.onnx: {_line(error)}") from error
+
+    def _key(self, name: str, model: bytes, config: dict[str, Any]) -> str:
+        """Names all that a compiled graph depends on; threads are told when it is read."""
+        files = (WEIGHTS, GENERATOR) if name == GENERATIVE else (WEIGHTS,)
+        weights = [(self.folder / file).read_bytes() for file in files]
+        machine = [str(self.core.get_property("CPU", about)) for about in MACHINE]
+        return blobs.key_of(openvino.get_version(), *machine, config["INFERENCE_PRECISION_HINT"], model, *weights)
+
+    def _kept(self, key: str, config: dict[str, Any]) -> Any:
+        """The compiled graph that is on disk; None: there is none, or not one that this OpenVINO reads."""
+        if (blob := blobs.read(key)) is None:
+            return None
+        try:
+            return self.core.import_model(blob, "CPU", config)
+        except RuntimeError:
+            return None
+
+    def _made(self, model: bytes, config: dict[str, Any], key: str) -> Any:
+        compiled = self.core.compile_model(self.core.read_model(with_weights(model, self.folder)), "CPU", config)
+        if key:
+            with contextlib.suppress(RuntimeError):
+                exported = compiled.export_model()
+                blobs.write(key, exported if isinstance(exported, bytes) else exported.getvalue())
+        return compiled
 
     def tokenize(
         self, packed: np.ndarray, masks: Sequence[np.ndarray], cuts: Cuts | None = None,
@@ -149,3 +192,14 @@ class OpenVinoRuntime:
         outputs = [each.get_any_name() for each in graph.compiled.outputs]
         inputs = [each.get_any_name() for each in graph.compiled.inputs]
         return dict(zip(outputs, graph.run({each: given[each] for each in inputs}, outputs), strict=True))
+
+    def prepare(self) -> None:
+        if "detokenizer" not in self.graphs:
+            beside(partial(self._graph, "detokenizer"))
+
+    def release(self) -> None:
+        for graph in list(self.graphs.values()):
+            graph.release()
+        libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+        if libc is not None and hasattr(libc, "malloc_trim"):  # musl has none
+            libc.malloc_trim(0)

@@ -126,6 +126,13 @@ class TorchRuntime:
         picture.backward(torch.from_numpy(np.ascontiguousarray(by_picture)).to(picture).permute(2, 0, 1)[None])
         return [None if value.grad is None else value.grad.cpu().numpy() for value in values]
 
+    def prepare(self) -> None:
+        """All is there already."""
+
+    def release(self) -> None:
+        if self.device == "cuda":
+            torch.cuda.empty_cache()
+
     @contextmanager
     def _cutting(self, cuts: Cuts) -> Iterator[None]:
         """Cuts the state before the blocks (`pre`) that follow each doubling."""
