@@ -19,10 +19,11 @@ from ltokc.rate.patches.rectangles import rectangles_of
 
 FEATHER = 4  # px over which a patch fades towards cells without one
 LOSSLESS_WORTH = 1.04  # times the bytes of a lossy picture that a lossless one may take
-HOPELESS = 1.4  # times them, above which a quick lossless one is not tried better
+HOPELESS = 1.15  # times them, above which a quick lossless one is not tried better
 SPEEDS = (8, 6, 5, 4, 3)  # of AV1, by the encoder's effort
-QUICK, SMALL, SMALL_LARGE = (40, 2), (100, 6), (80, 4)  # quality and effort of VP8L; the last for large pictures
-LARGE = 1 << 19  # px
+QUICK, PLAIN, SMALL = (100, 4), (40, 2), (100, 6)  # quality and effort of VP8L; the last takes seconds for 2 % fewer bytes
+LARGE = 1 << 19  # px, of pictures that the last is not tried for
+SMALL_FROM = 2  # effort of the encoder from which on it is tried
 LEAST_EQUAL = 0.25  # share of equal neighbours from which on lossless coding has a chance
 Mask = npt.NDArray[np.bool_]
 Pixels = npt.NDArray[np.uint8]
@@ -74,11 +75,12 @@ class PatchCoder:
         if equal < LEAST_EQUAL or max(pixels.shape[:2]) > WEBP_MAX_SIDE or not features.check("webp"):
             return lossy
         image = Image.fromarray(pixels)
-        quick = bitstreams.encode(VP8L, image, *QUICK)
-        if len(quick) > HOPELESS * len(lossy.body):
+        tried = [bitstreams.encode(VP8L, image, *setting) for setting in (QUICK, PLAIN)]
+        if min(map(len, tried)) > HOPELESS * len(lossy.body):
             return lossy
-        small = bitstreams.encode(VP8L, image, *(SMALL if image.width * image.height <= LARGE else SMALL_LARGE))
-        best = Coded(VP8L, min(quick, small, key=len))
+        if self.effort >= SMALL_FROM and image.width * image.height <= LARGE:
+            tried.append(bitstreams.encode(VP8L, image, *SMALL))
+        best = Coded(VP8L, min(tried, key=len))
         return best if len(best.body) <= LOSSLESS_WORTH * len(lossy.body) else lossy
 
     def shown(self, found: tuple[Patch, ...], under: Pixels) -> Pixels:
