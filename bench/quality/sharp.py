@@ -3,10 +3,10 @@
     python -m bench sharp --images FOLDER --out sharp.json
 
 Pictures are named KIND-NAME.png; `python -m bench rendered` makes some.  Where NAME.txt is beside one, what tesseract
-reads is compared with it: `wrong` is the edit distance, spaces aside.  Else `lost` counts the words that are read on the
-original and not on the decoded picture.  Beside every .ltk file: the best AVIF of at most its bytes (of half the size
-where even the smallest is larger), the smallest AVIF that looks as good by SSIMULACRA2, and lossless WebP.  A run that
-was stopped goes on; `--names` takes some of the pictures.
+reads is compared with it: `wrong` is the edit distance, spaces aside.  Else `lost` counts the words that are read on
+the original and not on the decoded picture.  Beside every .ltk file: the best AVIF of at most its bytes (of half the
+size where even the smallest is larger), the smallest AVIF that looks as good by SSIMULACRA2, and lossless WebP.  A run
+that was stopped goes on; `--names` takes some of the pictures.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Judge:
         if self._words is None:
             characters = len("".join(self.text.split()))
             return {"characters": characters, "wrong": reading.wrong_characters(self.image, self.text)}
-        return {"words": float(np.mean([words.total() for words in self._words]))}
+        return {"words": self._words.total()}
 
     def measured(self, shown: Image.Image, size: int) -> Row:
         """A decoded picture of `size` bytes."""
