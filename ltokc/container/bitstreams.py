@@ -114,8 +114,8 @@ def encode(
     """A Pillow picture, RGB or L, as a bitstream.
 
     quality: 0 to 100, as Pillow has it; effort: 0 (quick) to 6 (small); subsampling: of AV1, "4:2:0", "4:4:4", or
-    "4:0:0" for a gray picture; tune: of AV1, what its encoder minimises, where it knows that.  Deterministic for a given
-    version of Pillow, on any number of cores.
+    "4:0:0" for a gray picture; tune: of AV1, what its encoder minimises, where it knows that.  Deterministic for a
+    given version of Pillow, on any number of cores.
     """
     out = io.BytesIO()
     if coding == AV1:

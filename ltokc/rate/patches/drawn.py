@@ -28,7 +28,7 @@ SHARP = 0.3  # of the pixels that differ from a neighbour, edges in a cell of le
 NEAR = 8  # of 255, most step to a neighbour on flat ground that a lossy codec had before
 LEAST_NEAR = 0.3  # share of an inked cell's pixels that are flat ground
 INK, CRISP = (0.02, 0.004), (0.4, 0.3)  # edges, of its pixels and of those not on flat ground; also of cells beside it
-MOST_COARSE = 200  # colours of 4 bits a channel in an inked cell
+COARSE, MOST_COARSE = 16, 200  # step of coarse colours, and how many of them an inked cell has at most
 LEAST_INKED = 0.2  # share of inked cells from which on a picture has a drawn part
 LEAST_DRAWN, LEAST_SHARP = 0.1, 0.03  # shares of the cells from which on a picture has a drawn part
 LEAST_GRAY = 0.1  # share of cells of lettering in a gray one, where also photographs have few colours
@@ -114,7 +114,7 @@ def drawing_of(rgb: npt.NDArray[np.uint8]) -> Drawing:
         flat = rough <= 1 - LEAST_NEAR
         strong, weak = (flat & (edges >= ink) & (edges >= crisp * rough) for ink, crisp in zip(INK, CRISP, strict=True))
         for y, x in np.argwhere(strong | weak):
-            coarse = strip[y * CELL : (y + 1) * CELL, x * CELL : (x + 1) * CELL] & 0xF0
+            coarse = strip[y * CELL : (y + 1) * CELL, x * CELL : (x + 1) * CELL] // COARSE
             strong[y, x] &= (few := len(_colours(coarse)) <= MOST_COARSE)
             weak[y, x] &= few
         inked[at], beside[at] = strong, weak
