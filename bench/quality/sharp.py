@@ -6,7 +6,7 @@ Pictures are named KIND-NAME.png; `python -m bench rendered` makes some.  Where 
 reads is compared with it: `wrong` is the edit distance, spaces aside.  Else `lost` counts the words that are read on
 the original and not on the decoded picture.  Beside every .ltk file: the best AVIF of at most its bytes (of half the
 size where even the smallest is larger), the smallest AVIF that looks as good by SSIMULACRA2, and lossless WebP.  A run
-that was stopped goes on; `--names` takes some of the pictures.
+that was stopped, or ended by `--most`, goes on.
 """
 
 from __future__ import annotations
@@ -81,19 +81,22 @@ def compared(path: Path, qualities: tuple[float, ...]) -> list[Row]:
 @options.command()
 @options.images(text="Pictures KIND-NAME.png; NAME.txt has the text of NAME.png.")
 @options.qualities("0.4,0.6,0.8")
-@click.option("--names", multiple=True, help="Only pictures whose names start so.")
+@click.option("--kind", "kinds", multiple=True, help="Only pictures whose names start so.")
+@click.option("--most", type=click.IntRange(1), help="Pictures to measure before this run ends.")
 @options.out(required=True)
-def main(images: Path, qualities: tuple[float, ...], names: tuple[str, ...], out: Path) -> None:
+def main(images: Path, qualities: tuple[float, ...], kinds: tuple[str, ...], most: int | None, out: Path) -> None:
     """Measure legibility and bytes of lettering, screens and drawings."""
-    unfinished = Unfinished(out, {"commit": commit(), "changes": changes(), "qualities": qualities, "names": names})
+    unfinished = Unfinished(out, {"commit": commit(), "changes": changes(), "qualities": qualities, "kinds": kinds})
     found = unfinished.resume()
-    for path in [path for path in pictures(images) if path.name.startswith(names or "")][len(found) :]:
+    left_over = [path for path in pictures(images) if path.name.startswith(kinds or "")][len(found) :]
+    for path in left_over[:most]:
         found.append(compared(path, qualities))
         unfinished.add(found[-1])
         for row in found[-1]:
             click.echo(str(row), err=True)
-    write_report(model_name(None), {"rows": [row for rows in found for row in rows]}, out)
-    unfinished.finish()
+    if len(left_over[:most]) == len(left_over):
+        write_report(model_name(None), {"rows": [row for rows in found for row in rows]}, out)
+        unfinished.finish()
 
 
 if __name__ == "__main__":
