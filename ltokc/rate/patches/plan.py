@@ -124,7 +124,9 @@ def part(
     if MOSTLY <= cells.mean() < 1:
         everything = np.ones_like(cells)
         other, gained = tried(everything)
-        if gained.sum() > gain.sum():
+        border = multiplier * (curves.bits[BESIDE - 1] - curves.bits[PREVIEW - 1])[cells & widened(~cells)].sum()
+        uneven = tokens.errors[~cells].sum()  # counts twice: few bad cells among good ones spoil a look
+        if gained.sum() > gain.sum() - border - uneven:
             cells, found, gain = everything, other, gained
     return Patched(_left_over(cells, curves, plan_of, picture), found) if gain.sum() > least else None
 
