@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import io
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ltokc.container import av1
 from ltokc.errors import FormatError, LimitError
@@ -108,17 +108,28 @@ def _pixels_of_animation(framed: bytes, width: int, height: int) -> np.ndarray |
     return np.frombuffer(decoder.get_next()[0], np.uint8).reshape(height, width, 4)[..., :3]
 
 
-def encode(coding: int, image: Image, quality: int = 100, effort: int = 5, subsampling: str = "4:2:0") -> bytes:
+def encode(
+    coding: int, image: Image, quality: int = 100, effort: int = 5, subsampling: str = "4:2:0", tune: str | None = None
+) -> bytes:
     """A Pillow picture, RGB or L, as a bitstream.
 
     quality: 0 to 100, as Pillow has it; effort: 0 (quick) to 6 (small); subsampling: of AV1, "4:2:0", "4:4:4", or
-    "4:0:0" for a gray picture.  Deterministic for a given version of Pillow, on any number of cores.
+    "4:0:0" for a gray picture; tune: of AV1, what its encoder minimises, where it knows that.  Deterministic for a
+    given version of Pillow, on any number of cores.
     """
     out = io.BytesIO()
     if coding == AV1:
         threads = max(AV1_THREADS, runtime_threads() or cores())
-        image.save(out, "AVIF", quality=quality, speed=10 - effort, subsampling=subsampling, max_threads=threads,
-                   autotiling=False)  # fmt: skip
+        settings: dict[str, Any] = {
+            "quality": quality, "speed": 10 - effort, "subsampling": subsampling, "max_threads": threads,
+            "autotiling": False,
+        }  # fmt: skip
+        try:
+            image.save(out, "AVIF", **settings, **({"advanced": {"tune": tune}} if tune else {}))
+        except (OSError, ValueError, RuntimeError):
+            if tune is None:
+                raise
+            return encode(coding, image, quality, effort, subsampling)  # an encoder that does not know it
         return av1.bare(out.getvalue())
     image.convert("RGB").save(out, "WEBP", lossless=coding == VP8L, quality=quality, method=effort)
     framed, name = out.getvalue(), b"VP8L" if coding == VP8L else b"VP8 "

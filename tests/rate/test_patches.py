@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -30,6 +31,7 @@ def natural(width: int, height: int) -> np.ndarray:
     return pixels.clip(0, 255).round().astype(np.uint8)
 
 
+EXAMPLE = Path(__file__).parents[2] / "examples" / "coffee.jpg"
 WORDS = "Rate 0123456789 is what a picture costs: sphinx of black quartz, judge my vow. "
 
 
@@ -71,6 +73,34 @@ def test_overexposed_sky_is_no_drawing() -> None:
     sky = np.clip(natural(256, 192).astype(int) * 2 + 40, 0, 255).astype(np.uint8)
     assert (sky == 255).all(2).mean() > 0.1
     assert not drawing_of(sky).present
+
+
+def through_jpeg(image: Image.Image, quality: int) -> Image.Image:
+    """What JPEG makes of a picture: hardly any neighbours are equal afterwards."""
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=quality)
+    return Image.open(out).convert("RGB")
+
+
+@pytest.mark.parametrize("quality", [60, 90])
+def test_lettering_that_was_lossy_before_is_found(quality: int) -> None:
+    """Noise on the ground leaves no equal neighbours."""
+    noise = np.random.default_rng(3).integers(-2, 3, (192, 256, 3))
+    noisy = Image.fromarray((np.asarray(page()).astype(int) + noise).clip(0, 255).astype(np.uint8))
+    rgb = np.asarray(through_jpeg(noisy, quality))
+    assert maybe_drawn(rgb) and drawing_of(rgb).present and drawing_of(rgb).lines.mean() > 0.8
+    assert not drawing_of(np.asarray(through_jpeg(Image.fromarray(natural(256, 192)), quality))).present
+
+
+def test_dense_lines_are_drawn() -> None:
+    """Hardly any neighbours are equal where lines cross everywhere."""
+    rng, image = np.random.default_rng(2), Image.new("RGB", (256, 192), "white")
+    draw = ImageDraw.Draw(image)
+    for _ in range(110):
+        draw.line([(int(x), int(y)) for x, y in rng.integers(0, (256, 192), (2, 2))], "black", 2)
+    found = drawing_of(np.asarray(image))
+    assert found.drawn.mean() > 0.8 and maybe_drawn(np.asarray(image))
+    assert codec.info(ltokc.encode(image)).patches > 0.8
 
 
 def test_rectangles_hold_each_cell_once_in_order() -> None:
@@ -117,6 +147,16 @@ def test_a_mixed_page_has_both() -> None:
     assert np.abs(shown - original)[:, 256:].mean() < 6  # the lettering
     covered = patches.covered_cells([patch], container.read(data).header)
     assert not covered[1, 0] and covered[:, 4:].all()
+
+
+def test_a_page_with_a_small_photograph_is_one_patch() -> None:
+    """No cell is left to tokens for itself, and nothing fades."""
+    image = page(384, 192)
+    with Image.open(EXAMPLE) as photograph:
+        image.paste(photograph.convert("RGB").resize((120, 80)), (40, 40))
+    data = ltokc.encode(image)
+    (patch,) = found(data)
+    assert codec.info(data).patches == 1 and patch.feather == 0
 
 
 def test_few_colours_are_lossless() -> None:

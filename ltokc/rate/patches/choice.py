@@ -23,7 +23,9 @@ from ltokc.rate.plan import Plan
 GAINS = tuple((quality, math.log(gain)) for quality, gain in (
     (0.0, 12000.0), (0.2, 3700.0), (0.35, 900.0), (0.4, 450.0), (0.6, 220.0), (0.8, 150.0), (0.9, 100.0)
 ))  # fmt: skip
-ILLEGIBLE = 25.0  # error of drawn cells by tokens at least, whatever the metric says: it hardly sees red on blue
+# error of drawn cells by tokens at least, by quality, whatever the metric says: it hardly sees red on blue; from 0.4 on
+# so much that lines are never left to tokens
+ILLEGIBLE = ((0.35, 25.0), (0.4, 100.0))
 BAND = 16  # rows of cells that are compared at a time
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -48,10 +50,11 @@ def multiplier_of(quality: float) -> float:
     return gained / 8 / CELL**2
 
 
-def worth_of_tokens(curves: RDCurves, plan: Plan, drawn: Mask) -> Worth:
-    """Of the tokens that a plan keeps; drawn: (rows, columns) cells of lettering and drawings."""
+def worth_of_tokens(curves: RDCurves, plan: Plan, drawn: Mask, quality: float) -> Worth:
+    """Of the tokens that a plan keeps for a quality; drawn: (rows, columns) cells of lettering and drawings."""
     found = _measured(curves, plan)
-    return Worth(np.where(drawn, np.maximum(found.errors, ILLEGIBLE), found.errors), found.bits)
+    least = np.interp(quality, [q for q, _ in ILLEGIBLE], [error for _, error in ILLEGIBLE])
+    return Worth(np.where(drawn, np.maximum(found.errors, least), found.errors), found.bits)
 
 
 def _measured(curves: RDCurves, plan: Plan) -> Worth:

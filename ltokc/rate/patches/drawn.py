@@ -1,7 +1,12 @@
 """Which cells are drawn, not photographed: letters, lines, flat fields of screens.  A test of milliseconds.
 
 A drawn cell has edges, neighbours that are equal to the last bit, and few colours for its pixels that differ from their
-neighbours.  Over-exposed skies have equal neighbours too, but as many colours at their border as pixels.
+neighbours.  Over-exposed skies have equal neighbours too, but as many colours at their border as pixels.  Where lines
+are so dense that hardly any neighbours are equal, a cell is drawn that has much of one colour and few others.
+
+Screens and pages that a lossy codec had before have hardly any equal neighbours left, but flat ground with sharp edges,
+little between and not many colours: such cells are *inked*.  Photographs have some, of branches before a sky, too few
+to count alone.
 """
 
 from __future__ import annotations
@@ -18,8 +23,15 @@ SAMPLED = 8  # rows, of which the first test looks at one
 EDGE = 48  # of 255, least step to a neighbour that counts as an edge
 LEAST_EQUAL, LEAST_EDGES = 0.3, 0.01  # shares of a drawn cell's pixels
 MOST_COLOURS = 0.3  # different colours for each pixel that differs from a neighbour
+MUCH, FEW = 0.12, 0.07  # shares of a densely drawn cell's pixels: of its commonest colour at least, of colours at most
 SHARP = 0.3  # of the pixels that differ from a neighbour, edges in a cell of lettering
+NEAR = 8  # of 255, most step to a neighbour on flat ground that a lossy codec had before
+LEAST_NEAR = 0.3  # share of an inked cell's pixels that are flat ground
+INK, CRISP = (0.02, 0.004), (0.4, 0.3)  # edges, of its pixels and of those not on flat ground; also of cells beside it
+COARSE, MOST_COARSE = 16, 200  # step of coarse colours, and how many of them an inked cell has at most
+LEAST_INKED = 0.2  # share of inked cells from which on a picture has a drawn part
 LEAST_DRAWN, LEAST_SHARP = 0.1, 0.03  # shares of the cells from which on a picture has a drawn part
+LEAST_GRAY = 0.1  # share of cells of lettering in a gray one, where also photographs have few colours
 Mask = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
@@ -29,23 +41,34 @@ class Drawing:
     """What the pixels of each cell say, (rows, columns) each.
 
     equal: share of pixels equal to their right and lower neighbour; detail: sum of the logarithms of the steps to the
-    neighbours, about in proportion to what a codec spends; drawn, sharp: whether the cell is drawn, and lettering.
+    neighbours, about in proportion to what a codec spends; drawn, sharp: whether the cell is drawn, and lettering;
+    inked: whether it has flat ground with sharp edges, of a picture that was lossy before maybe.
+    gray: whether the picture has no colours.
     """
 
     equal: Floats
     detail: Floats
     drawn: Mask
     sharp: Mask
+    inked: Mask
+    gray: bool
 
     @property
     def present(self) -> bool:
-        """Whether the picture has a drawn part; no photograph has."""
-        return bool(self.drawn.mean() >= LEAST_DRAWN or self.sharp.mean() >= LEAST_SHARP)
+        """Whether the picture has a drawn part; photographs of documents alone have one."""
+        least = LEAST_GRAY if self.gray else LEAST_SHARP
+        shares = [cells.mean() for cells in (self.drawn, self.sharp, self.inked)]
+        return any(share >= limit for share, limit in zip(shares, (LEAST_DRAWN, least, LEAST_INKED), strict=True))
+
+    @property
+    def lines(self) -> Mask:
+        """Cells of lettering and lines, which tokens would change."""
+        return self.drawn | self.inked
 
     @property
     def candidates(self) -> Mask:
-        """Cells that may go into a patch: drawn ones, those around them, and flat ones."""
-        return widened(self.drawn) | (self.equal >= LEAST_EQUAL)
+        """Cells that may go into a patch: those of lines, those around them, and flat ones."""
+        return widened(self.lines) | (self.equal >= LEAST_EQUAL)
 
 
 def maybe_drawn(rgb: npt.NDArray[np.uint8]) -> bool:
@@ -57,16 +80,19 @@ def maybe_drawn(rgb: npt.NDArray[np.uint8]) -> bool:
     steps = np.zeros((len(rows), width), np.uint8)
     here, there = rows[:, 1:width], rows[:, : width - 1]
     steps[:, 1:] = (np.maximum(here, there) - np.minimum(here, there)).max(2)
-    groups = np.add.reduceat(np.stack([steps == 0, steps >= EDGE]), np.arange(0, len(rows), CELL // SAMPLED), 1, int)
-    equal, edges = groups.reshape(2, groups.shape[1], -1, CELL).sum(3) / (CELL * CELL // SAMPLED)
-    return bool(((equal >= LEAST_EQUAL) & (edges >= LEAST_EDGES / 2)).mean() >= LEAST_SHARP / 2)
+    kinds = np.stack([steps == 0, steps <= NEAR, steps >= EDGE])
+    groups = np.add.reduceat(kinds, np.arange(0, len(rows), CELL // SAMPLED), 1, int)
+    equal, near, edges = groups.reshape(3, groups.shape[1], -1, CELL).sum(3) / (CELL * CELL // SAMPLED)
+    drawn = (equal >= LEAST_EQUAL) & (edges >= LEAST_EDGES / 2)
+    inked = (near >= LEAST_NEAR) & (edges >= INK[0] / 2) & (edges >= CRISP[1] * (1 - near))
+    return bool(drawn.mean() >= LEAST_SHARP / 2 or inked.mean() >= LEAST_INKED / 2)
 
 
 def drawing_of(rgb: npt.NDArray[np.uint8]) -> Drawing:
     """Looks at every cell of a picture (H, W, 3)."""
     rows, columns = Size.of(rgb).grid
     equal, detail = np.zeros((rows, columns)), np.zeros((rows, columns))
-    drawn, sharp = np.zeros((rows, columns), bool), np.zeros((rows, columns), bool)
+    drawn, sharp, inked, beside = (np.zeros((rows, columns), bool) for _ in range(4))
     for first in range(0, rows, STRIP):
         strip = rgb[first * CELL : (first + STRIP) * CELL]
         high = min(STRIP, rows - first)
@@ -75,14 +101,25 @@ def drawing_of(rgb: npt.NDArray[np.uint8]) -> Drawing:
         at = slice(first, first + high)
         equal[at] = _means(steps == 0)
         detail[at] = CELL * CELL * _means(_LOGARITHMS[steps])
-        edges = _means(steps >= EDGE)
+        edges, rough = _means(steps >= EDGE), _means(steps > NEAR)
         lively = 1 - equal[at]
-        maybe = (equal[at] >= LEAST_EQUAL) & (edges >= LEAST_EDGES)
+        loose = (equal[at] >= LEAST_EQUAL) & (edges >= LEAST_EDGES)
+        maybe = loose | (edges >= SHARP * lively)
         for y, x in np.argwhere(maybe):
-            cell = strip[y * CELL : (y + 1) * CELL, x * CELL : (x + 1) * CELL]
-            maybe[y, x] = _colours(cell) <= MOST_COLOURS * lively[y, x] * CELL * CELL
+            colours = _colours(strip[y * CELL : (y + 1) * CELL, x * CELL : (x + 1) * CELL])
+            few = len(colours) <= MOST_COLOURS * lively[y, x] * CELL * CELL
+            dense = len(colours) <= FEW * CELL * CELL and colours.max() >= MUCH * CELL * CELL
+            maybe[y, x] = few if loose[y, x] else dense
         drawn[at], sharp[at] = maybe, maybe & (edges >= SHARP * lively)
-    return Drawing(equal, detail, drawn, sharp)
+        flat = rough <= 1 - LEAST_NEAR
+        strong, weak = (flat & (edges >= ink) & (edges >= crisp * rough) for ink, crisp in zip(INK, CRISP, strict=True))
+        for y, x in np.argwhere(strong | weak):
+            coarse = strip[y * CELL : (y + 1) * CELL, x * CELL : (x + 1) * CELL] // COARSE
+            strong[y, x] &= (few := len(_colours(coarse)) <= MOST_COARSE)
+            weak[y, x] &= few
+        inked[at], beside[at] = strong, weak
+    inked |= beside & widened(inked)
+    return Drawing(equal, detail, drawn, sharp, inked, bool((rgb[..., :1] == rgb[..., 1:]).all()))
 
 
 def widened(cells: Mask) -> Mask:
@@ -117,5 +154,6 @@ def _means(plane: np.ndarray) -> np.ndarray:
     return plane.reshape(rows, CELL, columns, CELL).mean((1, 3), dtype=np.float64)
 
 
-def _colours(cell: npt.NDArray[np.uint8]) -> int:
-    return len(np.unique(cell.astype(np.int32) @ _KEY))
+def _colours(cell: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+    """How many pixels have each colour of a cell."""
+    return np.unique(cell.astype(np.int32) @ _KEY, return_counts=True)[1]

@@ -24,6 +24,7 @@ from ltokc.rate.tokenized import TokenizedPicture
 # quality of the lossy codec for drawn cells, by the encoder's: letters stay legible from the first on
 QUALITIES = ((0.0, 8), (0.2, 12), (0.4, 18), (0.6, 28), (0.8, 42), (0.9, 52), (1.0, 70))
 LEAST_GAIN = 0.03  # of what the picture costs by tokens alone
+MOSTLY = 0.6  # share of the cells in patches from which on one over the whole picture is tried
 PREVIEW = 1  # levels of a cell that a patch covers
 PREVIEW_OF_ALL = 2  # levels where a patch covers the whole picture
 BESIDE = 3  # levels of a covered cell beside one that is not
@@ -71,7 +72,7 @@ def drawn_part(rgb: np.ndarray) -> Drawing | None:
 
 
 def coder_of(picture: TokenizedPicture, ltk: Ltk, effort: int, drawing: Drawing) -> PatchCoder:
-    return PatchCoder(picture.rgb, ltk.header, effort, drawing.equal)
+    return PatchCoder(picture.rgb, ltk.header, effort, drawing.equal, not drawing.present)
 
 
 def whole(picture: TokenizedPicture, ltk: Ltk, effort: int, quality: float) -> Patched:
@@ -101,7 +102,7 @@ def part(
 
     plan_of(curves): the plan of the tokens for a part of the picture; quality: 0 to 1, the encoder's.
     """
-    tokens, multiplier = worth_of_tokens(curves, plan_of(curves), drawing.drawn), multiplier_of(quality)
+    tokens, multiplier = worth_of_tokens(curves, plan_of(curves), drawing.lines, quality), multiplier_of(quality)
     preview = multiplier * curves.bits[PREVIEW - 1]
 
     def tried(cells: Mask) -> tuple[tuple[Patch, ...], Floats]:
@@ -118,8 +119,15 @@ def part(
         cells = gain > 0
         if not cells.any():
             return None
-        cells |= drawing.drawn & widened(cells)  # no line of lettering changes in its middle
+        cells |= drawing.lines & widened(cells)  # no line of lettering changes in its middle
         found, gain = tried(cells)
+    if MOSTLY <= cells.mean() < 1:
+        everything = np.ones_like(cells)
+        other, gained = tried(everything)
+        border = multiplier * (curves.bits[BESIDE - 1] - curves.bits[PREVIEW - 1])[cells & widened(~cells)].sum()
+        uneven = tokens.errors[~cells].sum()  # counts twice: few bad cells among good ones spoil a look
+        if gained.sum() > gain.sum() - border - uneven:
+            cells, found, gain = everything, other, gained
     return Patched(_left_over(cells, curves, plan_of, picture), found) if gain.sum() > least else None
 
 
