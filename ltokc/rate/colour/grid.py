@@ -36,7 +36,7 @@ from ltokc.metrics.colour import SIDE
 from ltokc.rate.colour.digits import GRAY, Means, total
 
 SMOOTH_BYTE = 1.0  # worth of a byte in flat fields and gradients, where nothing hides an error
-SHARE = 7.0  # in other pictures: worth of as many bytes as the tokens take, for every area
+SHARE = 22.0  # in other pictures: worth of as many bytes as the tokens take, for every area
 OVERHEAD = 10  # bytes of a chunk beside its data
 QUARTERS = 4  # of an 8-bit step, is the unit of the grid
 CHOICES = ((0, (12,)), (1, (8, 10, 12, 15, 18, 24)))  # fineness, and steps in quarters
