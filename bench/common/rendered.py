@@ -71,7 +71,7 @@ def size_of_drawing(svg: str) -> tuple[int, int]:
 @options.command()
 @click.option("--pages", default=20, show_default=True, help="Pages of text.")
 @click.option("--photos", type=options.FOLDER, required=True, help="Photographs for the web pages.")
-@click.option("--out", type=options.NEW_FOLDER, required=True, help="Folder to write to.")
+@click.option("--out", type=options.NEW_FOLDER, required=True, help="Folder of the pictures to be drawn.")
 def main(pages: int, photos: Path, out: Path) -> None:
     """Write pages, screens and drawings as PNG files."""
     out.mkdir(parents=True, exist_ok=True)

@@ -70,7 +70,7 @@ def of_quality(ltk: Ltk, target: RateTarget, how: Writing) -> bytes:
         )
         if better is not None:
             return _with_patches(better.added_to(ltk), better, curves, how)
-    refined = picture.refined(plan, curves, effort, device, target.quality is not None)
+    refined = picture.refined(plan, curves, effort, device, target.quality not in (None, 1))
     plan = refined.plan or plan
     file = writer_of(refined, plan, ltk)
     return file.write(with_grid(ltk, refined.means), counts_of(file, plan, target.tokens), picture.steps)

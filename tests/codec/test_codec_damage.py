@@ -31,7 +31,7 @@ HEADER = 10  # bytes, of a picture of up to 128x128 and a model id below 128
 
 @pytest.fixture(scope="module")
 def kilobyte() -> bytes:
-    data = ltokc.encode(grainy(128, 128), target_size=KILOBYTE[-1])
+    data = ltokc.encode(grainy(128, 128), target_size=KILOBYTE[-1], effort=0, patches="off")
     assert len(data) in KILOBYTE
     return data
 

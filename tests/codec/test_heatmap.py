@@ -25,7 +25,7 @@ def whole() -> bytes:
     """A file whose picture is whole cells: grain on the right, flat on the left."""
     rgb = np.full((128, 192, 3), 128, np.uint8)
     rgb[:, 96:] = grainy(96, 128)
-    return ltokc.encode(rgb, quality=0.8)
+    return ltokc.encode(rgb, quality=0.8, effort=0, patches="off")
 
 
 @pytest.mark.parametrize("cell", [1, 8, 16, 64])
@@ -62,7 +62,7 @@ def test_edges_of_segments_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     small_segments(monkeypatch, 4)
     rgb = np.full((70, 600, 3), 128, np.uint8)
     rgb[:, 512:] = grainy(88, 70)
-    data = ltokc.encode(rgb, quality=0.8)
+    data = ltokc.encode(rgb, quality=0.8, effort=0, patches="off")
     assert ltokc.info(data).segments == 2
     bits = heatmap.bit_map(data, cell=16)
     assert bits.shape == (math.ceil(70 / 16), math.ceil(600 / 16))

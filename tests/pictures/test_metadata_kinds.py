@@ -237,4 +237,4 @@ def test_kinds_by_name_in_python_and_by_the_plug_in() -> None:
 
 
 def test_arrays_have_none() -> None:
-    assert ltokc.info(ltokc.encode(np.zeros((8, 8, 3), np.uint8), metadata="all")).chunks == []
+    assert ltokc.info(ltokc.encode(np.zeros((8, 8, 3), np.uint8), metadata="all", patches="off")).chunks == []

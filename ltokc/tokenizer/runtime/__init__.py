@@ -17,15 +17,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Protocol
-
-import numpy as np
+from typing import TYPE_CHECKING, Protocol
 
 from ltokc.errors import ModelError, UsageError
 from ltokc.threads import runtime_threads
 
+if TYPE_CHECKING:
+    import numpy as np
+
 Cuts = dict[str, tuple[tuple[int, int], tuple[int, int]]]  # name -> rows (first, last + 1), columns
-ByPixels = Callable[[np.ndarray], np.ndarray]  # a picture (H, W, 3) float32 -> a loss's gradient by its values
+ByPixels = Callable[["np.ndarray"], "np.ndarray"]  # a picture (H, W, 3) float32 -> a loss's gradient by its values
 
 
 def state_cut(stride: int) -> str:
