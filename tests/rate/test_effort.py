@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -92,7 +93,7 @@ def test_small_pictures(size: tuple[int, int]) -> None:
             data = ltokc.encode(picture, quality, effort=effort)
             assert ltokc.decode(data).size == size
             sizes.append(len(data))
-        assert sizes == sorted(sizes)
+        assert all(b >= a - 2 for a, b in pairwise(sizes))  # of so few bytes a colour grid is one or two
 
 
 def test_large_pictures_are_measured_window_by_window(monkeypatch: pytest.MonkeyPatch) -> None:
