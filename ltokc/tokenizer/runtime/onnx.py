@@ -15,14 +15,14 @@ from ltokc.errors import ModelError
 from ltokc.ort.sessions import empty_pool, session_options
 from ltokc.ort.silent import ort
 from ltokc.threads import beside
-from ltokc.tokenizer.runtime import ByPixels, Cuts, feeds
-from ltokc.tokenizer.runtime.gradient_passes import through_graphs
+from ltokc.tokenizer.runtime import Cuts, feeds
+from ltokc.tokenizer.runtime.graphs import GraphRuntime
 from ltokc.tokenizer.runtime.onnx_cuts import with_cuts
 
 WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"  # of a graph that comes from memory
 
 
-class OnnxRuntime:
+class OnnxRuntime(GraphRuntime):
     """Sessions are made on first use: decoding never loads the tokenizer."""
 
     def __init__(self, folder: Path, device: str = "auto", threads: int | None = None):
@@ -64,20 +64,6 @@ class OnnxRuntime:
         self.name = f"onnxruntime {ort.__version__} {session.get_providers()[0]}"
         return session
 
-    def tokenize(
-        self, packed: np.ndarray, masks: Sequence[np.ndarray], cuts: Cuts | None = None,
-        depth: Sequence[np.ndarray] | None = None,
-    ) -> list[np.ndarray]:  # fmt: skip
-        return self._tokenized([f"digits_{k}" for k in range(len(masks))], packed, masks, cuts, depth)
-
-    def tokenize_values(
-        self, packed: np.ndarray, masks: Sequence[np.ndarray], cuts: Cuts | None = None,
-        depth: Sequence[np.ndarray] | None = None,
-    ) -> tuple[list[np.ndarray], list[np.ndarray]]:  # fmt: skip
-        names = [f"{what}_{k}" for what in ("digits", "values") for k in range(len(masks))]
-        found = self._tokenized(names, packed, masks, cuts, depth)
-        return found[: len(masks)], found[len(masks) :]
-
     def _tokenized(
         self, outputs: Sequence[str], packed: np.ndarray, masks: Sequence[np.ndarray], cuts: Cuts | None,
         depth: Sequence[np.ndarray] | None,
@@ -98,11 +84,6 @@ class OnnxRuntime:
         cuts: Cuts | None = None,
     ) -> np.ndarray:  # fmt: skip
         return self.session("generative").run(None, feeds.of_generator(digits, masks, noise, detail, cuts))[0]
-
-    def digit_gradient(
-        self, digits: Sequence[np.ndarray], masks: Sequence[np.ndarray], by_pixels: ByPixels
-    ) -> list[np.ndarray | None]:
-        return through_graphs(self._all, digits, masks, by_pixels)
 
     def _all(self, name: str, given: feeds.Feeds) -> feeds.Feeds:
         """All outputs of a graph by name.  It takes its inputs out of what is given."""

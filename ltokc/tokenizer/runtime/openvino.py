@@ -23,8 +23,8 @@ from ltokc.ort.inline import with_weights
 from ltokc.threads import beside, can_start, cores
 from ltokc.tokenizer.generative import GENERATIVE
 from ltokc.tokenizer.generative import WEIGHTS as GENERATOR
-from ltokc.tokenizer.runtime import ByPixels, Cuts, blobs, feeds
-from ltokc.tokenizer.runtime.gradient_passes import through_graphs
+from ltokc.tokenizer.runtime import Cuts, blobs, feeds
+from ltokc.tokenizer.runtime.graphs import GraphRuntime
 from ltokc.tokenizer.runtime.onnx_cuts import with_cuts
 from ltokc.tokenizer.runtime.silent_openvino import openvino
 
@@ -82,7 +82,7 @@ class _Graph:
             self.compiled.release_memory()
 
 
-class OpenVinoRuntime:
+class OpenVinoRuntime(GraphRuntime):
     """See `ltokc.tokenizer.runtime.Runtime`.  Graphs are compiled on first use: decoding never loads the tokenizer."""
 
     def __init__(self, folder: Path, precision: str = "auto", threads: int | None = None):
@@ -146,20 +146,6 @@ class OpenVinoRuntime:
                 blobs.write(key, exported if isinstance(exported, bytes) else exported.getvalue())
         return compiled
 
-    def tokenize(
-        self, packed: np.ndarray, masks: Sequence[np.ndarray], cuts: Cuts | None = None,
-        depth: Sequence[np.ndarray] | None = None,
-    ) -> list[np.ndarray]:  # fmt: skip
-        return self._tokenized([f"digits_{k}" for k in range(len(masks))], packed, masks, cuts, depth)
-
-    def tokenize_values(
-        self, packed: np.ndarray, masks: Sequence[np.ndarray], cuts: Cuts | None = None,
-        depth: Sequence[np.ndarray] | None = None,
-    ) -> tuple[list[np.ndarray], list[np.ndarray]]:  # fmt: skip
-        names = [f"{what}_{k}" for what in ("digits", "values") for k in range(len(masks))]
-        found = self._tokenized(names, packed, masks, cuts, depth)
-        return found[: len(masks)], found[len(masks) :]
-
     def _tokenized(
         self, outputs: Sequence[str], packed: np.ndarray, masks: Sequence[np.ndarray], cuts: Cuts | None,
         depth: Sequence[np.ndarray] | None,
@@ -180,11 +166,6 @@ class OpenVinoRuntime:
         cuts: Cuts | None = None,
     ) -> np.ndarray:  # fmt: skip
         return self._graph("generative").run(feeds.of_generator(digits, masks, noise, detail, cuts), ["packed"])[0]
-
-    def digit_gradient(
-        self, digits: Sequence[np.ndarray], masks: Sequence[np.ndarray], by_pixels: ByPixels
-    ) -> list[np.ndarray | None]:
-        return through_graphs(self._all, digits, masks, by_pixels)
 
     def _all(self, name: str, given: feeds.Feeds) -> feeds.Feeds:
         """All outputs of a graph by name.  It takes its inputs out of what is given."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 
 from ltokc.atomic import write_atomic
 from ltokc.errors import ModelError
+from ltokc.geometry import Level
 from ltokc.tokenizer import colour, generative, gradient, halting, rounding
 from ltokc.tokenizer.nn.config import LadderConfig
 from ltokc.tokenizer.nn.generative import Generator, GeneratorConfig
@@ -123,26 +124,27 @@ def add_colour(response: Path, models: Path, name: str) -> None:
 
     Raises ModelError for a model that is not there, and for a response of other levels.
     """
-    registry = registry_of(models)
-    entry = entry_of(registry, models, name)
-    place = models / entry["folder"] / colour.FILE
-    colour.ColourResponse.load(response, Weights(place.with_name(WEIGHTS)).levels)
-    write_atomic(place, response.read_bytes())
-    entry["files"][colour.FILE] = _facts(place)
-    _write(models, registry)
+    _add_checked(response, models, name, colour.FILE, colour.ColourResponse.load)
 
 
 def add_rounding(kernel: Path, models: Path, name: str) -> None:
     """Copies a fitted rounding kernel into models/<name>/ and enters it in the registry.
 
-    Raises ModelError for a model that is not there, and for a response of other levels.
+    Raises ModelError for a model that is not there, and for a kernel of other levels.
     """
+    _add_checked(kernel, models, name, rounding.FILE, rounding.RoundingKernel.load)
+
+
+def _add_checked(
+    source: Path, models: Path, name: str, file: str, check: Callable[[Path, tuple[Level, ...]], object]
+) -> None:
+    """Copies a file into a model's folder, if `check` can load it for the model's levels, and enters it."""
     registry = registry_of(models)
     entry = entry_of(registry, models, name)
-    place = models / entry["folder"] / rounding.FILE
-    rounding.RoundingKernel.load(kernel, Weights(place.with_name(WEIGHTS)).levels)
-    write_atomic(place, kernel.read_bytes())
-    entry["files"][rounding.FILE] = _facts(place)
+    place = models / entry["folder"] / file
+    check(source, Weights(place.with_name(WEIGHTS)).levels)
+    write_atomic(place, source.read_bytes())
+    entry["files"][file] = _facts(place)
     _write(models, registry)
 
 
