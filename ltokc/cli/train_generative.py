@@ -8,6 +8,7 @@ import click
 
 from ltokc.cli.console import LOUD, one_line
 from ltokc.cli.extras import need, tars_in
+from ltokc.errors import UsageError
 
 folder = click.Path(exists=True, file_okay=False, path_type=Path)
 file = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -19,6 +20,7 @@ path = click.Path(file_okay=False, path_type=Path)
 @click.option("--model", metavar="NAME", help="Model by name or id.  [default: the default model]")
 @click.option("--shards", type=folder, required=True, help="Folder with .tar shards of pictures.")
 @click.option("--lpips", type=file, required=True, help="LPIPS weights (SqueezeNet), a .safetensors file.")
+@click.option("--start", type=file, help="Weights to begin from; their gate is left aside.")
 @click.option("--generator", type=file, help="Finished weights; only their gate is trained.")
 @click.option("--out", type=path, required=True, help="Folder of the run: log, checkpoint, weights.")
 @click.option("--cache", type=path, help="Folder for decoded pictures and states, which runs can share.  "
@@ -35,6 +37,7 @@ def train_generative(
     model: str | None,
     shards: Path,
     lpips: Path,
+    start: Path | None,
     generator: Path | None,
     out: Path,
     cache: Path | None,
@@ -61,7 +64,11 @@ def train_generative(
     from ltokc.train.generative.run import GenerativeRun, train_generator
     from ltokc.zoo.model import open_model
 
-    run = GenerativeRun(tuple(tars), lpips, out, cache or out / "cache", crops, held_out, device, threads, generator)
+    if start and generator:
+        raise UsageError("--start and --generator exclude each other")
+    run = GenerativeRun(
+        tuple(tars), lpips, out, cache or out / "cache", crops, held_out, device, threads, generator, start
+    )
     trainer = train_generator(run, read_generative_recipe(recipe), open_model(model), _say)
     _say(f"{out}: done, {trainer.step:,} steps in {trainer.seconds / 60:.1f} minutes")
 

@@ -16,6 +16,7 @@ torch = pytest.importorskip("torch")
 
 from safetensors.torch import load_file, save_file  # noqa: E402
 
+from ltokc.codec import decode, encode  # noqa: E402
 from ltokc.errors import ModelError  # noqa: E402
 from ltokc.tokenizer.generative import PLANES  # noqa: E402
 from ltokc.tokenizer.nn.generative import Generator, GeneratorConfig, hidden_weights, with_more_detail  # noqa: E402
@@ -40,6 +41,7 @@ from ltokc.train.generative.statistics import (  # noqa: E402
     wasserstein,
 )  # fmt: skip
 from ltokc.train.generative.visibility import haar_bands, skin, visible  # noqa: E402
+from ltokc.zoo.model import open_model  # noqa: E402
 from tests.support.cli_runner import run  # noqa: E402
 from tests.support.random_lpips import random_lpips  # noqa: E402
 from tests.support.small_model import LEVELS, small_ladder  # noqa: E402
@@ -478,3 +480,35 @@ def test_the_recipe_of_the_default_model_is_one():
     path = registry.folder(registry.find(None)) / "generative.toml"
     recipe = read_generative_recipe(path)
     assert recipe.stages[-1].gate and recipe.stages[-2].adversarial and recipe.network == GeneratorConfig(gate=48)
+
+
+def test_an_encoded_window_has_the_tokens_of_a_file(shard, tmp_path):
+    model = open_model(None)
+    recipe = replace(
+        RECIPE.states, encoded=1.0, text=0.0, smooth=0.0, shrunk=0.0, wrong=0.0, quality=(0.5, 0.5), low=0.0
+    )
+    decoder = FrozenDecoder(model.weights.path)
+    source = StateSource(decoder, Pictures([shard], tmp_path / "cache"), recipe, model.keep_of_quality)
+    picture = source.window(np.random.default_rng(4))[0]
+    digits, masks = source.encoded(np.array(picture), np.random.default_rng(4))
+    data = encode(np.array(picture), 0.5, effort=1, patches="off")
+    with torch.no_grad():
+        _, f4 = decoder.net.decoded_features(digits, masks)
+        ours = ((decoder.faithful(f4)[0].permute(1, 2, 0) + 1) * 127.5).round().numpy()
+    theirs = np.asarray(decode(data).convert("RGB"), np.float32)
+    assert np.abs(ours - theirs).mean() < 3  # the file's colours of large areas are mended besides
+    f8, _, original, text = source.draw(np.random.default_rng(5))
+    assert len(f8) == len(original) == len(text) == min(recipe.crops, picture.shape[0] * picture.shape[1] // 96**2)
+
+
+def test_a_run_starts_from_weights(source, lpips, cached, tmp_path):
+    whole = trained(RECIPE, source, lpips, cached, tmp_path / "whole")
+    later = Trainer(RECIPE, source.decoder, Features(lpips))
+    later.start_from(tmp_path / "whole" / "generative.safetensors")
+    assert later.step == 0
+    for name, value in later.net.state_dict().items():
+        begun = torch.equal(value, whole.ema.state_dict()[name].half().float())
+        assert begun or name.startswith(("gate.", "last."))  # the last layer has the recipe's gain
+    other = replace(RECIPE, network=replace(RECIPE.network, channels2=4))
+    with pytest.raises(ValueError, match="other sizes"):
+        Trainer(other, source.decoder, Features(lpips)).start_from(tmp_path / "whole" / "generative.safetensors")

@@ -116,16 +116,22 @@ class Trainer:
         self.step, self.judge_steps = int(step), int(judge_steps)
         return True
 
-    # -- from generator to gate ------------------------------------------------------------------------------------
-    def take_generator(self, path: Path) -> None:
-        """Goes on at the gate's first stage, over finished weights.  Raises ValueError for those of another network."""
+    # -- from weights of another run -------------------------------------------------------------------------------
+    def start_from(self, path: Path) -> None:
+        """Takes a generator's weights, without its gate.  Raises ValueError for those of another network."""
         with safe_open(path, "pt") as f:
             config = GeneratorConfig.from_json(f.metadata()["config"])
             weights = {k: f.get_tensor(k).float() for k in f.keys() if not k.startswith("gate.")}  # noqa: SIM118
-        if replace(config, gate=self.recipe.network.gate) != self.recipe.network or not self.net.gate:
+        if replace(config, gate=self.recipe.network.gate) != self.recipe.network:
             raise ValueError(f"{path.name} is a generator of other sizes than the recipe's")
         self.net.load_state_dict(weights, strict=False)
         self.ema.load_state_dict(self.net.state_dict())
+
+    def take_generator(self, path: Path) -> None:
+        """Goes on at the gate's first stage, over finished weights.  Raises ValueError for those of another network."""
+        if not self.net.gate:
+            raise ValueError("the recipe's network has no gate")
+        self.start_from(path)
         self.step, self.finished = self.recipe.generator_steps, True
 
     def begin_gate(self) -> None:

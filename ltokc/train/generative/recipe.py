@@ -68,10 +68,11 @@ class StatesRecipe:
     """Which tokens the generator sees.
 
     Windows of `window` px at most are cut from the pictures, a `shrunk` share of them from pictures made 1.2 to 2 times
-    smaller, which sharpens them; `text` and `smooth` are shares of synthetic windows.  Each is tokenized once and
-    decoded at two depths: qualities uniform between `quality`, a share of `low` uniform below .1.  In a `wrong` share
-    one digit in 200 is changed at random, in a `lost` share a tenth of the cells lost tokens.  `crops` of `crop` px are
-    cut from each.
+    smaller, which sharpens them; `text` and `smooth` are shares of synthetic windows.  Qualities are uniform between
+    `quality`, a share of `low` uniform below .1.  An `encoded` share is encoded as files are at effort 1, without
+    patches.  The others are tokenized once and decoded at two depths, drawn cell by cell around what their quality
+    mostly takes.  In a `wrong` share one digit in 200 is changed at random, in a `lost` share a tenth of the cells lost
+    tokens.  `crops` of `crop` px are cut from each decode.
     """
 
     window: int = 448
@@ -82,6 +83,7 @@ class StatesRecipe:
     smooth: float = 0.04
     quality: tuple[float, float] = (0.08, 0.85)
     low: float = 0.18
+    encoded: float = 0.0
     wrong: float = 0.1
     lost: float = 0.08
 

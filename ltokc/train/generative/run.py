@@ -26,7 +26,7 @@ class GenerativeRun:
 
     cache: folder of decoded pictures and states; crops: how many have their states kept there, 0 for none; held_out:
     last pictures of the shards to leave aside; threads: of the CPU, None for torch's choice; generator: finished
-    weights, for which the gate is trained alone.
+    weights, for which the gate is trained alone; start: weights to begin from, whose gate is left aside.
     """
 
     shards: tuple[Path, ...]
@@ -38,6 +38,7 @@ class GenerativeRun:
     device: str = "cpu"
     threads: int | None = None
     generator: Path | None = None
+    start: Path | None = None
 
 
 def train_generator(run: GenerativeRun, recipe: GenerativeRecipe, model: Model, say: Callable[[str], None]) -> Trainer:
@@ -61,15 +62,20 @@ def train_generator(run: GenerativeRun, recipe: GenerativeRecipe, model: Model, 
         resumed = trainer.resume(run.out)
     except (KeyError, RuntimeError, ValueError) as error:
         raise ModelError(f"{run.out}: its checkpoint is of another network; choose another --out") from error
-    if run.generator and not resumed:
-        try:
-            trainer.take_generator(run.generator)
-        except (OSError, KeyError, TypeError, RuntimeError, ValueError, SafetensorError) as error:
-            raise ModelError(f"--generator {run.generator}: {error}") from error
+    if not resumed:
+        for option, path, take in (
+            ("--start", run.start, trainer.start_from),
+            ("--generator", run.generator, trainer.take_generator),
+        ):
+            try:
+                if path:
+                    take(path)
+            except (OSError, KeyError, TypeError, RuntimeError, ValueError, SafetensorError) as error:
+                raise ModelError(f"{option} {path}: {error}") from error
     if resumed:
         say(f"{run.out}: goes on at step {trainer.step:,}")
     pictures = Pictures(list(run.shards), run.cache / "pictures", run.held_out)
-    states = StateSource(decoder, pictures, recipe.states, model.keep_of_quality)
+    states = StateSource(decoder, pictures, recipe.states, model.keep_of_quality, model.entry.id)
     source: Source = LiveStates(states)
     if run.crops:
         folder = run.cache / "states"

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from safetensors import safe_open
 
+from ltokc.codec import encode, tokens
 from ltokc.geometry import CELL, Level
 from ltokc.tokenizer.nn.config import LadderConfig
 from ltokc.tokenizer.nn.ladder import Ladder, sent_mask
@@ -20,6 +21,8 @@ from ltokc.train.generative.recipe import StatesRecipe
 
 DEPTHS = 2  # of each window
 LEAST_SIDE = 200  # px, below which no picture is made smaller
+
+Told = tuple[list[torch.Tensor], list[torch.Tensor]]  # a level each: digits (B, d, h, w), whether sent (B, 1, h, w)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +58,20 @@ class FrozenDecoder:
 class StateSource:
     """Draws windows of pictures, tokenizes them, and cuts crops of the decoder's tensors.
 
-    depth_of: levels kept of an ordinary picture at a quality 0..1.
+    depth_of: levels kept of an ordinary picture at a quality 0..1; model: name or id of the decoder's model, None for
+    the default one, with which the recipe's `encoded` share is encoded.
     """
 
     def __init__(
-        self, decoder: FrozenDecoder, pictures: Pictures, recipe: StatesRecipe, depth_of: Callable[[float], float]
+        self,
+        decoder: FrozenDecoder,
+        pictures: Pictures,
+        recipe: StatesRecipe,
+        depth_of: Callable[[float], float],
+        model: str | int | None = None,
     ):
         self.decoder, self.pictures, self.recipe, self.depth_of = decoder, pictures, recipe, depth_of
+        self.model = model
 
     def window(self, rng: np.random.Generator) -> tuple[np.ndarray, bool]:
         """(h, w, 3) uint8, sides multiples of 64 between the crop's and the window's; whether it is a page of text."""
@@ -84,12 +94,14 @@ class StateSource:
         part = picture[top : top + height, left : left + width]
         return (part[:, ::-1] if rng.random() < 0.5 else part), False
 
+    def quality(self, rng: np.random.Generator) -> float:
+        """A quality, 0 to 1, as the recipe spreads them."""
+        return float(rng.uniform(0, 0.1) if rng.random() < self.recipe.low else rng.uniform(*self.recipe.quality))
+
     def depths(self, rng: np.random.Generator, rows: int, columns: int) -> np.ndarray:
         """Levels kept per cell, float32 (rows, columns): one depth for all, or one a cell around a common one."""
         recipe = self.recipe
-        low = rng.random() < recipe.low
-        quality = rng.uniform(0, 0.1) if low else rng.uniform(*recipe.quality)
-        keep = np.full((rows, columns), self.depth_of(quality) + rng.normal(0, 0.35))
+        keep = np.full((rows, columns), self.depth_of(self.quality(rng)) + rng.normal(0, 0.35))
         if rng.random() < 0.6:
             keep = np.round(keep + rng.normal(0, 0.6, keep.shape))
         keep = np.clip(keep, 0.5 if rng.random() < 0.15 else 1, len(self.decoder.levels))
@@ -100,25 +112,19 @@ class StateSource:
     @torch.no_grad()
     def draw(self, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
         """Crops of one window: f8, f4 as float16, originals (n, 3, crop, crop) and whether text (n,) as uint8."""
-        decoder, side = self.decoder, self.recipe.crop
+        side = self.recipe.crop
         window, text = self.window(rng)
         picture = np.array(window)
-        rows, columns = (n // CELL for n in picture.shape[:2])
-        x = torch.from_numpy(picture).to(decoder.device).permute(2, 0, 1)[None].float().div(127.5).sub(1)
-        scales = [CELL // level.stride for level in decoder.levels]
-        full = [torch.ones(1, 1, rows * n, columns * n, device=decoder.device) for n in scales]
-        digits = decoder.net.tokenize(x.contiguous(memory_format=torch.channels_last), full)
-        keep = torch.from_numpy(np.stack([self.depths(rng, rows, columns) for _ in range(DEPTHS)]))[:, None]
-        masks = [sent_mask(keep.to(decoder.device), k, v.stride) for k, v in enumerate(decoder.levels)]
-        wrong = np.where(rng.random(DEPTHS) < self.recipe.wrong, 1 / 200, 0.0)
+        digits, masks = (self.encoded if rng.random() < self.recipe.encoded else self.tokenized)(picture, rng)
+        decodes = len(digits[0])
+        wrong = np.where(rng.random(decodes) < self.recipe.wrong, 1 / 200, 0.0)
         told = [
-            _changed(d.expand(DEPTHS, -1, -1, -1), v, wrong, rng) * m
-            for d, v, m in zip(digits, decoder.levels, masks, strict=True)
-        ]
-        f8, f4 = decoder.net.decoded_features(told, masks)
+            _changed(d, v, wrong, rng) * m for d, v, m in zip(digits, self.decoder.levels, masks, strict=True)
+        ]  # fmt: skip
+        f8, f4 = self.decoder.net.decoded_features(told, masks)
         count = max(1, min(self.recipe.crops, picture.shape[0] * picture.shape[1] // side**2))
         out: list[tuple[np.ndarray, ...]] = []
-        for i in (i for i in range(DEPTHS) for _ in range(count)):
+        for i in (i for i in range(decodes) for _ in range(count)):
             y, z = (int(rng.integers((n - side) // 8 + 1)) for n in picture.shape[:2])
             n = side // 8
             coarse = f8[i, :, y : y + n, z : z + n]
@@ -127,6 +133,26 @@ class StateSource:
             out.append((coarse.half().cpu().numpy(), fine.half().cpu().numpy(), pixels))
         a, b, c = (np.stack(part) for part in zip(*out, strict=True))
         return a, b, c, np.full(len(c), text, np.uint8)
+
+    def tokenized(self, picture: np.ndarray, rng: np.random.Generator) -> Told:
+        """All tokens of a picture (H, W, 3) uint8, cut to `DEPTHS` depths."""
+        decoder = self.decoder
+        rows, columns = (n // CELL for n in picture.shape[:2])
+        x = torch.from_numpy(picture).to(decoder.device).permute(2, 0, 1)[None].float().div(127.5).sub(1)
+        scales = [CELL // level.stride for level in decoder.levels]
+        full = [torch.ones(1, 1, rows * n, columns * n, device=decoder.device) for n in scales]
+        digits = decoder.net.tokenize(x.contiguous(memory_format=torch.channels_last), full)
+        keep = torch.from_numpy(np.stack([self.depths(rng, rows, columns) for _ in range(DEPTHS)]))[:, None]
+        masks = [sent_mask(keep.to(decoder.device), k, v.stride) for k, v in enumerate(decoder.levels)]
+        return [d.expand(DEPTHS, -1, -1, -1) for d in digits], masks
+
+    def encoded(self, picture: np.ndarray, rng: np.random.Generator) -> Told:
+        """The tokens of a picture (H, W, 3) uint8 as a file of one quality has them."""
+        found = tokens(encode(picture, self.quality(rng), effort=1, patches="off", model=self.model))
+        to = self.decoder.device
+        digits = [torch.from_numpy(d.transpose(2, 0, 1)[None].copy()).float().to(to) for d in found.digits]
+        masks = [torch.from_numpy(m[None, None].astype(np.float32)).to(to) for m in found.masks]
+        return digits, masks
 
 
 def _changed(digits: torch.Tensor, level: Level, share: np.ndarray, rng: np.random.Generator) -> torch.Tensor:
