@@ -33,7 +33,7 @@ def kind_of(name: str) -> str:
 
 
 def differences(rows: list[Row], rival: str, metric: str) -> list[tuple[Row, float | None]]:
-    """Each row of ltokc with its bytes against the rival's at the same score; None where the rival does not reach it."""
+    """Each row of ltokc with its bytes against the rival's at the same score; None where the rival is not so good."""
     curves: dict[str, Curve | None] = {}
     lower = metric in LOWER_IS_BETTER
     for image in dict.fromkeys(row["image"] for row in rows):

@@ -3,8 +3,10 @@
     python -m bench train-speed --recipe recipe.toml --lpips lpips_squeeze.safetensors --device cuda \\
         --out train-speed.json
 
-The batch is the recipe's, of made-up pictures; a step is loss and gradients, on a GPU as one graph.  `agrees`: loss and
-gradient are those of the plain step.  `crops`: crops a second that one process cuts, beside which steps would wait.
+The batch is the recipe's, of made-up pictures; a step is loss, gradients and update, on a GPU with the gradients as one
+graph.  `agrees`: loss and gradient are those of the plain step.  LPIPS of a window is timed too; it is chosen by the
+recipe, not by the trainer, since it changes a step's loss.  `crops`: crops a second that one process cuts, beside which
+steps would wait.
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ from ltokc.train.loop import Trainer
 from ltokc.train.recipe import Recipe, read_recipe
 from ltokc.train.speed.probe import Measured, Probe
 from ltokc.train.speed.rows import Rows, useful
+
+WINDOW = 128  # px, of LPIPS
 
 
 class Few:
@@ -52,7 +56,7 @@ def crops_per_second(recipe: Recipe, seconds: float) -> float:
 
 
 def measured(recipe: Recipe, lpips: Path, device: str, seconds: float) -> list[Measured]:
-    """Plain, every row alone, and all that agree together; each is timed for so many seconds at least."""
+    """Plain, every row alone, all that agree, LPIPS of a window; each is timed for so many seconds at least."""
     trainer = Trainer(recipe, lpips, device)
     crops = next(Crops(Few(), recipe.crop, recipe.batch, np.random.default_rng(0)))  # type: ignore[arg-type]
     feed = iter([torch.from_numpy(crops)])
@@ -67,7 +71,11 @@ def measured(recipe: Recipe, lpips: Path, device: str, seconds: float) -> list[M
         found.append(each)
         together = together.with_(name) if each.agrees else together
         click.echo(f"{name}: {each.crops_per_second:.1f} crops/s, {'agrees' if each.agrees else 'differs'}", err=True)
-    return [*found, probe.measure(together, seconds)]
+    found.append(probe.measure(together, seconds))
+    if not recipe.lpips_window and recipe.crop > WINDOW and recipe.train != "prior":
+        trainer.objective.window = WINDOW
+        found.append(replace(probe.measure(Rows(), seconds), rows=["lpips_window"]))
+    return found
 
 
 @options.command()

@@ -12,6 +12,8 @@ import torch
 import torch.nn as nn
 from safetensors.torch import load_file
 
+from ltokc.losses.unit_distance import HalfUnitDistance, UnitDistance
+
 TAPS = (1, 4, 7, 9, 10, 11, 12)
 
 
@@ -30,10 +32,14 @@ class Fire(nn.Module):
 
 
 class LPIPS(nn.Module):
-    """Distance of two batches (B, 3, H, W) in [-1, 1]: (B,).  Raises FileNotFoundError or KeyError on bad weights."""
+    """Distance of two batches (B, 3, H, W) in [-1, 1]: (B,).  Raises FileNotFoundError or KeyError on bad weights.
+
+    half: distances of taps in bf16, summed in float32.  together: `taps_of_both` calls the network once.
+    """
 
     shift: torch.Tensor
     scale: torch.Tensor
+    half = together = False
 
     def __init__(self, path: str | Path):
         super().__init__()
@@ -63,11 +69,20 @@ class LPIPS(nn.Module):
                 out.append(x)
         return out
 
+    def taps_of_both(self, x: torch.Tensor, y: torch.Tensor) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """Raw taps of two batches of one shape; those of `y` carry no gradient."""
+        if not self.together:
+            ours = self.raw_taps(x)
+            with torch.no_grad():
+                return ours, self.raw_taps(y)
+        taps = self.raw_taps(torch.cat([x, y.detach()]))
+        return [tap[: len(x)] for tap in taps], [tap[len(x) :].detach() for tap in taps]
+
     def distance(self, a: list[torch.Tensor], b: list[torch.Tensor]) -> torch.Tensor:
         """LPIPS of two lists of raw taps: (B,)."""
-        total = torch.zeros(len(a[0]), device=a[0].device)
+        total, of = torch.zeros(len(a[0]), device=a[0].device), HalfUnitDistance if self.half else UnitDistance
         for i, (p, q) in enumerate(zip(a, b, strict=True)):
-            total = total + UnitDistance.apply(p, q, getattr(self, f"lin{i}")).mean((1, 2))
+            total = total + of.apply(p, q, getattr(self, f"lin{i}")).mean((1, 2))
         return total
 
     def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -82,30 +97,3 @@ class LPIPS(nn.Module):
     def distance_of(self, a: list[torch.Tensor], b: list[torch.Tensor]) -> float:
         """LPIPS of the raw taps of two single pictures."""
         return float(self.distance(a, b))
-
-
-class UnitDistance(torch.autograd.Function):
-    """Weighted squared difference of two feature maps whose channel vectors are scaled to length 1.
-
-    p, q: (B, c, H, W), weights: (c,) -> (B, H, W) float32; the gradient is that of p alone.  Written out as
-    sum w p²/|p|² - 2 sum w p q/(|p| |q|) + sum w q²/|q|², since on a CPU the many passes over large maps that the
-    plain expression takes cost as much as the network that is trained.
-    """
-
-    @staticmethod
-    def forward(ctx, p, q, weights):
-        p, q = (t.detach().permute(0, 2, 3, 1).float() for t in (p, q))
-        two = torch.stack([torch.ones_like(weights), weights], 1)
-        pp, qq, pq = (p * p) @ two, (q * q) @ two, (p * q) @ weights
-        n, m = pp[..., 0] + 1e-10, qq[..., 0] + 1e-10
-        root = (n * m).rsqrt()
-        ctx.save_for_backward(p, q, weights, n, root, pp[..., 1], pq)
-        return pp[..., 1] / n - 2 * pq * root + qq[..., 1] / m
-
-    @staticmethod
-    def backward(ctx, grad):
-        p, q, weights, n, root, pp, pq = ctx.saved_tensors
-        grad = 2 * grad
-        scale = (grad / n).unsqueeze(-1) * weights + (grad * (pq * root - pp / n) / n).unsqueeze(-1)
-        out = scale.mul_(p).sub_(((grad * root).unsqueeze(-1) * weights).mul_(q))
-        return out.permute(0, 3, 1, 2), None, None
