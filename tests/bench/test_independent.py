@@ -13,7 +13,7 @@ from PIL import Image
 
 from bench.common.butteraugli import PROGRAM, distance, program_of, read_distance
 from bench.common.earlier import Earlier, commit_of
-from bench.quality import at_quality, independent, text_at_bytes
+from bench.quality import at_quality, calibration, independent, text_at_bytes
 from ltokc import codec
 from ltokc.spawn import find_program
 from tests.support.pictures import grainy, smooth
@@ -102,6 +102,21 @@ def test_bytes_at_each_quality_by_kind() -> None:
     assert photos["above_limit"] == 1 and photos["compared"] == photos["pictures"] == 2
     assert lines["photo", 0.6]["compared"] == 1 and lines["art", 0.2]["mean"] == pytest.approx(0)
     assert at_quality.kind_of("01.png") == at_quality.ANY
+
+
+def test_misses_and_falls_of_measured_rows(tmp_path: Path) -> None:
+    measured = {0.2: (100, -60.0), 0.4: (200, -20.0), 0.6: (190, 10.0), 0.8: (400, 5.0), 0.9: (500, 50.0)}
+    rows = [{"image": "a", "codec": "ltokc", "q": q, "bytes": size, "ssimulacra2": points}
+            for q, (size, points) in measured.items()]  # fmt: skip
+    record, out = tmp_path / "rows.json", tmp_path / "out.json"
+    record.write_text(json.dumps({"model": "ladder-6", "rows": rows}))
+    result = CliRunner().invoke(calibration.main, [str(record), "--out", str(out)], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    found = json.loads(out.read_text())["rows.json"]
+    lines = {line["q"]: line for line in found["calibration"]}
+    assert lines[0.2]["wanted"] == pytest.approx(-52.2, abs=0.1) and lines[0.2]["miss"] == 1
+    assert lines[0.6]["miss"] == 0 and lines[0.8]["worst"] == pytest.approx(95 / 68.85 - 1, abs=0.001)
+    assert found["steps"] == 4 and [(fall["from"], fall["to"]) for fall in found["falls"]] == [(0.4, 0.6), (0.6, 0.8)]
 
 
 @needs_tesseract
