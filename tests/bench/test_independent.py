@@ -105,7 +105,7 @@ def test_bytes_at_each_quality_by_kind() -> None:
 
 
 def test_misses_and_falls_of_measured_rows(tmp_path: Path) -> None:
-    measured = {0.2: (100, -60.0), 0.4: (200, -20.0), 0.6: (190, 10.0), 0.8: (400, 5.0), 0.9: (500, 50.0)}
+    measured = {0.2: (100, -80.0), 0.4: (200, -20.0), 0.6: (190, 10.0), 0.8: (400, 5.0), 0.9: (500, 50.0)}
     rows = [{"image": "a", "codec": "ltokc", "q": q, "bytes": size, "ssimulacra2": points}
             for q, (size, points) in measured.items()]  # fmt: skip
     record, out = tmp_path / "rows.json", tmp_path / "out.json"
