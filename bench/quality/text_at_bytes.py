@@ -7,11 +7,12 @@ Pictures with NAME.txt beside NAME.png (`python -m bench rendered` makes some) s
 distance to it, spaces aside, and the error rate that over its characters, at most 1 a picture.  Of others, as
 screenshots, `wrong` counts words that are read on the original alone, and the rate is over its words.  Each codec gives
 its best file of at most so many bits per pixel; where AVIF or WebP have none, of half or a quarter of the size, or
-their smallest.  A run that was stopped, or ended by `--most`, goes on.
+their smallest.  A run that was stopped goes on.
 """
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -89,30 +90,21 @@ def summary(rows: list[Row]) -> list[Row]:
 @click.option("--bpp", default="0.1,0.2,0.4", show_default=True, type=options.Numbers(), help="Bits per pixel.")
 @click.option("--before", type=options.FOLDER, help="Checkout of an encoder that was before.")
 @click.option("--kind", "kinds", multiple=True, help="Only pictures whose names have this in them.")
-@click.option("--most", type=click.IntRange(1), help="Pictures to measure before this run ends.")
 @options.out(required=True)
-def main(
-    images: Path, bpp: tuple[float, ...], before: Path | None, kinds: tuple[str, ...], most: int | None, out: Path
-) -> None:
+def main(images: Path, bpp: tuple[float, ...], before: Path | None, kinds: tuple[str, ...], out: Path) -> None:
     """Measure what of text can be read at equal bytes."""
     about = {"before": commit_of(before) if before else None, "kinds": kinds}
     unfinished = Unfinished(out, {"commit": commit(), "changes": changes(), "bpp": bpp} | about)
     found = unfinished.resume()
     paths = [path for path in pictures(images) if not kinds or any(kind in path.name for kind in kinds)]
-    left_over = paths[len(found) :]
-    earlier = Earlier(before).__enter__() if before else None
-    try:
-        for path in left_over[:most]:
+    with Earlier(before) if before else nullcontext() as earlier:
+        for path in paths[len(found) :]:
             found.append(measured(path, bpp, earlier))
             unfinished.add(found[-1])
             click.echo(str(found[-1]), err=True)
-    finally:
-        if earlier:
-            earlier.__exit__(None, None, None)
-    if len(left_over[:most]) == len(left_over):
-        rows = [row for each in found for row in each]
-        write_report(model_name(None), about | {"summary": summary(rows), "rows": rows}, out)
-        unfinished.finish()
+    rows = [row for each in found for row in each]
+    write_report(model_name(None), about | {"summary": summary(rows), "rows": rows}, out)
+    unfinished.finish()
 
 
 if __name__ == "__main__":
