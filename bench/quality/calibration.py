@@ -3,8 +3,9 @@
     python -m bench calibration kodak.json held-out-photos.json --out calibration.json
 
 Files are those of `python -m bench rate-distortion`.  A picture misses where its distance from 100 points of
-SSIMULACRA2 is over the wanted one by more than a tenth; where its row of the highest quality up to .9 does not reach
-the wanted look, it is out of reach and does not count.  A fall is a step of -q after which a picture has fewer bytes or
+SSIMULACRA2 is over the wanted one by more than a tenth; where no row of it, that of the highest quality included,
+reaches the wanted look, it is out of reach and does not count.  The highest quality itself says nothing then and is
+left out.  A fall is a step of -q after which a picture has fewer bytes or
 fewer points.
 """
 
@@ -35,8 +36,7 @@ def kept(rows: list[Row], wanted: dict[float, float]) -> list[dict[str, Any]]:
     """
     best: dict[str, float] = {}
     for row in rows:
-        if row["q"] <= TOKENS_END:
-            best[row["image"]] = max(row["ssimulacra2"], best.get(row["image"], -np.inf))
+        best[row["image"]] = max(row["ssimulacra2"], best.get(row["image"], -np.inf))
     out = []
     for q, goal in wanted.items():
         here = [row for row in rows if row["q"] == q]
@@ -82,7 +82,8 @@ def main(files: tuple[Path, ...], out: Path | None) -> None:
     looks = find(model).looks
     for path in files:
         rows = [row for row in rows_of(path) if row["codec"] == OURS and row["ssimulacra2"] is not None]
-        qualities = sorted({row["q"] for row in rows if looks[0][0] <= row["q"] <= TOKENS_END})
+        measured = sorted({row["q"] for row in rows})
+        qualities = [q for q in measured[:-1] if looks[0][0] <= q <= TOKENS_END]
         wanted = {q: float(points(error_of_quality(q, looks))) for q in qualities}
         sets[path.name] = {"calibration": kept(rows, wanted)} | falls(rows)
     write_report(model, sets, out)
