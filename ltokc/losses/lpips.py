@@ -5,6 +5,7 @@ The file holds `features.*` (torchvision's squeezenet1_1 features) and `lin.0` t
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 import torch.nn as nn
 from safetensors.torch import load_file
 
+from ltokc.losses.both_taps import Back, BothTaps, convolution, pooled, rectified
 from ltokc.losses.unit_distance import HalfUnitDistance, UnitDistance
 
 TAPS = (1, 4, 7, 9, 10, 11, 12)
@@ -75,8 +77,9 @@ class LPIPS(nn.Module):
             ours = self.raw_taps(x)
             with torch.no_grad():
                 return ours, self.raw_taps(y)
-        taps = self.raw_taps(torch.cat([x, y.detach()]))
-        return [tap[: len(x)] for tap in taps], [tap[len(x) :].detach() for tap in taps]
+        x, y = ((each - self.shift) / self.scale for each in (x, y.detach()))
+        taps = BothTaps.apply(x, y, [partial(_step, module) for module in self.features], TAPS)
+        return list(taps[: len(TAPS)]), list(taps[len(TAPS) :])
 
     def distance(self, a: list[torch.Tensor], b: list[torch.Tensor]) -> torch.Tensor:
         """LPIPS of two lists of raw taps: (B,)."""
@@ -97,3 +100,29 @@ class LPIPS(nn.Module):
     def distance_of(self, a: list[torch.Tensor], b: list[torch.Tensor]) -> float:
         """LPIPS of the raw taps of two single pictures."""
         return float(self.distance(a, b))
+
+
+def _step(module: nn.Module, x: torch.Tensor, count: int) -> tuple[torch.Tensor, Back]:
+    """A module of SqueezeNet's features, and its way back for the first `count` pictures."""
+    if isinstance(module, Fire):
+        return _fire(module, x, count)
+    if isinstance(module, nn.Conv2d):
+        return convolution(module, x, count)
+    if isinstance(module, nn.MaxPool2d):
+        return pooled(module, x, count)
+    return rectified(x, count)
+
+
+def _fire(fire: Fire, x: torch.Tensor, count: int) -> tuple[torch.Tensor, Back]:
+    x, squeezed = convolution(fire.squeeze, x, count)
+    x, first = rectified(x, count)
+    one, narrow = convolution(fire.expand1x1, x, count)
+    three, wide = convolution(fire.expand3x3, x, count)
+    y, last = rectified(torch.cat([one, three], 1), count)
+    channels = one.shape[1]
+
+    def back(grad: torch.Tensor) -> torch.Tensor:
+        grad = last(grad)
+        return squeezed(first(narrow(grad[:, :channels]) + wide(grad[:, channels:])))
+
+    return y, back
