@@ -3,8 +3,10 @@
     python -m bench train-speed --recipe recipe.toml --lpips lpips_squeeze.safetensors --device cuda \\
         --out train-speed.json
 
-The batch is the recipe's, of made-up pictures; a step is loss and gradients, on a GPU as one graph.  `agrees`: loss and
-gradient are those of the plain step.  `crops`: crops a second that one process cuts, beside which steps would wait.
+The batch is the recipe's, of made-up pictures; a step is loss, gradients and update, on a GPU with the gradients as one
+graph.  `agrees`: loss and gradient are those of the plain step.  LPIPS of a window is timed too; it is chosen by the
+recipe, not by the trainer, since it changes a step's loss.  `crops`: crops a second that one process cuts, beside which
+steps would wait.
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ from ltokc.train.loop import Trainer
 from ltokc.train.recipe import Recipe, read_recipe
 from ltokc.train.speed.probe import Measured, Probe
 from ltokc.train.speed.rows import Rows, useful
+
+WINDOW = 128  # px, of LPIPS
 
 
 class Few:
@@ -51,14 +55,14 @@ def crops_per_second(recipe: Recipe, seconds: float) -> float:
     return made / (time.perf_counter() - start)
 
 
-def measured(recipe: Recipe, lpips: Path, device: str, seconds: float) -> list[Measured]:
-    """Plain, every row alone, and all that agree together; each is timed for so many seconds at least."""
+def measured(recipe: Recipe, lpips: Path, device: str, seconds: float, only: tuple[str, ...] = ()) -> list[Measured]:
+    """Plain, every row alone, all that agree, LPIPS of a window; each is timed for so many seconds at least."""
     trainer = Trainer(recipe, lpips, device)
     crops = next(Crops(Few(), recipe.crop, recipe.batch, np.random.default_rng(0)))  # type: ignore[arg-type]
     feed = iter([torch.from_numpy(crops)])
     probe = Probe(trainer, *trainer.batch(feed))
     found, together = [probe.measure(Rows(), seconds)], Rows()
-    for name in useful(trainer):
+    for name in [name for name in useful(trainer) if not only or name in only]:
         try:
             each = probe.measure(Rows.of([name]), seconds)
         except RuntimeError as error:  # torch's: no compiler, no such kernel
@@ -67,7 +71,11 @@ def measured(recipe: Recipe, lpips: Path, device: str, seconds: float) -> list[M
         found.append(each)
         together = together.with_(name) if each.agrees else together
         click.echo(f"{name}: {each.crops_per_second:.1f} crops/s, {'agrees' if each.agrees else 'differs'}", err=True)
-    return [*found, probe.measure(together, seconds)]
+    found.append(probe.measure(together, seconds))
+    if not recipe.lpips_window and recipe.crop > WINDOW and recipe.train != "prior":
+        trainer.objective.window = WINDOW
+        found.append(replace(probe.measure(Rows(), seconds), rows=["lpips_window"]))
+    return found
 
 
 @options.command()
@@ -76,12 +84,15 @@ def measured(recipe: Recipe, lpips: Path, device: str, seconds: float) -> list[M
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Where.")
 @click.option("--batch", type=click.IntRange(min=1), metavar="N", help="Crops of a step.  [default: the recipe's]")
 @click.option("--seconds", type=click.FloatRange(min=0), default=10.0, show_default=True, help="Of every measurement.")
+@click.option("--row", "only", multiple=True, help="Only rows of these names.")
 @options.out()
-def main(recipe: Path, lpips: Path, device: str, batch: int | None, seconds: float, out: Path | None) -> None:
+def main(
+    recipe: Path, lpips: Path, device: str, batch: int | None, seconds: float, only: tuple[str, ...], out: Path | None
+) -> None:
     """Time a training step, plain and with what makes it faster."""
     wanted = read_recipe(recipe)
     wanted = replace(wanted, batch=batch or wanted.batch)
-    rows = measured(wanted, lpips, device, seconds)
+    rows = measured(wanted, lpips, device, seconds, only)
     report: dict[str, Any] = {
         "recipe": recipe.name, "batch": wanted.batch, "crop": wanted.crop, "device": device,
         "threads": torch.get_num_threads(), "rows": [asdict(each) for each in rows],

@@ -5,12 +5,16 @@ The file holds `features.*` (torchvision's squeezenet1_1 features) and `lin.0` t
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn as nn
 from safetensors.torch import load_file
+
+from ltokc.losses.both_taps import Back, BothTaps, convolution, pooled, rectified
+from ltokc.losses.unit_distance import HalfUnitDistance, UnitDistance
 
 TAPS = (1, 4, 7, 9, 10, 11, 12)
 
@@ -30,10 +34,14 @@ class Fire(nn.Module):
 
 
 class LPIPS(nn.Module):
-    """Distance of two batches (B, 3, H, W) in [-1, 1]: (B,).  Raises FileNotFoundError or KeyError on bad weights."""
+    """Distance of two batches (B, 3, H, W) in [-1, 1]: (B,).  Raises FileNotFoundError or KeyError on bad weights.
+
+    half: distances of taps in bf16, summed in float32.  together: `taps_of_both` calls the network once.
+    """
 
     shift: torch.Tensor
     scale: torch.Tensor
+    half = together = False
 
     def __init__(self, path: str | Path):
         super().__init__()
@@ -63,11 +71,21 @@ class LPIPS(nn.Module):
                 out.append(x)
         return out
 
+    def taps_of_both(self, x: torch.Tensor, y: torch.Tensor) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """Raw taps of two batches of one shape; those of `y` carry no gradient."""
+        if not self.together:
+            ours = self.raw_taps(x)
+            with torch.no_grad():
+                return ours, self.raw_taps(y)
+        x, y = ((each - self.shift) / self.scale for each in (x, y.detach()))
+        taps = BothTaps.apply(x, y, [partial(_step, module) for module in self.features], TAPS)
+        return list(taps[: len(TAPS)]), list(taps[len(TAPS) :])
+
     def distance(self, a: list[torch.Tensor], b: list[torch.Tensor]) -> torch.Tensor:
         """LPIPS of two lists of raw taps: (B,)."""
-        total = torch.zeros(len(a[0]), device=a[0].device)
+        total, of = torch.zeros(len(a[0]), device=a[0].device), HalfUnitDistance if self.half else UnitDistance
         for i, (p, q) in enumerate(zip(a, b, strict=True)):
-            total = total + UnitDistance.apply(p, q, getattr(self, f"lin{i}")).mean((1, 2))
+            total = total + of.apply(p, q, getattr(self, f"lin{i}")).mean((1, 2))
         return total
 
     def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -84,28 +102,27 @@ class LPIPS(nn.Module):
         return float(self.distance(a, b))
 
 
-class UnitDistance(torch.autograd.Function):
-    """Weighted squared difference of two feature maps whose channel vectors are scaled to length 1.
+def _step(module: nn.Module, x: torch.Tensor, count: int) -> tuple[torch.Tensor, Back]:
+    """A module of SqueezeNet's features, and its way back for the first `count` pictures."""
+    if isinstance(module, Fire):
+        return _fire(module, x, count)
+    if isinstance(module, nn.Conv2d):
+        return convolution(module, x, count)
+    if isinstance(module, nn.MaxPool2d):
+        return pooled(module, x, count)
+    return rectified(x, count)
 
-    p, q: (B, c, H, W), weights: (c,) -> (B, H, W) float32; the gradient is that of p alone.  Written out as
-    sum w p²/|p|² - 2 sum w p q/(|p| |q|) + sum w q²/|q|², since on a CPU the many passes over large maps that the
-    plain expression takes cost as much as the network that is trained.
-    """
 
-    @staticmethod
-    def forward(ctx, p, q, weights):
-        p, q = (t.detach().permute(0, 2, 3, 1).float() for t in (p, q))
-        two = torch.stack([torch.ones_like(weights), weights], 1)
-        pp, qq, pq = (p * p) @ two, (q * q) @ two, (p * q) @ weights
-        n, m = pp[..., 0] + 1e-10, qq[..., 0] + 1e-10
-        root = (n * m).rsqrt()
-        ctx.save_for_backward(p, q, weights, n, root, pp[..., 1], pq)
-        return pp[..., 1] / n - 2 * pq * root + qq[..., 1] / m
+def _fire(fire: Fire, x: torch.Tensor, count: int) -> tuple[torch.Tensor, Back]:
+    x, squeezed = convolution(fire.squeeze, x, count)
+    x, first = rectified(x, count)
+    one, narrow = convolution(fire.expand1x1, x, count)
+    three, wide = convolution(fire.expand3x3, x, count)
+    y, last = rectified(torch.cat([one, three], 1), count)
+    channels = one.shape[1]
 
-    @staticmethod
-    def backward(ctx, grad):
-        p, q, weights, n, root, pp, pq = ctx.saved_tensors
-        grad = 2 * grad
-        scale = (grad / n).unsqueeze(-1) * weights + (grad * (pq * root - pp / n) / n).unsqueeze(-1)
-        out = scale.mul_(p).sub_(((grad * root).unsqueeze(-1) * weights).mul_(q))
-        return out.permute(0, 3, 1, 2), None, None
+    def back(grad: torch.Tensor) -> torch.Tensor:
+        grad = last(grad)
+        return squeezed(first(narrow(grad[:, :channels]) + wide(grad[:, channels:])))
+
+    return y, back

@@ -38,6 +38,7 @@ from ltokc.train.recipe import Recipe
 from ltokc.train.speed import probe
 from ltokc.train.speed.integers import AllIntegers
 from ltokc.train.speed.rows import Rows, switch
+from ltokc.train.update import Update
 
 MAX_WORKERS = 14  # processes at most that draw crops for a GPU
 NEW_BLOCK = re.compile(r"(encoder|pre|final)\..*\.[abc]\.(weight|bias)|levels\.\d+\.query\.told\.weight")
@@ -86,6 +87,7 @@ class Trainer:
                 p.requires_grad_(bool(LEARNING[recipe.train].match(name)))
         self.net.prior.set_quantised(recipe.quantised_prior)
         self.optimizers, self.rates = optimizers_of(self.net, recipe)
+        self.apply = Update(self.net, self.optimizers, self.rates)
 
     def network(self) -> Ladder:
         """A fresh network to be trained; benchmarks put others in its place."""
@@ -185,24 +187,15 @@ class Trainer:
         return {k: v.detach() for k, v in values.items()}
 
     def update(self, x: torch.Tensor, keep: torch.Tensor) -> dict[str, torch.Tensor]:
-        """One step; nothing in it waits for the device.  A gradient that is not finite counts as zero."""
+        """One step; nothing in it waits for the device."""
         recipe = self.recipe
         factor = min(1.0, (self.step + 1) / recipe.warmup)
         if recipe.decay:
             factor *= min(1.0, max(0.01, (1 - self.progress()) / recipe.decay))
-        for optimizer, rate in zip(self.optimizers, self.rates, strict=True):
-            for group in optimizer.param_groups:
-                group["lr"] = rate * factor
         if self.graph is None and x.is_cuda:
             self.graph = CudaGraph(self.gradients, self.net.parameters(), x, keep)
         values = self.graph(x, keep) if self.graph else self.gradients(x, keep)
-        with_grad = [p for p in self.net.parameters() if p.grad is not None]
-        lost = ~torch.isfinite(torch.nn.utils.clip_grad_norm_(with_grad, 1.0))
-        for p in with_grad:
-            assert p.grad is not None
-            p.grad.masked_fill_(lost, 0)
-        for optimizer in self.optimizers:
-            optimizer.step()
+        self.apply(factor)
         self.step += 1
         with torch.no_grad():
             weight = 1 - min(recipe.ema, self.step / (self.step + 50))

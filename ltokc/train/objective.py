@@ -27,6 +27,21 @@ def look_distance(y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     return distance(original.error(y))
 
 
+def cut(side: int, *batches: torch.Tensor) -> list[torch.Tensor]:
+    """The same window of `side`² px, at a place drawn anew, of batches (B, c, H, W) of one size.
+
+    The place stays on the device, so that a graph that was captured draws it too.
+    """
+    height, width = batches[0].shape[2:]
+    device = batches[0].device
+    rows, columns = (
+        torch.randint(length - side + 1, (1,), device=device) + torch.arange(side, device=device)
+        for length in (height, width)
+    )
+    kept = torch.channels_last
+    return [batch.index_select(2, rows).index_select(3, columns).contiguous(memory_format=kept) for batch in batches]
+
+
 class Objective:
     """Losses of a network on pictures x (B, 3, H, W) in [-1, 1] that keep `keep` (B, 1, rows, columns) levels a cell.
 
@@ -35,7 +50,7 @@ class Objective:
     """
 
     def __init__(self, recipe: Recipe, lpips: LPIPS, device: str = "cpu"):
-        self.recipe, self.lpips = recipe, lpips
+        self.recipe, self.lpips, self.window = recipe, lpips, recipe.lpips_window
         self.rate_weights = torch.tensor(recipe.loss.rate, device=device)
         self.rate_at = torch.tensor(recipe.loss.rate_at, device=device)
         self.compile(False)
@@ -88,10 +103,10 @@ class Objective:
         return y, torch.zeros(len(x), len(self.recipe.loss.rate), device=x.device)
 
     def perceptual(self, shown: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """LPIPS and the texture term, which share their features."""
-        ours = self.lpips.raw_taps(shown)
-        with torch.no_grad():
-            theirs = self.lpips.raw_taps(x)
+        """LPIPS and the texture term, which share their features, of the whole pictures or of the recipe's window."""
+        if self.window and self.window < x.shape[3]:
+            shown, x = cut(self.window, shown, x)
+        ours, theirs = self.lpips.taps_of_both(shown, x)
         lpips = self.lpips.distance(ours, theirs).mean()
         wanted = self.recipe.loss.texture
         return lpips, texture_distance(ours, theirs) if wanted else torch.zeros((), device=x.device)

@@ -5,9 +5,21 @@ Muon (Jordan et al. 2024) orthogonalises the momentum by a Newton-Schulz iterati
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import torch
 
 from ltokc.train.recipe import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """Weights that make matrices of one shape (out, rest), and their momenta (n, out, rest)."""
+
+    shape: tuple[int, int]
+    params: list[torch.nn.Parameter]
+    momenta: torch.Tensor
 
 
 def orthogonalise(matrices: torch.Tensor, steps: int = 5, dtype: torch.dtype = torch.float32) -> torch.Tensor:
@@ -25,33 +37,49 @@ def orthogonalise(matrices: torch.Tensor, steps: int = 5, dtype: torch.dtype = t
 
 
 class Muon(torch.optim.Optimizer):
-    """Weights of shape (out, ...) are taken as (out, rest) matrices; an update has root mean square `lr * 0.2`."""
+    """Weights of shape (out, ...) are taken as (out, rest) matrices; an update has root mean square `lr * 0.2`.
+
+    Momenta of one shape lie in one tensor, of which the state holds views.  `lr` may be a tensor () on the device.
+    """
 
     def __init__(self, params, lr: float = 6e-4, momentum: float = 0.95, dtype: torch.dtype = torch.float32):
         super().__init__(params, {"lr": lr, "momentum": momentum})
         self.dtype = dtype
+        self._stacks: dict[tuple[int, ...], list[Stack]] = {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        super().load_state_dict(state_dict)
+        self._stacks = {}  # the state holds tensors of its own now
 
     @torch.no_grad()
     def step(self, closure=None):
         for group in self.param_groups:
             params = [p for p in group["params"] if p.grad is not None]
-            if not params:
-                continue
-            for p in params:
-                self.state[p].setdefault("momentum", torch.zeros_like(p))
-            momenta, grads = [self.state[p]["momentum"] for p in params], [p.grad for p in params]
-            torch._foreach_lerp_(momenta, grads, 1 - group["momentum"])
-            by_shape: dict[tuple[int, int], tuple[list[torch.Tensor], list[torch.Tensor]]] = {}
-            for p, u in zip(params, torch._foreach_lerp(grads, momenta, group["momentum"]), strict=True):
-                shape = p.shape[0], p[0].numel()
-                of_shape, updates = by_shape.setdefault(shape, ([], []))
-                of_shape.append(p)
-                updates.append(u.reshape(shape))
-            for shape, (of_shape, updates) in by_shape.items():
-                update = orthogonalise(torch.stack(updates), dtype=self.dtype)
-                scale = group["lr"] * 0.2 * max(shape) ** 0.5
-                steps = [u.reshape(p.shape).to(p.dtype) for p, u in zip(of_shape, update, strict=True)]
-                torch._foreach_add_(of_shape, steps, alpha=-scale)
+            key = tuple(map(id, params))
+            if key not in self._stacks:
+                self._stacks = {key: self._stacked(params)}
+            for stack in self._stacks[key]:
+                grads = torch.stack([p.grad.reshape(stack.shape) for p in stack.params])
+                stack.momenta.lerp_(grads, 1 - group["momentum"])
+                update = orthogonalise(grads.lerp_(stack.momenta, group["momentum"]), dtype=self.dtype)
+                update = update.float() * (group["lr"] * (-0.2 * max(stack.shape) ** 0.5))
+                steps = [u.reshape(p.shape) for p, u in zip(stack.params, update.unbind(), strict=True)]
+                torch._foreach_add_(stack.params, steps)
+
+    def _stacked(self, params: list[torch.nn.Parameter]) -> list[Stack]:
+        """Parameters by shape, their momenta so far in one tensor each."""
+        by_shape: dict[tuple[int, int], list[torch.nn.Parameter]] = {}
+        for p in params:
+            by_shape.setdefault((p.shape[0], p[0].numel()), []).append(p)
+        stacks = []
+        for shape, of_shape in by_shape.items():
+            known = [self.state[p].get("momentum") for p in of_shape]
+            zeros = of_shape[0].new_zeros(shape)
+            momenta = torch.stack([zeros if each is None else each.reshape(shape) for each in known])
+            for p, momentum in zip(of_shape, momenta, strict=True):
+                self.state[p]["momentum"] = momentum.view(p.shape)
+            stacks.append(Stack(shape, of_shape, momenta))
+        return stacks
 
 
 def hidden_weights(net: torch.nn.Module) -> list[torch.nn.Parameter]:

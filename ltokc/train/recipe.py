@@ -57,6 +57,7 @@ class Recipe:
     smooth_share: float = 0.0  # share of synthetic slopes and flat fields
     crops_on_device: bool = False  # pictures lie on the device and are cut there, with turns and changed colours
     jitter: float = 0.0  # of the colours of such crops: by how much a channel's gain and offset vary
+    lpips_window: int = 0  # px; where less than `crop`, LPIPS and the texture term are of one window of a step's crops
     held_out: int = 70
     # "encoder": only what chooses tokens learns; "queries": of that only what reads the features; "finish": only the
     # layers after the last token; "prior": only the prior, on frozen tokens
@@ -65,6 +66,7 @@ class Recipe:
     model: LadderConfig = field(default_factory=LadderConfig)
 
 
+LEAST_WINDOW = 32  # px, of which LPIPS has a tap of one place at least
 TRAIN = ("all", "encoder", "queries", "finish", "prior")
 ALIASES = {"weave": "grid_pattern"}  # keys of `[loss]` in recipes that are published -> fields of `Loss`
 
@@ -82,6 +84,8 @@ def read_recipe(path: Path) -> Recipe:
         raise ModelError(f"{path}: train is one of {', '.join(TRAIN)}, optimizer adam or muon")
     if recipe.precision not in ("bf16", "fp32"):
         raise ModelError(f"{path}: precision is bf16 or fp32")
+    if recipe.lpips_window and recipe.lpips_window < LEAST_WINDOW:
+        raise ModelError(f"{path}: lpips_window is 0 or at least {LEAST_WINDOW}")
     levels = len(recipe.model.levels)
     if recipe.crop % 64 or len(recipe.loss.rate) != levels or len(recipe.loss.rate_at) not in (0, levels):
         raise ModelError(f"{path}: crop must be a multiple of 64, and loss.rate needs one weight per level")

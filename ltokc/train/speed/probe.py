@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,9 +17,11 @@ from ltokc.errors import ModelError
 from ltokc.train.cuda_graph import CudaGraph
 from ltokc.train.speed.rows import Rows, switch, useful
 from ltokc.train.speed.trained import Trained
+from ltokc.train.update import WARM_UP, Update
 
 FILE = "probe.json"
 LOSS_OFF, GRADIENT_ALIKE = 1e-3, 0.99  # relative; cosine: least and most that a row may change
+WEIGHTS_OFF = 1e-5  # relative and absolute: how far captured updates may end from plain ones
 LEAST_STEPS = 2  # that are timed
 GAIN = 1.01  # that a row must bring, since times waver
 
@@ -31,8 +36,24 @@ class Measured:
     agrees: bool
 
 
+@contextmanager
+def unchanged(trainer: Trained) -> Iterator[None]:
+    """Weights and the optimisers' state are afterwards as they were."""
+    net, optimizers = trainer.net, trainer.apply.optimizers
+    weights = [p.detach().clone() for p in net.parameters()]
+    states = [copy.deepcopy(optimizer.state_dict()) for optimizer in optimizers]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for p, weight in zip(net.parameters(), weights, strict=True):
+                p.copy_(weight)
+        for optimizer, state in zip(optimizers, states, strict=True):
+            optimizer.load_state_dict(state)
+
+
 class Probe:
-    """Times the gradients of a trainer on one batch; its weights stay as they are."""
+    """Times the steps of a trainer on one batch; weights and the optimisers' state stay as they are."""
 
     def __init__(self, trainer: Trained, x: torch.Tensor, keep: torch.Tensor):
         self.trainer, self.x, self.keep = trainer, x, keep
@@ -52,18 +73,40 @@ class Probe:
         loss, gradient = self._once()
         alike = float(torch.nn.functional.cosine_similarity(gradient, self.gradient, 0))
         agrees = abs(loss - self.loss) <= LOSS_OFF * abs(self.loss) and alike >= GRADIENT_ALIKE
-        step = trainer.gradients
-        if trainer.on_gpu:
-            step = CudaGraph(trainer.gradients, trainer.net.parameters(), self.x, self.keep)
-        step(self.x, self.keep)
-        self._wait()
-        start, steps = time.perf_counter(), 0
-        while steps < LEAST_STEPS or time.perf_counter() - start < seconds:
-            step(self.x, self.keep)
+        agrees = agrees and (not rows.update or self.same_update())
+        with unchanged(trainer):
+            step = trainer.gradients
+            if trainer.on_gpu:
+                step = CudaGraph(trainer.gradients, trainer.net.parameters(), self.x, self.keep)
+            for _ in range(WARM_UP + 1):  # the last one captures an update
+                step(self.x, self.keep)
+                trainer.apply(1.0)
             self._wait()
-            steps += 1
-        took = time.perf_counter() - start
+            start, steps = time.perf_counter(), 0
+            while steps < LEAST_STEPS or time.perf_counter() - start < seconds:
+                step(self.x, self.keep)
+                trainer.apply(1.0)
+                self._wait()
+                steps += 1
+            took = time.perf_counter() - start
+        switch(trainer, rows)
         return Measured(rows.names, round(steps * len(self.x) / took, 2), round(loss, 5), agrees)
+
+    def same_update(self) -> bool:
+        """Whether captured updates by the gradients that are there change the weights as plain ones do."""
+        apply, after = self.trainer.apply, []
+        parameters = [p for p in self.trainer.net.parameters() if p.grad is not None]
+        gradients = [p.grad.clone() for p in parameters]
+        for captured in (False, True):
+            update = Update(self.trainer.net, apply.optimizers, apply.rates, captured)
+            with unchanged(self.trainer):
+                for _ in range(WARM_UP + 2):
+                    for p, gradient in zip(parameters, gradients, strict=True):
+                        p.grad.copy_(gradient)
+                    update(1.0)
+                after.append(torch.cat([p.detach().flatten() for p in parameters]))
+        plain, captured_ones = after
+        return torch.allclose(captured_ones, plain, rtol=WEIGHTS_OFF, atol=WEIGHTS_OFF)
 
     def _wait(self) -> None:
         if self.trainer.on_gpu:

@@ -10,6 +10,7 @@ from ltokc.tokenizer.nn.prior import IntegerConv
 from ltokc.train.speed.aligned import align, aligned_conv, unalign
 from ltokc.train.speed.integers import AllIntegers
 from ltokc.train.speed.trained import Trained
+from ltokc.train.update import Update
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,13 +18,17 @@ class Rows:
     """Which are on.
 
     benchmark: cuDNN times its algorithms; aligned: channels filled up to multiples of 8; integers: the prior's weights
-    are quantised together; compiled: SSIM and SSIMULACRA2 as compiled functions.
+    are quantised together; compiled: SSIM and SSIMULACRA2 as compiled functions; half: LPIPS's distances in bf16;
+    together: both pictures in one call of LPIPS's network; update: clipping and the optimisers' steps as a CUDA graph.
     """
 
     benchmark: bool = False
     aligned: bool = False
     integers: bool = False
     compiled: bool = False
+    half: bool = False
+    together: bool = False
+    update: bool = False
 
     @classmethod
     def of(cls, names: list[str]) -> Rows:
@@ -46,12 +51,15 @@ def useful(trainer: Trained) -> list[str]:
         names.append("integers")
     if trainer.recipe.train not in ("prior",):
         names.append("compiled")
-    return names
+        names += ["half", "together"] if trainer.recipe.precision == "bf16" else ["together"]
+    return [*names, "update"] if trainer.on_gpu else names
 
 
 def switch(trainer: Trained, rows: Rows) -> None:
-    """Switches a trainer's rows to just these.  A graph that was captured is thrown away."""
+    """Switches a trainer's rows to just these.  Graphs that were captured are thrown away."""
     trainer.graph, trainer.rows = None, rows
+    trainer.apply = Update(trainer.net, trainer.apply.optimizers, trainer.apply.rates, rows.update)
+    trainer.lpips.half, trainer.lpips.together = rows.half, rows.together
     torch.backends.cudnn.benchmark = rows.benchmark
     for net in (trainer.net, trainer.lpips):
         (align if rows.aligned else unalign)(net)

@@ -8,6 +8,7 @@ import torch
 
 from ltokc.train.recipe import Recipe
 from ltokc.train.speed.integers import AllIntegers
+from ltokc.train.update import Update
 
 
 class Trained(Protocol):
@@ -20,6 +21,7 @@ class Trained(Protocol):
     recipe: Recipe
     rows: Any
     integers: AllIntegers | None
+    apply: Update
 
     @property
     def on_gpu(self) -> bool: ...
