@@ -15,6 +15,7 @@ from ltokc.errors import ModelError
 from ltokc.ort.sessions import empty_pool, session_options
 from ltokc.ort.silent import ort
 from ltokc.threads import beside
+from ltokc.tokenizer.gradient import BACKWARD_8
 from ltokc.tokenizer.runtime import Cuts, feeds
 from ltokc.tokenizer.runtime.graphs import GraphRuntime
 from ltokc.tokenizer.runtime.onnx_cuts import with_cuts
@@ -25,7 +26,7 @@ WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"  # of a 
 class OnnxRuntime(GraphRuntime):
     """Sessions are made on first use: decoding never loads the tokenizer."""
 
-    def __init__(self, folder: Path, device: str = "auto", threads: int | None = None):
+    def __init__(self, folder: Path, device: str = "auto", threads: int | None = None, precision: str = "auto"):
         warn_if_both()
         available = ort.get_available_providers()
         if device == "cuda" and "CUDAExecutionProvider" not in available:
@@ -35,6 +36,7 @@ class OnnxRuntime(GraphRuntime):
         self.providers: list = [("CUDAExecutionProvider", {"use_tf32": "0"})] if cuda else []
         self.providers.append("CPUExecutionProvider")
         self.folder, self.threads = folder, threads
+        self.fast = precision == "auto" and not cuda
         self.sessions: dict[str, ort.InferenceSession] = {}
         self._making = threading.Lock()
         self.name = f"onnxruntime {ort.__version__} {'CUDA' if cuda else 'CPU'}ExecutionProvider"
@@ -84,6 +86,11 @@ class OnnxRuntime(GraphRuntime):
         cuts: Cuts | None = None,
     ) -> np.ndarray:  # fmt: skip
         return self.session("generative").run(None, feeds.of_generator(digits, masks, noise, detail, cuts))[0]
+
+    def _backward(self) -> str:
+        """In 8-bit integers on a processor, where the model has it so, unless everything is to be exact."""
+        eight_bit = self.fast and (self.folder / f"{BACKWARD_8}.onnx").exists()
+        return BACKWARD_8 if eight_bit else super()._backward()
 
     def _all(self, name: str, given: feeds.Feeds) -> feeds.Feeds:
         """All outputs of a graph by name.  It takes its inputs out of what is given."""
