@@ -26,6 +26,7 @@ from bench.speed.runtimes import runtimes
 from bench.speed.stages import stages, starting
 from bench.speed.turns import THREADS
 from bench.speed.work import avif, batch, children, commands, loaders, tiled
+from ltokc.threads import set_threads
 
 PARTS = ("in-process", "commands", "large", "batch", "data-loader", "stages", "runtimes")
 CROP = (384, 384)  # of the pictures that 8-bit integers are scaled by, at most
@@ -76,7 +77,9 @@ def main(
         if "data-loader" in parts:
             report["data-loader"] = loaders(sides, small, quality, rounds)
         if "stages" in parts:
+            set_threads(threads)  # numpy is loaded by now
             each = stages(picture, quality, rounds)
+            set_threads(None)
             report["stages"] = {"milliseconds": each, "starting": starting(rounds)}
         if "runtimes" in parts:
             chosen = [load_rgb(path) for path in pictures(images)[:CALIBRATED]] if images else [picture]

@@ -68,8 +68,10 @@ class RoundingKernel:
             n = folded_channels(levels)
             if weight.shape != (n, n, 3, 3):
                 raise ValueError(f"shape {weight.shape} does not fit the levels, which take {n} channels")
-            if not np.isfinite(weight).all() or (peaks is not None and not (np.isfinite(peaks) & (peaks > 0)).all()):
+            if not np.isfinite(weight).all():
                 raise ValueError("not all of its numbers are finite")
+            if peaks is not None and not (np.isfinite(peaks) & (peaks > 0)).all():
+                raise ValueError("not all of its peaks are above zero")
         except (OSError, SafetensorError, KeyError, ValueError) as error:
             raise ModelError(f"{path.name} cannot be used ({error})") from error
         return cls(weight, peaks)

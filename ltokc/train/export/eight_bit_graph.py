@@ -1,8 +1,9 @@
 """The way back of the gradient in 8-bit integers: `backward8.onnx`, which takes a third of the time of `backward.onnx`.
 
-Every convolution takes integers and gives integers; the sums along the residual path stay float32.  In ONNX that is said
-by pairs of QuantizeLinear and DequantizeLinear, which runtimes merge with what lies between them.  Gradients are uint8
-about 128, weights int8 by output channel.  Weights use 7 bits: processors without VNNI add two products in 16 bits.
+Convolutions take integers and give integers, but for those at the digits; the sums along the residual path stay
+float32. In ONNX that is said by pairs of QuantizeLinear and DequantizeLinear, which runtimes merge with what lies
+between them. Gradients are uint8 about 128, weights int8 by output channel. Weights use 7 bits: processors without VNNI
+add two products in 16 bits.
 
 How large the gradient gets at each place, its *peak*, is measured on pictures (`ltokc.train.rounding.peaks`), for a
 gradient by the pixels whose mean square is 1: the way back is linear, so that a runtime may scale it.
@@ -30,6 +31,7 @@ from ltokc.zoo.weights import WEIGHTS
 LARGEST = 127  # of a gradient, which is counted from the middle of uint8
 LARGEST_WEIGHT = 63
 MIDDLE = 128
+FLOATS = (".embed", ".fill")  # convolutions to and from digits, which cost little and whose outcome is what is wanted
 
 
 class EightBitGraph(BackwardGraph):
@@ -44,6 +46,8 @@ class EightBitGraph(BackwardGraph):
         self.initializers["zero"] = helper.make_tensor("zero", TensorProto.UINT8, [], [0])
 
     def convolved(self, gradient: str, weight: str, name: str, **attributes: list[int]) -> str:
+        if name.endswith(FLOATS):
+            return super().convolved(gradient, weight, name, **attributes)
         x = self.integer(gradient)
         if self.peaks is not None:
             weight = self._integer_weight(weight, name)
@@ -67,21 +71,13 @@ class EightBitGraph(BackwardGraph):
     def _integer_weight(self, weight: str, name: str) -> str:
         """Turned weights in steps of their largest by output channel, which is an input of the way there."""
         scale = f"{weight}:scale"
-        largest = np.abs(self.values(f"{name}.weight")).max((0, 2, 3))[: self._outputs(weight)]
+        largest = np.abs(self.values(f"{name}.weight")).max((0, 2, 3))
         steps = np.maximum(largest, np.float32(1e-9)) / np.float32(LARGEST_WEIGHT)
         zeros = helper.make_tensor(f"{scale}:zero", TensorProto.INT8, [len(steps)], [0] * len(steps))
         self.initializers[scale] = helper.make_tensor(scale, F, [len(steps)], steps.tolist())
         self.initializers[zeros.name] = zeros
         whole = self.op("QuantizeLinear", weight, scale, zeros.name, axis=0)
         return self.op("DequantizeLinear", whole, scale, zeros.name, axis=0)
-
-    def _outputs(self, weight: str) -> int | None:
-        """Channels that a Slice left of the turned weights; None: all."""
-        makers = {node.output[0]: node for node in self.nodes}
-        source = makers[makers[weight].input[0]]
-        if source.op_type != "Slice":
-            return None
-        return int(self.initializers[source.input[2]].int64_data[0])
 
     def values(self, name: str) -> np.ndarray:
         """A tensor of the weights file as float32."""
@@ -92,7 +88,7 @@ class EightBitGraph(BackwardGraph):
 
 
 def write_gradient_graphs(folder: Path, config: LadderConfig) -> None:
-    """Writes the graphs of the gradient: those in float32, and backward8.onnx if the folder's rounding kernel has peaks.
+    """Writes the gradient's graphs: those in float32, and backward8.onnx if the folder's rounding kernel has peaks.
 
     Raises ModelError for peaks of another decoder.
     """
