@@ -41,7 +41,7 @@ RIVAL_CROP = (2048, 1536)  # of the large picture, by which the quality of AVIF 
 @options.quality()
 @click.option("--rounds", default=5, show_default=True, type=click.IntRange(1), help="Of each checkout, in turn.")
 @click.option("--megapixels", default=24, show_default=True, type=click.IntRange(1), help="Of the large picture.")
-@click.option("--efforts", default="0,1", show_default=True, type=options.Numbers(int), help="Of the large picture.")
+@options.efforts("0,1")
 @click.option("--count", default=500, show_default=True, type=click.IntRange(1), help="Pictures of the folder.")
 @click.option("--threads", type=click.IntRange(1), help="Of both, for a machine with other work.  [default: unsaid]")
 @options.parts(PARTS)
@@ -51,7 +51,7 @@ def main(
     image: Path | None, images: Path | None, before: Path | None, quality: float, rounds: int, megapixels: int,
     efforts: tuple[int, ...], count: int, threads: int | None, parts: tuple[str, ...], note: str, out: Path | None,
 ) -> None:  # fmt: skip
-    """Measure speed now, and before.  Parts that this run leaves out stay as they are in --out."""
+    """Measure speed now, and before; a large picture at --efforts.  Parts that this run leaves out stay as they are in --out."""
     sides = ({"before": before.resolve()} if before else {}) | {"now": Path(__file__).resolve().parents[2]}
     report: dict[str, Any] = {}
     for name in (*THREADS, "PYTHONDONTWRITEBYTECODE"):  # without the latter commands find their modules compiled
