@@ -51,7 +51,10 @@ def main(
     image: Path | None, images: Path | None, before: Path | None, quality: float, rounds: int, megapixels: int,
     efforts: tuple[int, ...], count: int, threads: int | None, parts: tuple[str, ...], note: str, out: Path | None,
 ) -> None:  # fmt: skip
-    """Measure speed now, and before; a large picture at --efforts.  Parts that this run leaves out stay as they are in --out."""
+    """Measure speed now, and before.  Parts that this run leaves out stay as they are in --out.
+
+    The large picture is encoded at --efforts.
+    """
     sides = ({"before": before.resolve()} if before else {}) | {"now": Path(__file__).resolve().parents[2]}
     report: dict[str, Any] = {}
     for name in (*THREADS, "PYTHONDONTWRITEBYTECODE"):  # without the latter commands find their modules compiled
