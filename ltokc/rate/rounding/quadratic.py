@@ -26,7 +26,7 @@ from ltokc.tokenizer.rounding import STRIDE
 LEANS = 0.2, 0.75  # how far off its digit an unrounded value may flip; above .5 the tokenizer saw other borders
 SCALE, POWER = 0.55, 0.4  # the scale of a cell is SCALE * (digits sent a square of stride 16)**POWER
 SCALES = 0.7, 8.0  # bounds of a scale
-PASSES = 6  # over the model
+PASSES = 12  # over the model
 TURN, GOLDEN = 0.35, 0.618034  # share of the digits that may flip in a pass; how far turns move on from pass to pass
 
 
