@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 SETTERS = ("scipy_openblas_set_num_threads64_", "openblas_set_num_threads64_", "openblas_set_num_threads",
@@ -28,6 +30,34 @@ def blas_threads() -> int | None:
     """Threads of numpy's BLAS; None where it does not say."""
     getter = _function(GETTERS)
     return None if getter is None else int(getter())
+
+
+class _Alone:
+    """How many are inside of `one_blas_thread`, and the threads that were set before the first."""
+
+    lock = threading.Lock()
+    inside = 0
+    before: int | None = None
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """One thread for products that take a millisecond: where cores have other work, more of them spin while they wait.
+
+    For the whole process, until the last one that is inside leaves.
+    """
+    with _Alone.lock:
+        if not _Alone.inside:
+            _Alone.before = blas_threads()
+            limit_blas(1)
+        _Alone.inside += 1
+    try:
+        yield
+    finally:
+        with _Alone.lock:
+            _Alone.inside -= 1
+            if not _Alone.inside and _Alone.before is not None:
+                limit_blas(_Alone.before)
 
 
 def _function(names: tuple[str, ...]) -> Callable[..., Any] | None:

@@ -29,6 +29,8 @@ def fit_rounding(
 ) -> None:  # fmt: skip
     """Fit the rounding kernel of MODEL (name or id): how flips of digits change each other's gradients.
 
+    Also measures how large gradients get, from which add-rounding makes their way back in 8-bit integers.
+
     Takes about two seconds of a core a crop. `ltokc models add-rounding` puts OUT/rounding.safetensors into the model's
     folder.
 
@@ -39,11 +41,14 @@ def fit_rounding(
     click.get_current_context().meta[LOUD] = verbose > 1
     tars = tars_in(shards)
     need("training", "torch")
+    from dataclasses import replace
+
     import numpy as np
 
     from ltokc.train.data.pictures import Pictures
     from ltokc.train.rounding.fit import fitted
-    from ltokc.train.rounding.samples import SIDE, sample
+    from ltokc.train.rounding.peaks import peaks_of
+    from ltokc.train.rounding.samples import SIDE, cropped, sample
     from ltokc.zoo.model import open_model
 
     opened = open_model(model)
@@ -52,8 +57,9 @@ def fit_rounding(
     pictures = Pictures(tars, cache or out / "cache", held_out)
     large = [i for i in range(len(pictures)) if min(pictures[i].shape[:2]) >= SIDE]
     chosen = np.random.default_rng(seed).permutation(large)[:crops]
+    cut = (cropped(pictures[i], np.random.default_rng((seed, int(i)))) for i in chosen)
     found = (sample(networks, pictures[i], draws, np.random.default_rng((seed, int(i)))) for i in chosen)
-    kernel = fitted(found, opened.levels)
+    kernel = replace(fitted(found, opened.levels), peaks=peaks_of(opened, cut, np.random.default_rng(seed)))
     place = out / "rounding.safetensors"
     about = {"model": opened.entry.name, "crops": str(len(chosen)), "draws": str(draws), "seed": str(seed)}
     kernel.save(place, about)

@@ -142,7 +142,7 @@ def metadata_of(ltk: Ltk, metadata: str | Iterable[str] = "all") -> dict[str, An
     found = {chunk.fourcc: chunk.data for chunk in ltk.chunks if chunk.fourcc in wanted}
     out: dict[str, Any] = {name: found[fourcc] for name, fourcc in PILLOW_NAMES.items() if fourcc in found}
     if "icc_profile" in out:
-        from ltokc.pictures.srgb import describes_srgb
+        from ltokc.pictures.icc import describes_srgb
 
         if not describes_srgb(out["icc_profile"]):
             del out["icc_profile"]

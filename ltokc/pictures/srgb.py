@@ -1,17 +1,15 @@
 """Any Pillow mode to 8-bit sRGB and alpha: bit depth, palettes, gray, CMYK, embedded ICC profiles.
 
 Everything that changes more than the layout of the samples leaves a note for the user.  Colour conversion is
-littleCMS's (through `PIL.ImageCms`), relative colorimetric with black point compensation, done only where the
-profile differs from sRGB by more than `SAME_AS_SRGB`, so that ordinary photographs keep their exact samples.
+littleCMS's (`ltokc.pictures.icc`), loaded only for pictures that need it.
 """
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass, field
 
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image
 
 from ltokc.errors import FormatError
 from ltokc.pictures import light
@@ -20,9 +18,7 @@ from ltokc.pictures.samples import ValueRange, to_8_bit
 from ltokc.pictures.signals import Colour
 from ltokc.pictures.unseen import Unseen, unseen
 
-SAME_AS_SRGB = 1  # largest difference (of 255) at which a profile counts as sRGB itself
 GRAY_MODES = ("1", "L", "LA", "La")
-SRGB = ImageCms.createProfile("sRGB")
 
 
 @dataclass
@@ -146,56 +142,13 @@ def _opaque(samples: np.ndarray, low: np.ndarray | None, clear: int | tuple[int,
 def _to_srgb(base: Image.Image, profile: bytes | None, notes: list[str]) -> tuple[Image.Image, bytes | None]:
     """Colour of mode L, RGB, CMYK or LAB to RGB in sRGB; also the profile where it still describes the result."""
     if base.mode == "LAB":
-        lab = ImageCms.createProfile("LAB")
-        converted = ImageCms.profileToProfile(base, lab, SRGB, outputMode="RGB")
-        return (converted or base), None
+        from ltokc.pictures import icc
+
+        return icc.from_lab(base), None
     if profile is not None:
-        try:
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            name = ImageCms.getProfileDescription(source).strip()
-            if base.mode == "RGB" and _same_as_srgb(source):
-                return base, profile
-            result = _gray(base, source) if base.mode == "L" else _convert(base, source)
-            notes.append(f"colour converted to sRGB from {name!r}")
-            return result, None
-        except (ImageCms.PyCMSError, OSError, ValueError, TypeError):  # what PIL.ImageCms raises, by version
-            notes.append("embedded colour profile unusable, colour taken as sRGB")
-    elif base.mode == "CMYK":
+        from ltokc.pictures import icc
+
+        return icc.to_srgb(base, profile, notes)
+    if base.mode == "CMYK":
         notes.append("CMYK without a colour profile, converted by the plain formula")
     return in_mode(base, "RGB"), None
-
-
-def _convert(base: Image.Image, source: ImageCms.ImageCmsProfile, exact: bool = False) -> Image.Image:
-    """exact: every sample is computed by itself, at many times the time, instead of by a table of a few dozen nodes."""
-    converted = ImageCms.profileToProfile(
-        base,
-        source,
-        SRGB,
-        renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
-        outputMode="RGB",
-        flags=ImageCms.Flags.BLACKPOINTCOMPENSATION | (ImageCms.Flags.NOOPTIMIZE if exact else 0),
-    )
-    assert converted is not None  # None only with inPlace
-    return converted
-
-
-def _gray(base: Image.Image, source: ImageCms.ImageCmsProfile) -> Image.Image:
-    """Mode L by a gray profile to RGB, through the 256 grays there are; the table in littleCMS is off by up to 10."""
-    ramp = Image.fromarray(np.arange(256, dtype=np.uint8)[None])
-    return base.point(_convert(ramp, source, exact=True).getchannel("G").tobytes()).convert("RGB")
-
-
-def describes_srgb(profile: bytes) -> bool:
-    """Whether an ICC profile says of RGB samples what sRGB says; False for one that cannot be used."""
-    try:
-        return _same_as_srgb(ImageCms.ImageCmsProfile(io.BytesIO(profile)))
-    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-        return False
-
-
-def _same_as_srgb(source: ImageCms.ImageCmsProfile) -> bool:
-    """Whether the profile moves no colour of a test chart by more than `SAME_AS_SRGB`."""
-    steps = np.linspace(0, 255, 11).round().astype(np.uint8)
-    chart = np.stack(np.meshgrid(steps, steps, steps), axis=-1).reshape(11, -1, 3)
-    moved = np.asarray(_convert(Image.fromarray(chart), source), np.int16) - chart
-    return int(np.abs(moved).max()) <= SAME_AS_SRGB

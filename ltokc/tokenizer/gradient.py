@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ltokc.geometry import Level
 
 FORWARD, BACKWARD = GRAPHS = ("forward", "backward")  # `ltokc.train.export.gradient_graph`
+BACKWARD_8 = "backward8"  # the way back in 8-bit integers, of models that have measured it
 FILES = tuple(f"{name}.onnx" for name in GRAPHS)
 STRIDE = 16  # of the coarsest levels that take part
 

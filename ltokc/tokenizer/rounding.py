@@ -43,9 +43,11 @@ class RoundingKernel:
     A step of one of digit j changes the gradient of digit i by weight[i, j, y, x] over the pixels of the picture, the
     gradient being that of `ltokc.metrics.look.loss_gradient`.  y and x place the square of digit j about that
     of digit i, 1 being the same.
+    peaks: float32 (places,), of the gradient on its way back (`ltokc.train.export.eight_bit_graph`), if measured.
     """
 
     weight: npt.NDArray[np.float32]
+    peaks: npt.NDArray[np.float32] | None = None
 
     @property
     def zeros(self) -> float:
@@ -61,18 +63,22 @@ class RoundingKernel:
         try:
             if path.stat().st_size > MAX_BYTES:
                 raise ValueError("it is too large")
-            weight = load_file(path)["weight"].astype(np.float32)
+            tensors = load_file(path)
+            weight, peaks = tensors["weight"].astype(np.float32), tensors.get("peaks")
             n = folded_channels(levels)
             if weight.shape != (n, n, 3, 3):
                 raise ValueError(f"shape {weight.shape} does not fit the levels, which take {n} channels")
             if not np.isfinite(weight).all():
                 raise ValueError("not all of its numbers are finite")
+            if peaks is not None and not (np.isfinite(peaks) & (peaks > 0)).all():
+                raise ValueError("not all of its peaks are above zero")
         except (OSError, SafetensorError, KeyError, ValueError) as error:
             raise ModelError(f"{path.name} cannot be used ({error})") from error
-        return cls(weight)
+        return cls(weight, peaks)
 
     def save(self, path: Path, about: dict[str, str]) -> None:
-        """Writes float16, with `about` as metadata."""
+        """Writes the weight as float16, with `about` as metadata."""
         from safetensors.numpy import save_file
 
-        save_file({"weight": self.weight.astype(np.float16)}, path, about)
+        tensors = {"weight": self.weight.astype(np.float16)}
+        save_file(tensors | ({} if self.peaks is None else {"peaks": self.peaks}), path, about)

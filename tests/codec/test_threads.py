@@ -10,7 +10,7 @@ import pytest
 
 import ltokc
 from ltokc import threads
-from ltokc.blas import blas_threads, limit_blas
+from ltokc.blas import blas_threads, limit_blas, one_blas_thread
 from ltokc.errors import UsageError
 from ltokc.zoo.model import open_model
 from tests.support.pictures import grainy
@@ -87,3 +87,25 @@ def test_threads_do_not_change_a_file() -> None:
         files.append(ltokc.encode(picture, 0.6))
         assert np.asarray(ltokc.decode(files[-1])).shape == (150, 200, 3)
     assert files[0] == files[1]
+
+
+def test_one_blas_thread_is_for_the_time_being() -> None:
+    """Also where two are inside and the first leaves first, and where what is inside fails."""
+    before = blas_threads()
+    if before is None:
+        pytest.skip("numpy's BLAS does not say")
+    try:
+        limit_blas(2)
+        first, second = one_blas_thread(), one_blas_thread()
+        first.__enter__()
+        second.__enter__()
+        assert blas_threads() == 1
+        first.__exit__(None, None, None)
+        assert blas_threads() == 1
+        second.__exit__(None, None, None)
+        assert blas_threads() == 2
+        with pytest.raises(ValueError, match="inside"), one_blas_thread():
+            raise ValueError("inside")
+        assert blas_threads() == 2
+    finally:
+        limit_blas(before)

@@ -174,7 +174,9 @@ def test_large_pictures_and_models_without_a_kernel_go_without(
 def test_a_kernel_that_does_not_fit_is_refused(model: Model, tmp_path: Path) -> None:
     path, kernel = tmp_path / FILE, RoundingKernel.load(model.folder / FILE, model.levels)
     kernel.save(path, {"model": "x"})
-    assert np.array_equal(RoundingKernel.load(path, model.levels).weight, kernel.weight)
+    again = RoundingKernel.load(path, model.levels)
+    assert np.array_equal(again.weight, kernel.weight)
+    assert kernel.peaks is not None and again.peaks is not None and np.array_equal(again.peaks, kernel.peaks)
     with pytest.raises(ModelError, match="does not fit the levels"):
         RoundingKernel.load(path, model.levels[:-1])
     path.write_bytes(path.read_bytes()[:1000])
@@ -182,6 +184,9 @@ def test_a_kernel_that_does_not_fit_is_refused(model: Model, tmp_path: Path) -> 
         RoundingKernel.load(path, model.levels)
     RoundingKernel(np.full((142, 142, 3, 3), np.nan, np.float32)).save(path, {})
     with pytest.raises(ModelError, match="finite"):
+        RoundingKernel.load(path, model.levels)
+    replace(kernel, peaks=-kernel.peaks).save(path, {})
+    with pytest.raises(ModelError, match="peaks"):
         RoundingKernel.load(path, model.levels)
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import warnings
-from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import numpy as np
@@ -181,24 +179,16 @@ def test_a_damaged_model_is_a_model_error(backend: str, model: Model, tmp_path: 
 
 
 # -- both builds of ONNX Runtime ---------------------------------------------------------------------------------------
-def versions(found: Sequence[str]) -> object:
-    def version(name: str) -> str:
-        if name not in found:
-            raise PackageNotFoundError(name)
-        return "1.30.0"
-
-    return version
-
-
-def test_both_onnx_runtimes_give_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_both_onnx_runtimes_give_a_warning(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     from ltokc.tokenizer.runtime import onnx
 
-    monkeypatch.setattr(onnx, "version", versions(["onnxruntime", "onnxruntime-gpu"]))
-    with pytest.warns(UserWarning, match="both installed and overwrite each other"):
-        onnx.warn_if_both()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        for found in ([], ["onnxruntime"], ["onnxruntime-gpu"]):
-            monkeypatch.setattr(onnx, "version", versions(found))
-            onnx.warn_if_both()
+        onnx.warn_if_both()
+        onnx.warn_if_both(tmp_path)
+        (tmp_path / "onnxruntime-1.32.0.dist-info").mkdir()
+        onnx.warn_if_both(tmp_path)
+    (tmp_path / "onnxruntime_gpu-1.30.0.dist-info").mkdir()
+    with pytest.warns(UserWarning, match="onnxruntime and onnxruntime-gpu are both installed and overwrite each other"):
+        onnx.warn_if_both(tmp_path)

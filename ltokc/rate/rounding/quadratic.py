@@ -18,6 +18,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from ltokc.blas import one_blas_thread
 from ltokc.geometry import CELL
 from ltokc.rate.rounding.folding import Folded, Folding
 from ltokc.tokenizer.rounding import STRIDE
@@ -61,11 +62,12 @@ def flipped(question: Question, kernel: npt.NDArray[np.float32]) -> Folded:
     gain = side * q.gradient + _own_bits(q, side)
     turns = _turns(q.digits.shape)
     state = np.zeros(q.digits.shape, bool)
-    for i in range(PASSES):
-        change = gain + own  # by a flip of one alone: its gradient and half of its curvature
-        if i:
-            change = np.where(state, -1, 1) * (gain + side * root * _convolved(side * state * root, weight)) + own
-        state ^= allowed & (change < 0) & ((turns + np.float32(i * GOLDEN)) % 1 < TURN)
+    with one_blas_thread():
+        for i in range(PASSES):
+            change = gain + own  # by a flip of one alone: its gradient and half of its curvature
+            if i:
+                change = np.where(state, -1, 1) * (gain + side * root * _convolved(side * state * root, weight)) + own
+            state ^= allowed & (change < 0) & ((turns + np.float32(i * GOLDEN)) % 1 < TURN)
     return q.digits + side * state
 
 

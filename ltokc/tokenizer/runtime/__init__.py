@@ -90,8 +90,9 @@ def open_runtime(
     """Opens the model in `folder`.  ModelError if the wanted backend or device is not installed.
 
     backend: "auto" decides by the machine alone: OpenVINO where it is installed, the processor multiplies bf16 and no
-    GPU is used, else ONNX Runtime, else torch.  precision: "exact" is fp32; "auto" lets OpenVINO, and torch for
-    gradients, take bf16 where the processor has it.  threads: for the CPU; None: as of `ltokc.threads.runtime_threads`.
+    GPU is used, else ONNX Runtime, else torch. precision: "exact" is fp32; "auto" lets OpenVINO, and torch for
+    gradients, take bf16 where the processor has it, and ONNX Runtime 8-bit integers for gradients. threads: for the
+    CPU; None: as of `ltokc.threads.runtime_threads`.
     """
     threads = runtime_threads() if threads is None else threads
     if backend not in BACKENDS or device not in ("auto", "cpu", "cuda") or precision not in PRECISIONS:
@@ -111,7 +112,7 @@ def open_runtime(
             raise ModelError("ONNX Runtime is not installed: pip install 'ltokc[cpu]' or 'ltokc[gpu]'")
         from ltokc.tokenizer.runtime.onnx import OnnxRuntime
 
-        return OnnxRuntime(folder, device, threads)
+        return OnnxRuntime(folder, device, threads, precision)
     if not find_spec("torch"):
         raise ModelError("no runtime is installed: pip install 'ltokc[cpu]' (or 'ltokc[gpu]', or torch)")
     from ltokc.tokenizer.runtime.torch import TorchRuntime

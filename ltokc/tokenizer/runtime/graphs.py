@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ltokc.tokenizer.gradient import BACKWARD
 from ltokc.tokenizer.runtime import ByPixels, Cuts, feeds
 from ltokc.tokenizer.runtime.gradient_passes import through_graphs
 
@@ -31,7 +32,11 @@ class GraphRuntime(ABC):
     def digit_gradient(
         self, digits: Sequence[np.ndarray], masks: Sequence[np.ndarray], by_pixels: ByPixels
     ) -> list[np.ndarray | None]:
-        return through_graphs(self._all, digits, masks, by_pixels)
+        return through_graphs(self._all, digits, masks, by_pixels, self._backward())
+
+    def _backward(self) -> str:
+        """The graph of the gradient's way back."""
+        return BACKWARD
 
     @abstractmethod
     def _tokenized(

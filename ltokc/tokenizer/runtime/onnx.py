@@ -6,7 +6,6 @@ import threading
 import warnings
 from collections.abc import Sequence
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from ltokc.errors import ModelError
 from ltokc.ort.sessions import empty_pool, session_options
 from ltokc.ort.silent import ort
 from ltokc.threads import beside
+from ltokc.tokenizer.gradient import BACKWARD_8
 from ltokc.tokenizer.runtime import Cuts, feeds
 from ltokc.tokenizer.runtime.graphs import GraphRuntime
 from ltokc.tokenizer.runtime.onnx_cuts import with_cuts
@@ -25,7 +25,7 @@ WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"  # of a 
 class OnnxRuntime(GraphRuntime):
     """Sessions are made on first use: decoding never loads the tokenizer."""
 
-    def __init__(self, folder: Path, device: str = "auto", threads: int | None = None):
+    def __init__(self, folder: Path, device: str = "auto", threads: int | None = None, precision: str = "auto"):
         warn_if_both()
         available = ort.get_available_providers()
         if device == "cuda" and "CUDAExecutionProvider" not in available:
@@ -35,6 +35,7 @@ class OnnxRuntime(GraphRuntime):
         self.providers: list = [("CUDAExecutionProvider", {"use_tf32": "0"})] if cuda else []
         self.providers.append("CPUExecutionProvider")
         self.folder, self.threads = folder, threads
+        self.fast = precision == "auto" and not cuda
         self.sessions: dict[str, ort.InferenceSession] = {}
         self._making = threading.Lock()
         self.name = f"onnxruntime {ort.__version__} {'CUDA' if cuda else 'CPU'}ExecutionProvider"
@@ -85,6 +86,11 @@ class OnnxRuntime(GraphRuntime):
     ) -> np.ndarray:  # fmt: skip
         return self.session("generative").run(None, feeds.of_generator(digits, masks, noise, detail, cuts))[0]
 
+    def _backward(self) -> str:
+        """In 8-bit integers on a processor, where the model has it so, unless everything is to be exact."""
+        eight_bit = self.fast and (self.folder / f"{BACKWARD_8}.onnx").exists()
+        return BACKWARD_8 if eight_bit else super()._backward()
+
     def _all(self, name: str, given: feeds.Feeds) -> feeds.Feeds:
         """All outputs of a graph by name.  It takes its inputs out of what is given."""
         session = self.session(name)
@@ -100,13 +106,12 @@ class OnnxRuntime(GraphRuntime):
         empty_pool()
 
 
-def warn_if_both() -> None:
-    """onnxruntime and onnxruntime-gpu overwrite each other's files."""
-    found = []
-    for name in ("onnxruntime", "onnxruntime-gpu"):
-        try:
-            found.append(f"{name} {version(name)}")
-        except PackageNotFoundError:
-            continue
+def warn_if_both(place: Path = Path(ort.__file__).parents[1]) -> None:
+    """onnxruntime and onnxruntime-gpu overwrite each other's files.
+
+    place: the folder of packages.  Its names are read here, since the module for it takes 20 ms to load.
+    """
+    found = [name for name in ("onnxruntime", "onnxruntime_gpu") if any(place.glob(f"{name}-*.dist-info"))]
     if len(found) == 2:
-        warnings.warn(f"{' and '.join(found)} are both installed and overwrite each other: keep one", stacklevel=3)
+        said = " and ".join(name.replace("_", "-") for name in found)
+        warnings.warn(f"{said} are both installed and overwrite each other: keep one", stacklevel=3)

@@ -15,8 +15,8 @@ from ltokc.tokenizer.nn.config import LadderConfig
 from ltokc.tokenizer.nn.generative import GeneratorConfig
 from ltokc.tokenizer.nn.ladder import ENCODER_ONLY, Ladder
 from ltokc.train.export import package
+from ltokc.train.export.eight_bit_graph import write_gradient_graphs
 from ltokc.train.export.generative_graph import write_generative_graph
-from ltokc.train.export.gradient_graph import write_gradient_graphs
 from ltokc.train.export.onnx_graph import write_graphs
 from ltokc.zoo.registry import read_registry
 from ltokc.zoo.weights import WEIGHTS, Weights

@@ -28,6 +28,8 @@ from ltokc.tokenizer.nn.config import STRIDES, LadderConfig
 from ltokc.train.export.onnx_graph import F, LadderGraph, tensor_value
 from ltokc.zoo.weights import WEIGHTS
 
+Values = list[onnx.ValueInfoProto]
+
 
 def positive(name: str) -> str:
     """Name of the map that says where the ReLU behind a convolution lets pass."""
@@ -40,7 +42,7 @@ class ForwardGraph(LadderGraph):
     def __init__(self, weights: Path, config: LadderConfig):
         super().__init__(weights, config)
         self.noting = False
-        self.positive: list[onnx.ValueInfoProto] = []
+        self.positive: Values = []
 
     def block(self, x: str, name: str) -> str:
         y = x
@@ -83,7 +85,11 @@ class BackwardGraph(LadderGraph):
         if inputs is not None:
             weight = self.op("Slice", weight, self.integers([0]), self.integers([inputs]), self.integers([1]))
         weight = self.op("Transpose", weight, perm=[1, 0, 2, 3])
-        return self.op("Conv", gradient, weight, kernel_shape=kernel, pads=[side // 2 for side in kernel] * 2)
+        return self.convolved(gradient, weight, name, kernel_shape=kernel, pads=[side // 2 for side in kernel] * 2)
+
+    def convolved(self, gradient: str, weight: str, name: str, **attributes: list[int]) -> str:
+        """By the turned weights of the convolution `name`."""
+        return self.op("Conv", gradient, weight, **attributes)
 
     def relu(self, gradient: str, convolution: str) -> str:
         return self.op("Mul", gradient, self.cast(positive(convolution)))
@@ -108,7 +114,7 @@ class BackwardGraph(LadderGraph):
         outputs, inputs = self.header[name + ".weight"]["shape"][:2]
         weight = self.op("Reshape", self.weight(name + ".weight"), self.integers([outputs // 4, 2, 2, inputs]))
         weight = self.op("Transpose", weight, perm=[3, 0, 1, 2])
-        return self.op("Conv", gradient, weight, kernel_shape=[2, 2], strides=[2, 2])
+        return self.convolved(gradient, weight, name, kernel_shape=[2, 2], strides=[2, 2])
 
     def embedded(self, k: int, state: str, digits: str, sent: str) -> tuple[str, str]:
         """The gradients by the state that level k's tokens are added to, and by what is added, before `embed`.
@@ -127,8 +133,8 @@ class BackwardGraph(LadderGraph):
         return self.op("Add", state, self.back(filled, f"levels.{k}.fill"))
 
 
-def write_gradient_graphs(folder: Path, config: LadderConfig) -> None:
-    """Writes forward.onnx and backward.onnx beside the folder's model.safetensors."""
+def write_gradient_graphs(folder: Path, config: LadderConfig) -> Values:
+    """Writes forward.onnx and backward.onnx beside the folder's model.safetensors; gives the maps of the ReLUs."""
     weights, levels, first = folder / WEIGHTS, list(enumerate(config.levels)), first_level(config.levels)
     masks = [tensor_value(f"sent_{k}", TensorProto.UINT8, 1, v.stride) for k, v in levels]
     digits = [tensor_value(f"digits_{k}", TensorProto.INT8, v.digits, v.stride) for k, v in levels]
@@ -146,7 +152,17 @@ def write_gradient_graphs(folder: Path, config: LadderConfig) -> None:
     f.save(folder / f"{FORWARD}.onnx", [*digits, *masks], [picture, *f.positive])
 
     b = BackwardGraph(weights, config)
-    state = b.blocks(b.descend(b.back(picture.name, "head"), stride, 0), "final", config.final_blocks)
+    b.save(folder / f"{BACKWARD}.onnx", *way_back(b, f.positive))
+    return f.positive
+
+
+def way_back(b: BackwardGraph, maps: Sequence[onnx.ValueInfoProto]) -> tuple[Values, Values]:
+    """Builds it; gives inputs and outputs.  maps: of the ReLUs, from the way there."""
+    levels, first = list(enumerate(b.config.levels)), first_level(b.config.levels)
+    stride = STRIDES.index(levels[-1][1].stride)
+    masks = [tensor_value(f"sent_{k}", TensorProto.UINT8, 1, v.stride) for k, v in levels[first:]]
+    picture = tensor_value("picture", F, 48, STRIDES[0])
+    state = b.blocks(b.descend(b.back(picture.name, "head"), stride, 0), "final", b.config.final_blocks)
     for k, level in reversed(levels[first:]):
         s = STRIDES.index(level.stride)
         state, stride = b.descend(state, s, stride), s
@@ -155,4 +171,4 @@ def write_gradient_graphs(folder: Path, config: LadderConfig) -> None:
         else:  # nobody needs the gradient by the state before it
             b.embedded(k, state, f"digits_{k}", b.cast(f"sent_{k}"))
     gradients = [tensor_value(f"digits_{k}", F, v.digits, v.stride) for k, v in levels[first:]]
-    b.save(folder / f"{BACKWARD}.onnx", [picture, *f.positive, *masks[first:]], gradients)
+    return [picture, *maps, *masks], gradients

@@ -21,8 +21,8 @@ from ltokc.tokenizer import colour, generative, gradient, halting, rounding
 from ltokc.tokenizer.nn.config import LadderConfig
 from ltokc.tokenizer.nn.generative import Generator, GeneratorConfig
 from ltokc.tokenizer.nn.ladder import ENCODER_ONLY, PICTURE_ONLY, Ladder
+from ltokc.train.export.eight_bit_graph import write_gradient_graphs
 from ltokc.train.export.generative_graph import write_generative_graph
-from ltokc.train.export.gradient_graph import write_gradient_graphs
 from ltokc.train.export.onnx_graph import write_graphs
 from ltokc.train.export.tensors import FLOAT_PRIOR, network_tensors, prior_tensors
 from ltokc.zoo.registry import REGISTRY, parse_entry, read_registry, retired, sha256
@@ -128,11 +128,16 @@ def add_colour(response: Path, models: Path, name: str) -> None:
 
 
 def add_rounding(kernel: Path, models: Path, name: str) -> None:
-    """Copies a fitted rounding kernel into models/<name>/ and enters it in the registry.
+    """Copies a fitted rounding kernel into models/<name>/ and writes the gradient's graphs; enters all in the registry.
 
-    Raises ModelError for a model that is not there, and for a kernel of other levels.
+    Raises ModelError for a model that is not there, for a kernel of other levels, and for peaks of another decoder.
     """
     _add_checked(kernel, models, name, rounding.FILE, rounding.RoundingKernel.load)
+    registry = registry_of(models)
+    folder = models / entry_of(registry, models, name)["folder"]
+    write_gradient_graphs(folder, LadderConfig.from_dict(Weights(folder / WEIGHTS).config))
+    files = (file for file in (*gradient.FILES, f"{gradient.BACKWARD_8}.onnx") if (folder / file).exists())
+    enter_files(registry, models, name, files)
 
 
 def _add_checked(

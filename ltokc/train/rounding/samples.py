@@ -33,11 +33,16 @@ class Sample:
     after: Folded
 
 
+def cropped(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A random crop of a picture, (SIDE, SIDE, 3)."""
+    top, left = (int(rng.integers(side - SIDE + 1)) for side in rgb.shape[:2])
+    return np.ascontiguousarray(rgb[top : top + SIDE, left : left + SIDE])
+
+
 def sample(networks: Networks, rgb: np.ndarray, draws: int, rng: np.random.Generator) -> Sample:
     """Flips digits of a random crop of a picture (H, W, 3) uint8, whose cells have depths about a random one."""
     levels, most = networks.levels, len(networks.levels)
-    top, left = (int(rng.integers(side - SIDE + 1)) for side in rgb.shape[:2])
-    crop = np.ascontiguousarray(rgb[top : top + SIDE, left : left + SIDE])
+    crop = cropped(rgb, rng)
     cells = SIDE // CELL
     depths = np.clip(rng.uniform(LEAST_DEPTH, most + 0.5) + rng.uniform(-1, 1, (cells, cells)), 1, most).round()
     tokens = networks.tokenize(crop, kept=depths.astype(np.float32))
