@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ltokc.container import av1
@@ -109,13 +110,14 @@ def _pixels_of_animation(framed: bytes, width: int, height: int) -> np.ndarray |
 
 
 def encode(
-    coding: int, image: Image, quality: int = 100, effort: int = 5, subsampling: str = "4:2:0", tune: str | None = None
-) -> bytes:
+    coding: int, image: Image, quality: int = 100, effort: int = 5, subsampling: str = "4:2:0",
+    advanced: Mapping[str, str] | None = None,
+) -> bytes:  # fmt: skip
     """A Pillow picture, RGB or L, as a bitstream.
 
     quality: 0 to 100, as Pillow has it; effort: 0 (quick) to 6 (small); subsampling: of AV1, "4:2:0", "4:4:4", or
-    "4:0:0" for a gray picture; tune: of AV1, what its encoder minimises, where it knows that.  Deterministic for a
-    given version of Pillow, on any number of cores.
+    "4:0:0" for a gray picture; advanced: of AV1, options of its encoder, left out where it does not know them.
+    Deterministic for a given version of Pillow, on any number of cores.
     """
     out = io.BytesIO()
     if coding == AV1:
@@ -125,11 +127,11 @@ def encode(
             "autotiling": False,
         }  # fmt: skip
         try:
-            image.save(out, "AVIF", **settings, **({"advanced": {"tune": tune}} if tune else {}))
+            image.save(out, "AVIF", **settings, **({"advanced": dict(advanced)} if advanced else {}))
         except (OSError, ValueError, RuntimeError):
-            if tune is None:
+            if not advanced:
                 raise
-            return encode(coding, image, quality, effort, subsampling)  # an encoder that does not know it
+            return encode(coding, image, quality, effort, subsampling)  # an encoder that does not know them
         return av1.bare(out.getvalue())
     image.convert("RGB").save(out, "WEBP", lossless=coding == VP8L, quality=quality, method=effort)
     framed, name = out.getvalue(), b"VP8L" if coding == VP8L else b"VP8 "

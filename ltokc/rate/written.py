@@ -66,7 +66,7 @@ def of_quality(ltk: Ltk, target: RateTarget, how: Writing) -> bytes:
     if drawing is not None and curves is not None and quality is not None:
         coder = patched.coder_of(picture, ltk, effort.number, drawing)
         better = patched.part(
-            picture, coder, drawing, curves, lambda curves: choose_plan(picture, target, effort, curves), quality
+            picture, coder, curves, lambda curves: choose_plan(picture, target, effort, curves), quality
         )
         if better is not None:
             return _with_patches(better.added_to(ltk), better, curves, how)

@@ -38,7 +38,7 @@ def test_pictures_come_back(coding: int, mode: str, size: tuple[int, int]) -> No
 def test_what_an_encoder_does_not_know_is_left_out() -> None:
     image = Image.fromarray(smooth(64, 48))
     plain = bitstreams.encode(AV1, image, 60, 0, "4:4:4")
-    assert bitstreams.encode(AV1, image, 60, 0, "4:4:4", "no such thing") == plain
+    assert bitstreams.encode(AV1, image, 60, 0, "4:4:4", {"tune": "no such thing"}) == plain
 
 
 @every_coding

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 import ltokc
 from ltokc import codec, container
@@ -16,32 +16,12 @@ from ltokc.container.bitstreams import AV1, VP8, VP8L
 from ltokc.errors import UsageError
 from ltokc.geometry import CellBox
 from ltokc.metrics.ssimulacra2 import Reference
+from ltokc.rate.patches import high
 from ltokc.rate.patches.drawn import drawing_of, maybe_drawn
 from ltokc.rate.patches.rectangles import rectangles_of
-
-
-def natural(width: int, height: int) -> np.ndarray:
-    """Like a photograph: (height, width, 3) uint8 whose spectrum falls with the frequency, with some grain."""
-    rng = np.random.default_rng(7)
-    y, x = np.fft.fftfreq(height)[:, None, None], np.fft.fftfreq(width)[None, :, None]
-    noise = np.fft.fft2(rng.standard_normal((height, width, 3)), axes=(0, 1))
-    waves = np.fft.ifft2(noise / (np.hypot(y, x) + 0.004) ** 1.2, axes=(0, 1)).real
-    waves = waves.mean(2, keepdims=True) * 0.8 + waves * 0.2
-    pixels = 120 + 50 * waves / waves.std() + rng.normal(0, 2, waves.shape)
-    return pixels.clip(0, 255).round().astype(np.uint8)
-
+from tests.support.pages import natural, page
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "coffee.jpg"
-WORDS = "Rate 0123456789 is what a picture costs: sphinx of black quartz, judge my vow. "
-
-
-def page(width: int = 256, height: int = 192, ink: str = "black", paper: str = "white") -> Image.Image:
-    """Lettering of 12 px on a flat ground."""
-    image = Image.new("RGB", (width, height), paper)
-    draw, font = ImageDraw.Draw(image), ImageFont.load_default(12)
-    for row in range(height // 15):
-        draw.text((4, 2 + 15 * row), (WORDS * 3)[row : row + width // 6], ink, font)
-    return image
 
 
 def mixed() -> Image.Image:
@@ -179,6 +159,8 @@ def test_above_nine_tenths_a_patch_shows_everything_and_looks_grow() -> None:
         looks.append(look(data, image))
     assert looks == sorted(looks) and sizes[1:] == sorted(sizes[1:])
     assert looks[-1] >= 85
+    steps = np.diff([high.look_of_quality(quality) for quality in (0.9, 0.92, 0.94, 0.96, 0.98, 1.0)])
+    assert steps.max() - steps.min() < 3  # no quality is a leap
     everything = codec.info(ltokc.encode(image, 1, patches="off"))
     assert everything.tokens == everything.tokens_total and everything.patches == 0
 

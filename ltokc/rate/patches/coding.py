@@ -15,13 +15,18 @@ from ltokc.container.patches import Patch
 from ltokc.container.records import Header, segment_box, segment_count
 from ltokc.geometry import CELL, CellBox
 from ltokc.rate.patches.canvas import canvas_of
+from ltokc.rate.patches.drawn import Drawing
 from ltokc.rate.patches.rectangles import rectangles_of
 
 FEATHER = 4  # px over which a patch fades towards cells without one
 LOSSLESS_WORTH = 1.04  # times the bytes of a lossy picture that a lossless one may take
 HOPELESS = 1.15  # times them, above which a quick lossless one is not tried better
-SPEEDS = (8, 6, 5, 4, 3)  # of AV1, by the encoder's effort
-TUNE = "ssimulacra2"  # of photographs by AV1: 2 to 8 % fewer bytes below 80 points; lettering takes more by it
+SPEEDS = (8, 6, 5, 4, 3)  # of AV1, by the encoder's effort: of photographs, and where cells are chosen
+# of drawings that stay: below 5, AV1 looks for blocks that repeat, which takes a fifth of the bytes of lettering
+DRAWN_SPEEDS = (6, 4, 4, 3, 3)
+QUICKER = (1 << 21, 1 << 23)  # px, of drawings beyond which the next quicker speed is taken
+TUNED = {"tune": "ssimulacra2"}  # of photographs by AV1: 2 to 8 % fewer bytes below 80 points; lettering takes more
+SCREEN = {"tune-content": "screen"}  # of AV1, palettes and copies also where it sees none: much or nothing is gained
 QUICK, PLAIN, SMALL = (
     (100, 4),
     (40, 2),
@@ -43,15 +48,17 @@ def lossy_coding() -> int | None:
 class PatchCoder:
     """Codes cells of a picture (H, W, 3), whose file will have this header.
 
-    effort: 0 to 4, the encoder's; equal: (rows, columns) share of pixels equal to their neighbours in each cell;
-    photograph: whether nothing is drawn in it, so that AV1 is tuned for the look.
+    effort: 0 to 4, the encoder's; drawing: what is drawn in it; with nothing, AV1 is tuned for the look.
+    screen: whether AV1 shall take it for a screen, whatever it looks like; thorough: whether it may take the time of
+    patches that stay.
     """
 
     rgb: Pixels
     header: Header
     effort: int
-    equal: npt.NDArray[np.float64]
-    photograph: bool = False
+    drawing: Drawing
+    screen: bool = False
+    thorough: bool = False
 
     def patches(self, cells: Mask, quality: int) -> tuple[Patch, ...]:
         """The patches of the cells in the map (rows, columns), at a lossy quality of 0 to 100."""
@@ -64,9 +71,16 @@ class PatchCoder:
         image, kind = Image.fromarray(pixels), "4:4:4"
         if self.header.gray:
             image, kind = image.convert("L"), "4:0:0"
-        effort = 10 - SPEEDS[self.effort] if coding == AV1 else 5
-        tune = TUNE if self.photograph else None
-        return Coded(coding, bitstreams.encode(coding, image, quality, effort, kind, tune))
+        effort = 10 - self._speed(image.width * image.height) if coding == AV1 else 5
+        advanced = TUNED if not self.drawing.present else SCREEN if self.screen else None
+        return Coded(coding, bitstreams.encode(coding, image, quality, effort, kind, advanced))
+
+    def _speed(self, pixels: int) -> int:
+        """Of AV1."""
+        quick = SPEEDS[self.effort]
+        if not self.thorough or not self.drawing.present:
+            return quick
+        return min(quick, DRAWN_SPEEDS[self.effort] + sum(pixels > limit for limit in QUICKER))
 
     def seen(self, pixels: Pixels, quality: int) -> Pixels:
         """What the lossy codec makes of pixels (h, w, 3)."""
@@ -106,7 +120,7 @@ class PatchCoder:
     def _patch(self, number: int, shown: Mask, box: CellBox, quality: int) -> Patch:
         segment = segment_box(self.header, number)
         pixels = canvas_of(self.rgb, shown, box)
-        share = float(np.where(shown, self.equal, 1.0)[box.at(1)].mean())
+        share = float(np.where(shown, self.drawing.equal, 1.0)[box.at(1)].mean())
         coded = self.smallest(pixels, quality, share)
         inside = shown[segment.at(1)]
         return Patch(number, coded.coding, 0 if inside.all() else FEATHER, rectangles_of(inside), coded.body)

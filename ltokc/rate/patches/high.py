@@ -11,8 +11,8 @@ from ltokc.metrics.ssimulacra2 import LEAST_SIDE, Reference
 
 Pixels = npt.NDArray[np.uint8]
 STARTS = 0.9  # quality of the encoder above which a patch shows the whole picture
-# points of SSIMULACRA2 by the encoder's quality; about what tokens reach at the first
-LOOKS = ((STARTS, 46.0), (0.92, 53.0), (0.94, 62.0), (0.96, 71.0), (0.98, 80.0), (1.0, 87.0))
+# points of SSIMULACRA2 by the encoder's quality; about what tokens reach at the first (37 to 47)
+LOOKS = ((STARTS, 41.0), (0.92, 49.0), (0.94, 58.5), (0.96, 68.0), (0.98, 78.0), (1.0, 87.0))
 NEAR = 0.4  # points that a look may miss
 TRIES = 5  # encodes at most
 # quality of the codec and about its look, where the search begins

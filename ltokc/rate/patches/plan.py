@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -18,11 +18,13 @@ from ltokc.rate.patches import high
 from ltokc.rate.patches.choice import multiplier_of, worth_of_patch, worth_of_tokens
 from ltokc.rate.patches.coding import PatchCoder, bytes_of, lossy_coding
 from ltokc.rate.patches.drawn import Drawing, drawing_of, maybe_drawn, widened
+from ltokc.rate.patches.legible import is_legible
 from ltokc.rate.plan import Plan, uniform
 from ltokc.rate.tokenized import TokenizedPicture
 
 # quality of the lossy codec for drawn cells, by the encoder's: letters stay legible from the first on
-QUALITIES = ((0.0, 8), (0.2, 12), (0.4, 18), (0.6, 28), (0.8, 42), (0.9, 52), (1.0, 70))
+QUALITIES = ((0.0, 8), (0.2, 14), (0.4, 24), (0.6, 32), (0.8, 44), (0.9, 52), (1.0, 70))
+LEGIBLE = (30, 40, 50, 60)  # those tried where lettering cannot be read: the same ones from anywhere below
 LEAST_GAIN = 0.03  # of what the picture costs by tokens alone
 MOSTLY = 0.6  # share of the cells in patches from which on one over the whole picture is tried
 PREVIEW = 1  # levels of a cell that a patch covers
@@ -72,7 +74,7 @@ def drawn_part(rgb: np.ndarray) -> Drawing | None:
 
 
 def coder_of(picture: TokenizedPicture, ltk: Ltk, effort: int, drawing: Drawing) -> PatchCoder:
-    return PatchCoder(picture.rgb, ltk.header, effort, drawing.equal, not drawing.present)
+    return PatchCoder(picture.rgb, ltk.header, effort, drawing)
 
 
 def whole(picture: TokenizedPicture, ltk: Ltk, effort: int, quality: float) -> Patched:
@@ -87,48 +89,69 @@ def whole(picture: TokenizedPicture, ltk: Ltk, effort: int, quality: float) -> P
 def whole_at(picture: TokenizedPicture, coder: PatchCoder, quality: int) -> Patched:
     """A patch over the whole picture at a quality of the lossy codec."""
     shape = tuple(picture.size.grid)
-    return Patched(uniform(float(PREVIEW_OF_ALL), shape), coder.patches(np.ones(shape, bool), quality))
+    thorough = replace(coder, thorough=True)
+    return Patched(uniform(float(PREVIEW_OF_ALL), shape), thorough.patches(np.ones(shape, bool), quality))
 
 
 def part(
-    picture: TokenizedPicture,
-    coder: PatchCoder,
-    drawing: Drawing,
-    curves: RDCurves,
-    plan_of: Planner,
-    quality: float,
-) -> Patched | None:
+    picture: TokenizedPicture, coder: PatchCoder, curves: RDCurves, plan_of: Planner, quality: float
+) -> Patched | None:  # fmt: skip
     """Patches over the cells where they are worth more than tokens; None: nowhere.
 
     plan_of(curves): the plan of the tokens for a part of the picture; quality: 0 to 1, the encoder's.
     """
-    tokens, multiplier = worth_of_tokens(curves, plan_of(curves), drawing.lines, quality), multiplier_of(quality)
-    preview = multiplier * curves.bits[PREVIEW - 1]
+    drawing, multiplier, lossy = coder.drawing, multiplier_of(quality), codec_quality(quality)
+    tokens = worth_of_tokens(curves, plan_of(curves), drawing.lines, quality)
+    saved = tokens.cost(multiplier) - multiplier * curves.bits[PREVIEW - 1]
 
-    def tried(cells: Mask) -> tuple[tuple[Patch, ...], Floats]:
-        """The patches of some cells, and what each cell gains by them."""
-        found = coder.patches(cells, codec_quality(quality))
+    def tried(cells: Mask, coder: PatchCoder) -> Tried:
+        found = coder.patches(cells, lossy)
         worth = worth_of_patch(picture.rgb, coder.shown(found, picture.rgb), bytes_of(found),
                                np.where(cells, drawing.detail, 0))  # fmt: skip
-        return found, np.where(cells, tokens.cost(multiplier) - worth.cost(multiplier) - preview, 0)
+        return Tried(coder, cells, np.where(cells, saved - worth.cost(multiplier), 0))
 
-    least = LEAST_GAIN * float(tokens.cost(multiplier).sum())
-    cells = drawing.candidates
-    found, gain = tried(cells)
-    if (gain <= 0)[cells].any():
-        cells = gain > 0
+    kinds = [tried(drawing.candidates, replace(coder, screen=screen)) for screen in (False, True)]
+    found = max(kinds, key=lambda each: each.gained)  # the first of equals
+    if (found.gain <= 0)[found.cells].any():
+        cells = found.gain > 0
         if not cells.any():
             return None
         cells |= drawing.lines & widened(cells)  # no line of lettering changes in its middle
-        found, gain = tried(cells)
+        found = tried(cells, found.coder)
+    cells = found.cells
     if MOSTLY <= cells.mean() < 1:
-        everything = np.ones_like(cells)
-        other, gained = tried(everything)
+        everything = tried(np.ones_like(cells), found.coder)
         border = multiplier * (curves.bits[BESIDE - 1] - curves.bits[PREVIEW - 1])[cells & widened(~cells)].sum()
         uneven = tokens.errors[~cells].sum()  # counts twice: few bad cells among good ones spoil a look
-        if gained.sum() > gain.sum() - border - uneven:
-            cells, found, gain = everything, other, gained
-    return Patched(_left_over(cells, curves, plan_of, picture), found) if gain.sum() > least else None
+        if everything.gained > found.gained - border - uneven:
+            found = everything
+    if found.gained <= LEAST_GAIN * float(tokens.cost(multiplier).sum()):
+        return None
+    made = _legible(picture, replace(found.coder, thorough=True), found.cells, lossy)
+    return Patched(_left_over(found.cells, curves, plan_of, picture), made)
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """Cells in patches (rows, columns), what made these, and what each cell gains by them."""
+
+    coder: PatchCoder
+    cells: Mask
+    gain: Floats
+
+    @property
+    def gained(self) -> float:
+        return float(self.gain.sum())
+
+
+def _legible(picture: TokenizedPicture, coder: PatchCoder, cells: Mask, lossy: int) -> tuple[Patch, ...]:
+    """The patches of some cells at a quality of the lossy codec, or the next one at which lettering can be read."""
+    lines = coder.drawing.lines & cells
+    for quality in (lossy, *(better for better in LEGIBLE if better > lossy)):
+        found = coder.patches(cells, quality)
+        if is_legible(picture.rgb, coder.shown(found, picture.rgb), lines):
+            break
+    return found
 
 
 def _left_over(cells: Mask, curves: RDCurves, plan_of: Planner, picture: TokenizedPicture) -> Plan:
