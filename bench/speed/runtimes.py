@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -155,12 +156,13 @@ def quantise(model: Model, pictures: list[Image.Image], work: Path) -> None:
     import logging
 
     import onnx
-    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
     from ltokc.ort.sessions import session_options
     from ltokc.ort.silent import ort
 
-    class Reader(CalibrationDataReader):  # type: ignore[misc]
+    quantization: Any = import_module(f"{ort.__name__}.quantization")  # a part of the runtime, silent by now
+
+    class Reader(quantization.CalibrationDataReader):  # type: ignore[misc]
         def __init__(self, session: Any):
             self.left = iter([_inputs(session, _given(model, np.asarray(each))) for each in pictures])
 
@@ -176,8 +178,8 @@ def quantise(model: Model, pictures: list[Image.Image], work: Path) -> None:
         options.optimized_model_filepath = str(plain)
         session = ort.InferenceSession(str(whole), options, providers=["CPUExecutionProvider"])
         onnx.checker.check_model(str(plain))
-        quantize_static(
-            plain, work / f"{network}.8.onnx", Reader(session), quant_format=QuantFormat.QDQ, per_channel=True,
-            activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
+        quantization.quantize_static(
+            plain, work / f"{network}.8.onnx", Reader(session), quant_format=quantization.QuantFormat.QDQ,
+            per_channel=True, activation_type=quantization.QuantType.QUInt8, weight_type=quantization.QuantType.QInt8,
             op_types_to_quantize=["Conv", "Relu", "Add", "Mul", "Concat", "DepthToSpace"],
         )  # fmt: skip
