@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 import ltokc
 from ltokc import codec, container
@@ -265,3 +265,30 @@ def test_qualities_of_a_page_rise() -> None:
     files = [ltokc.encode(image, quality) for quality in (0.5, 0.7, 0.88, 0.94, 1.0)]
     looks = [look(data, image) for data in files]
     assert looks == sorted(looks) and len(files[-1]) >= len(files[0])
+
+
+def test_lowest_qualities_of_a_map_are_tokens() -> None:
+    """A patch there would take ten times the bytes, at some of these qualities and not at the next."""
+    image = Image.new("RGB", (1280, 896), "#f2efe9")
+    draw, font = ImageDraw.Draw(image), ImageFont.load_default(22)
+    for park in ((80, 80, 380, 300), (860, 120, 1180, 360)):
+        draw.rectangle(park, fill="#c8e6b4")
+    draw.polygon([(0, 600), (320, 480), (520, 600), (1040, 520), (1280, 600), (1280, 896), (0, 896)], fill="#aad3df")
+    main = ((0, 400, 1280, 400), (420, 0, 420, 660), (800, 0, 800, 580))
+    side = (
+        (160, 300, 160, 580),
+        (600, 60, 600, 580),
+        (1000, 360, 1000, 560),
+        (0, 200, 1280, 200),
+        (500, 500, 1200, 500),
+    )
+    for width, colour, roads in ((22, "#c9a46a", main), (16, "#fcd6a4", main), (10, "white", side)):
+        for road in roads:
+            draw.line(road, colour, width)
+    for x, y, name in ((120, 170, "Weaver's Park"), (910, 230, "Botanic Garden"), (460, 370, "Station Road"),
+                       (860, 470, "Mill Lane"), (40, 170, "A 417"), (620, 100, "St Aldate's")):  # fmt: skip
+        draw.text((x, y), name, "#333333", font)
+    image = image.resize((640, 448), Image.Resampling.LANCZOS)
+    files = {quality: ltokc.encode(image, quality) for quality in (0.06, 0.1, 0.14, 0.24)}
+    assert [bool(found(data)) for data in files.values()] == [False, False, False, True]
+    assert len(files[0.14]) < len(files[0.24]) / 4

@@ -21,7 +21,7 @@ from ltokc.rate.plan import Plan
 # by quality, the logarithm of what a byte must gain, error times pixels: from about what it gains in photographs at low
 # qualities to less than that from 0.4 on, where letters are to be legible
 GAINS = tuple((quality, math.log(gain)) for quality, gain in (
-    (0.0, 12000.0), (0.2, 3700.0), (0.35, 900.0), (0.4, 450.0), (0.6, 220.0), (0.8, 150.0), (0.9, 100.0)
+    (0.0, 80000.0), (0.1, 20000.0), (0.2, 3700.0), (0.35, 900.0), (0.4, 450.0), (0.6, 220.0), (0.8, 150.0), (0.9, 100.0)
 ))  # fmt: skip
 # error of drawn cells by tokens at least, by quality, whatever the metric says: it hardly sees red on blue; from 0.4 on
 # so much that lines are never left to tokens
