@@ -17,6 +17,7 @@ from typing import Any
 
 import click
 
+from bench.common.earlier import surroundings
 from bench.common.process import launch_family
 
 THREADS = ("LTOKC_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -49,11 +50,6 @@ for line in sys.stdin:
     print(json.dumps([time.perf_counter() - start, cpu() - before]), flush=True)
 """
 Figures = dict[str, float]
-
-
-def surroundings(checkout: Path) -> dict[str, str]:
-    """The environment in which Python finds this checkout's package first."""
-    return dict(os.environ) | {"PYTHONPATH": str(checkout), "PYTHONSAFEPATH": "1"}
 
 
 @contextmanager
