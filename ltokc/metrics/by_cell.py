@@ -17,6 +17,7 @@ from ltokc.metrics.ssimulacra2_tiles import SCALES, scale_sizes
 
 PARTS = (3, SCALES, 2, 3)  # of moments: channels, scales, mean and mean fourth power, maps
 DECIDING = WEIGHTS >= 0.01  # the others move a score by thousandths of a point, and take most of the time
+LEAST_PART, NEWTON_STEPS = 1e-12, 12  # of a distortion; many enough for single precision at any ratio
 Floats = npt.NDArray[np.float64]
 
 
@@ -49,9 +50,21 @@ class Moments:
         means[..., 1, :] = np.maximum(means[..., 1, :], 0) ** 0.25
         return np.einsum("yxcsnm,csnm->yx", means, WEIGHTS)
 
-    def scaled(self, ratio: np.ndarray) -> Moments:
-        """Every cell's moments times its ratio, (rows, columns)."""
-        return replace(self, cells=self.cells * ratio[:, :, None, None, None, None].astype(np.float32))
+    def scaled(self, ratio: np.ndarray, sensitivity: np.ndarray) -> Moments:
+        """Where every cell has `ratio` (rows, columns) times its distortion, from an error of the same shape.
+
+        The maps of a cell are then a times what they are, their mean fourth powers a^4 times; a solves the equation
+        m a + n a^4 = ratio (m + n), m and n being the distortion's parts from means and from fourth powers.
+        """
+        parts = np.einsum("yxcsnm,csnm->nyx", self.cells, sensitivity, dtype=np.float64)
+        mean, fourth = np.maximum(parts, LEAST_PART)
+        wanted = ratio * (mean + fourth)
+        amplitude = np.minimum(wanted / mean, (wanted / fourth) ** 0.25)  # at least the root: Newton's steps fall to it
+        for _ in range(NEWTON_STEPS):
+            over = mean * amplitude + fourth * amplitude**4 - wanted
+            amplitude = amplitude - over / (mean + 4 * fourth * amplitude**3)
+        factors = np.stack([amplitude, amplitude**4], -1).astype(np.float32)
+        return replace(self, cells=self.cells * factors[:, :, None, None, :, None])
 
     def distortion(self, sensitivity: np.ndarray) -> Floats:
         """What each cell adds to the error, (rows, columns), with `sensitivity` (3, 6, 2, 3) of its moments."""

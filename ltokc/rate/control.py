@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from ltokc.metrics.by_cell import Moments
-from ltokc.rate.curves import RDCurves
+from ltokc.rate.curves import Measured, RDCurves
 from ltokc.rate.effort import Effort
 from ltokc.rate.plan import (
     Plan,
@@ -118,19 +118,19 @@ def measure_curves(
     keep_for(curves): levels that all cells would take, a fraction for a part of one; plan_for(curves): what is decoded,
     None for just these levels.  What a plan shows is scaled in each cell as it would be at the same depth for all.
     """
-    seen: dict[float, Moments] = {}
+    assert picture.model.halting is not None
+    sensitivity, seen = picture.model.halting.sensitivity, dict[float, Moments]()
     curves = predicted
     for _ in range(effort.decodes):
         keep = keep_for(curves)
         if any(abs(keep - each) < APART for each in seen):
             break
         plan = uniform(keep, predicted.distortion.shape[1:]) if plan_for is None else plan_for(curves)
-        seen[keep] = picture.measure(plan).scaled(predicted.at(keep) / plan.distortion(predicted))
-        assert picture.model.halting is not None
-        curves = _corrected(predicted, seen, picture.model.halting.sensitivity)
+        seen[keep] = picture.measure(plan).scaled(predicted.at(keep) / plan.distortion(predicted), sensitivity)
+        curves = _corrected(predicted, seen, sensitivity)
     keep = keep_for(curves)
     nearest = min(seen, key=lambda each: abs(each - keep))
-    return replace(curves, measured=(nearest, seen[nearest]))
+    return replace(curves, measured=Measured(nearest, seen[nearest], sensitivity))
 
 
 def _corrected(predicted: RDCurves, seen: dict[float, Moments], sensitivity: np.ndarray) -> RDCurves:

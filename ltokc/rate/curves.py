@@ -13,18 +13,27 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
+class Measured:
+    """What a decode showed, as it would be with `keep` levels in all cells; sensitivity: of the error to moments."""
+
+    keep: float
+    moments: Moments
+    sensitivity: npt.NDArray[np.floating]
+
+
+@dataclass(frozen=True, slots=True)
 class RDCurves:
     """What is expected of a picture after each of `levels` levels, all cells alike.
 
     errors: (levels,) of the picture (SSIMULACRA2's weighted sum), falling; distortion: (levels, rows, columns) of each
     cell, in the same unit, falling; bits: (levels, rows, columns) that each cell takes in all up to that level, rising;
-    measured: what a decode showed, and after how many levels, if there was one.
+    measured: what a decode showed, if there was one.
     """
 
     errors: Floats
     distortion: Floats
     bits: Floats
-    measured: tuple[float, Moments] | None = None
+    measured: Measured | None = None
 
     def at(self, keep: float) -> Floats:
         """Distortion (rows, columns) after `keep` levels, 1 to all, a fraction for a part of one."""
@@ -44,16 +53,19 @@ class RDCurves:
         bits = self.bits.mean((1, 2), keepdims=True) * np.ones_like(self.bits) if power == 0 else self.bits
         return replace(self, distortion=np.minimum.accumulate(distortion), bits=bits)
 
-    def error_of(self, depths: np.ndarray) -> float | None:
-        """The picture's error at depths (rows, columns): what was measured, scaled in each cell as its distortion.
+    def moments_at(self, distortion: Floats) -> Moments | None:
+        """Moments where the cells have this distortion, (rows, columns), scaled from what was measured.
 
         None if nothing was measured.
         """
-        if self.measured is None:
+        if (seen := self.measured) is None:
             return None
-        keep, moments = self.measured
-        ratio = np.take_along_axis(self.distortion, depths[None] - 1, 0)[0] / self.at(keep)
-        return moments.scaled(ratio).error()
+        return seen.moments.scaled(distortion / self.at(seen.keep), seen.sensitivity)
+
+    def error_of(self, depths: np.ndarray) -> float | None:
+        """The picture's error at depths (rows, columns); None if nothing was measured."""
+        found = self.moments_at(np.take_along_axis(self.distortion, depths[None] - 1, 0)[0])
+        return None if found is None else found.error()
 
     def within(self, cells: npt.NDArray[np.bool_]) -> RDCurves:
         """The curves of a part of the picture, the cells set in (rows, columns), as one row of them."""
@@ -61,9 +73,9 @@ class RDCurves:
         if self.measured is None:
             ratio = distortion.mean((1, 2)) / self.distortion.mean((1, 2))
             return RDCurves(self.errors * ratio, distortion, bits)
-        keep, moments = self.measured
-        seen = Moments(moments.cells[cells][None])
-        return RDCurves(self.errors * (seen.error() / moments.error()), distortion, bits, (keep, seen))
+        seen = Moments(self.measured.moments.cells[cells][None])
+        errors = self.errors * (seen.error() / self.measured.moments.error())
+        return RDCurves(errors, distortion, bits, replace(self.measured, moments=seen))
 
     def _between(self, keep: float) -> tuple[int, float]:
         low = min(int(keep) - 1, len(self.errors) - 2)

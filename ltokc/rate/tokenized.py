@@ -150,9 +150,9 @@ class TokenizedPicture:
             return means  # decodes will tell
         if effort.schedule is not None or self.walks > 1:  # other digits than those that were measured
             return replace(means, decoded=self.decoded_means(plan, tokens))
-        if measured is None or measured[1].colours is None or measured[1].kept is None:
+        if measured is None or measured.moments.colours is None or measured.moments.kept is None:
             return None
-        return replace(means, decoded=measured[1].colours).expected(plan.levels_kept - measured[1].kept)
+        return replace(means, decoded=measured.moments.colours).expected(plan.levels_kept - measured.moments.kept)
 
     def decoded_means(self, plan: Plan, tokens: Tokens | None = None) -> np.ndarray:
         """Decodes a plan's tokens, window by window: means over 16x16 pixels (`ltokc.metrics.colour.pooled`).

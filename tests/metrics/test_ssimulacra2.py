@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
@@ -73,6 +74,26 @@ def test_tiles_are_no_part_of_the_result(size: tuple[int, int], monkeypatch: pyt
     monkeypatch.setattr(ssimulacra2_tiles, "STRIP", 64)
     assert reference.score(decoded) == pytest.approx(found, abs=1e-3)
     assert np.allclose(by_cell.moments(reference, decoded).cells, cells, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("times", [0.4, 2.5])
+def test_moments_scale_as_an_error_that_grows(times: float) -> None:
+    """Not all moments by the ratio of the distortion: a map's fourth powers grow more than its mean."""
+    original = grainy(256, 192)
+    soft = blurred(original, 2).astype(np.float64) - original
+    reference = Reference(original)
+    near, far = (
+        by_cell.moments(reference, np.clip(original + share * soft, 0, 255).round().astype(np.uint8))
+        for share in (0.8, 0.8 * times)
+    )
+    sensitivity = by_cell.sensitivity_at(near.norms())
+    ratio = far.distortion(sensitivity) / near.distortion(sensitivity)
+    found = near.scaled(ratio, sensitivity)
+    assert np.allclose(found.distortion(sensitivity), far.distortion(sensitivity), rtol=1e-4)
+    naive = replace(near, cells=(near.cells * ratio[:, :, None, None, None, None]).astype(np.float32))
+    off, naively = (abs(np.log(each.error() / far.error())) for each in (found, naive))
+    assert off < 0.2 and off < 0.5 * naively, (off, naively)
+    assert near.scaled(np.ones_like(ratio), sensitivity).cells == pytest.approx(near.cells, rel=1e-5)
 
 
 def test_distortion_is_the_slope_of_the_error() -> None:

@@ -42,7 +42,7 @@ def test_a_head_moves_with_an_encoder_that_changed_little(model: Model) -> None:
     assert model.halting is not None
     labels = [label(model, model.runtime(), grainy(128, 64, i)) for i in range(3)]
     old = model.halting.tensors
-    better = [replace(v, moments=[m.scaled(np.full(m.cells.shape[:2], 0.8)) for m in v.moments]) for v in labels]
+    better = [replace(v, moments=[replace(m, cells=m.cells * np.float32(0.8)) for m in v.moments]) for v in labels]
     found = [halting.Head(shifted(each, old)[0], model.levels) for each in (labels, better)]
     for head, some in zip(found, (labels, better), strict=True):
         wrong = [[m.error() for m in each.moments] / halting.predict(head.tensors, each.features).errors

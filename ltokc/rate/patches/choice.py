@@ -65,11 +65,11 @@ def _measured(curves: RDCurves, plan: Plan) -> Worth:
     else:
         distortion, bits = (np.take_along_axis(values, plan.depths[None] - 1, 0)[0]
                             for values in (curves.distortion, curves.bits))  # fmt: skip
-    if curves.measured is None:  # an error grows about as the fourth root of the distortion
+    found = curves.moments_at(distortion)
+    if found is None:  # an error grows about as the fourth root of the distortion
         keep = plan.keep if plan.keep is not None else float(plan.depths.mean())
         return Worth(curves.error_at(keep) * (distortion / curves.at(keep).mean()) ** 0.25, bits)
-    keep, moments = curves.measured
-    return Worth(moments.scaled(distortion / curves.at(keep)).errors(), bits)
+    return Worth(found.errors(), bits)
 
 
 def worth_of_patch(rgb: Pixels, shown: Pixels, size: int, detail: Floats) -> Worth:
