@@ -59,11 +59,11 @@ def predict_curves(picture: TokenizedPicture, target: RateTarget, effort: Effort
 
 def choose_plan(picture: TokenizedPicture, target: RateTarget, effort: Effort, curves: RDCurves | None) -> Plan:
     """The plan for a target.  Without curves all cells keep what the model's table says, or everything."""
-    model, shape = picture.model, tuple(picture.size.grid)
+    model = picture.model
     if curves is None:
-        return uniform(
-            float(len(model.levels)) if target.quality is None else model.keep_of_quality(target.quality), shape
-        )
+        keep = float(len(model.levels)) if target.quality is None else model.keep_of_quality(target.quality)
+        return uniform(keep, tuple(picture.size.grid))
+    shape = curves.distortion.shape[1:]  # of the picture, or of some of its cells
     measured = effort.measures and picture.measurable
     keep = _keep(target, curves, model, effort.error_left if measured else 1.0)
     if not measured:

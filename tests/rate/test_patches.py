@@ -129,6 +129,14 @@ def test_a_mixed_page_has_both() -> None:
     assert not covered[1, 0] and covered[:, 4:].all()
 
 
+@pytest.mark.parametrize("quality", [0.4, 0.6, 0.9])
+def test_a_mixed_page_has_both_without_a_measurement(quality: float) -> None:
+    """At effort 0 all cells that no patch covers have one depth."""
+    data = codec.encode(mixed(), quality, effort=0)
+    assert found(data) and look(data, mixed()) > look(codec.encode(mixed(), quality, effort=0, patches="off"), mixed())
+    codec.verify(data)
+
+
 def test_a_page_with_a_small_photograph_is_one_patch() -> None:
     """No cell is left to tokens for itself, and nothing fades."""
     image = page(384, 192)
