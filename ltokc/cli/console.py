@@ -201,7 +201,7 @@ class Console:
             self.say(self.left_out.text())
         missing = len(self.left_out.unasked()) if self.whole else 0
         if missing:
-            complain(f"{self.whole}: {missing:,} left out that nobody asked to leave out (see --exclude)")
+            complain(f"{self.whole}: {missing:,} left out that --exclude does not name")
         return missing > 0
 
 
