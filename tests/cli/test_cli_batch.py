@@ -189,6 +189,16 @@ def test_resume_replaces_what_a_batch_wrote_and_nothing_else(tree: Path) -> None
     assert Path("r.csv").read_bytes() == b"mine" and outputs() == before, "told before any work"
 
 
+@pytest.mark.skipif(os.name == "nt", reason="no name has these letters there")
+def test_resume_knows_names_with_a_backslash_and_a_colon(here: Path) -> None:
+    for name in ("a\\b", "c\\..\\d:1"):
+        shutil.copy("photo.png", f"folder/{name}.png")
+    assert batch("folder", "-d", "out", "-e", "0").exit_code == 0
+    again = batch("folder", "-d", "out", "-e", "0", "--resume", "-v")
+    assert again.exit_code == 0 and again.stderr.count("unchanged") + again.stderr.count("done before") == 2
+    assert batch("folder", "-d", "out", "-e", "0", "-q", "0.3", "--resume").exit_code == 0, "and may replace them"
+
+
 def test_resume_notices_other_bytes_of_equal_size_and_time(tree: Path) -> None:
     assert batch("in/a.png", "-d", "out").exit_code == 0
     first, size, times = outputs(), Path("in/a.png").stat().st_size, Path("in/a.png").stat()
