@@ -79,7 +79,9 @@ def show_trace(error: BaseException) -> None:
 
 
 def plainly(error: click.ClickException) -> click.ClickException:
-    """The error with a message of one line: click repeats what it was given as it is."""
+    """The error with a message of one line, since click repeats what it was given as it is; help stays as it is."""
+    if isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):
+        return error
     setattr(error, "format_message", partial(str, one_line(error.format_message())))  # noqa: B010 (mypy: a method)
     return error
 

@@ -250,3 +250,10 @@ def test_import_is_light_and_the_verbs_are_functions(photo: Path) -> None:
     command = [sys.executable, "-c", code, str(photo)]
     done = subprocess.run(command, env=ENVIRONMENT, timeout=60, capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_without_a_command_the_help_is_shown_as_it_is(here: Path) -> None:
+    result = run()
+    assert result.exit_code == 2 and result.stdout == ""
+    assert result.stderr.rstrip("\n") == run("--help").stdout.rstrip("\n")
+    assert len(result.stderr.splitlines()) > 20

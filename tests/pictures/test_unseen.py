@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 import ltokc
+from ltokc.errors import LossWarning
 from ltokc.pictures.load import load
 from ltokc.pictures.unseen import unseen
 from tests.support.pictures import gradients as photo
@@ -54,7 +55,7 @@ def test_a_profile_or_exif_that_cannot_be_read_is_said(kind: str, junk: dict[str
     file.seek(0)
     assert load(file).losses == [said]
     file.seek(0)
-    with pytest.warns(ltokc.LossWarning, match=said):
+    with pytest.warns(LossWarning, match=said):
         ltokc.encode(file, effort=0, metadata="all")
 
 
