@@ -24,6 +24,7 @@ NAMED_AT_THE_END = 20
 
 def rehearse(console: Console, plan: BatchPlan, tasks: Sequence[Task]) -> None:
     """--dry-run: tells what `run` would do.  Raises click's Exit."""
+    console.rehearsal = True
     todo, _ = _settled(console, tasks)
     size = 0
     for _, task in todo:
@@ -38,7 +39,7 @@ def rehearse(console: Console, plan: BatchPlan, tasks: Sequence[Task]) -> None:
         size += os.path.getsize(task.job.source) if os.path.exists(task.job.source) else 0
         console.say(f"{task.job.source} -> {task.job.target}")
         console.record({"input": task.job.source, "output": task.job.target})
-    console.say(f"would read {console.done:,} files, {human(size)}")
+    console.say(f"would read {console.done:,} file{'s' * (console.done != 1)}, {human(size)}")
     console.finish()
 
 

@@ -129,6 +129,7 @@ class Console:
     failed: int = 0
     skipped: int = 0
     idle_is_done: bool = False  # files that all were done before are no status of their own
+    rehearsal: bool = False  # nothing is written
     left_out: LeftOut = field(default_factory=LeftOut)
     whole: str = ""
 
@@ -183,7 +184,11 @@ class Console:
 
     def finish(self) -> None:
         """Summary of a batch, and the exit status: 1 if some file failed or is missing, 3 with nothing to do."""
-        counts = ((self.done, "done"), (self.failed, "failed"), (self.skipped, "skipped"))
+        counts = (
+            (self.done, "would be done" if self.rehearsal else "done"),
+            (self.failed, "failed"),
+            (self.skipped, "skipped"),
+        )
         if self.done + self.failed + self.skipped > 1:
             self.say(", ".join(f"{n} {what}" for n, what in counts if n))
         missing = self._tell_left_out()

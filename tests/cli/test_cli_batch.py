@@ -128,7 +128,9 @@ def test_dry_run_writes_nothing(tree: Path) -> None:
     before = names()
     result = batch("-r", "in", "-d", "out", "--dry-run", "--report", "r.csv")
     assert result.exit_code == 0
-    assert "in/sub/b.png -> out/sub/b.ltk" in result.stderr.splitlines()
+    said = result.stderr.splitlines()
+    assert "in/sub/b.png -> out/sub/b.ltk" in said
+    assert "3 would be done" in said and not any(line.startswith("3 done") for line in said)
     assert names() == before and not Path("out").exists()
     os.unlink("in/sub/bad.png")
     batch("-r", "in", "-d", "out")
