@@ -97,6 +97,7 @@ def load(
             with frames.shown(source, frame):
                 _check_size(*source.size, limit_pixels)
                 known = unseen(source, _file_of(source))
+                known.losses += [] if frame else frames.others(source)
                 return _from_image(source, limit_pixels, value_range, known, damage)
         with _opened(source) as file, pillow_limit(limit_pixels):
             file, opened = _identify(file, limit_pixels, damage)
