@@ -13,6 +13,7 @@ from ltokc.cli.batch_tables import Tables, in_order
 from ltokc.cli.console import Console, complain, reason, show_warnings
 from ltokc.cli.progress import BatchProgress, human
 from ltokc.cli.status_line import StatusLine
+from ltokc.errors import LtokcError
 from ltokc.jobs import processes
 from ltokc.jobs.paths import Job
 from ltokc.jobs.processes import Outcome
@@ -120,7 +121,12 @@ def _failed(console: Console, job: Job, error: Exception | str) -> Row:
 
 def _finish(console: Console, rows: dict[int, Row], write: Tables, progress: BatchProgress) -> None:
     """Reports, the names of what failed, sums, exit status (raises click's Exit)."""
-    write(rows)
+    try:
+        write(rows)
+    except (LtokcError, OSError) as error:  # what was done is summed up all the same
+        console.trace(error)
+        complain(f"--report: {reason(error)}")
+        console.unreported = True
     failed = [row.input for row in in_order(rows) if row.status == FAILED]
     if failed and len(rows) > 1:
         more = len(failed) - NAMED_AT_THE_END

@@ -130,6 +130,7 @@ class Console:
     skipped: int = 0
     idle_is_done: bool = False  # files that all were done before are no status of their own
     rehearsal: bool = False  # nothing is written
+    unreported: bool = False  # a report could not be written
     left_out: LeftOut = field(default_factory=LeftOut)
     whole: str = ""
 
@@ -192,7 +193,7 @@ class Console:
         if self.done + self.failed + self.skipped > 1:
             self.say(", ".join(f"{n} {what}" for n, what in counts if n))
         missing = self._tell_left_out()
-        if self.failed or missing:
+        if self.failed or missing or self.unreported:
             raise click.exceptions.Exit(exit_status.FAILED)
         if not self.done:
             self.say("nothing to do")

@@ -13,8 +13,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from ltokc.atomic import ANYWHERE, Exists, Placement, link_below
-from ltokc.errors import UsageError
+from ltokc.atomic import ANYWHERE, Exists, Placement, link_below, why_unwritable
+from ltokc.errors import LtokcError, UsageError
 from ltokc.jobs.kinds import LTK, PICTURES, Kind
 from ltokc.jobs.left_out import LeftOut
 from ltokc.jobs.names import Taken, same_file, same_name
@@ -221,8 +221,13 @@ def refuse_existing(target: str, overwrite: bool) -> None:
 
 
 def named_placement(target: str, overwrite: bool, like: str | None = None) -> Placement:
-    """How the one output that a command names takes its place.  Raises as `refuse_existing`."""
+    """How the one output that a command names takes its place.
+
+    Raises as `refuse_existing`, and LtokcError where it cannot be written, so that no work is done for nothing.
+    """
     refuse_existing(target, overwrite)
+    if target != STDIO and (why := why_unwritable(target)):
+        raise LtokcError(f"{target}: cannot be written ({why})")
     return Placement(overwrite, like=None if like == STDIO else like)
 
 

@@ -345,3 +345,28 @@ def test_killed_at_any_moment_and_resumed_gives_the_same_bytes(here: Path) -> No
     assert outputs() == expected
     again = batch("-r", "in", "-d", "out", "-q", "0.3", "--resume")
     assert again.exit_code == 0
+
+
+def test_a_report_that_cannot_be_written_is_said_before_any_work(here: Path) -> None:
+    Path("locked").mkdir()
+    for report, why in (("photo.png/r.csv", "is no folder"), ("a/../photo.png/b/r.json", "is no folder"),
+                        ("locked/r.csv", "is a folder")):  # fmt: skip
+        if report == "locked/r.csv":
+            Path(report).mkdir()
+        result = batch("photo.png", "-d", "out", "--report", report)
+        assert result.exit_code == 1 and f"--report {report}: cannot be written" in result.stderr
+        assert why in result.stderr and not Path("out").exists()
+    result = run("compare", "photo.png", "photo.png", "--html", "photo.png/a.html")
+    assert result.exit_code == 1 and "photo.png/a.html: cannot be written" in result.stderr
+
+
+def test_a_report_that_fails_in_the_end_leaves_the_sums(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copy("photo.png", "folder/b.png")
+
+    def full(path: str, *_: object) -> None:
+        raise OSError(28, "No space left on device", path)
+
+    monkeypatch.setattr("ltokc.cli.batch_tables.journal.note_report", full)
+    result = run("batch", "photo.png", "folder", "-d", "out", "-e", "0", "-j", "1", "--report", "r.csv")
+    assert result.exit_code == 1 and "--report: " in result.stderr and "No space left" in result.stderr
+    assert "2 done" in result.stderr.splitlines() and outputs().keys() == {"photo.ltk", "folder/b.ltk"}

@@ -130,6 +130,22 @@ def test_a_read_only_folder(place: Path, output: str) -> None:
     assert files() == before
 
 
+def test_a_report_in_a_folder_that_is_locked(place: Path) -> None:
+    Path("locked").mkdir()
+    Path("out").mkdir(mode=0o777)
+    before = files()
+    Path("locked").chmod(0o555)
+    line = ["batch", "photo.png", "-d", "out", "-j", "1", "--report", "locked/r.csv"]
+    try:
+        done = program(*line, preexec_fn=without_privileges)
+    finally:
+        Path("locked").chmod(0o755)
+    assert done.returncode == 1
+    said = one_line(done.stderr)
+    assert "--report locked/r.csv: cannot be written (folder " in said and "permission denied" in said
+    assert files() == before, "and nothing was encoded"
+
+
 def test_a_read_only_file_is_not_replaced(place: Path) -> None:
     Path("old.png").chmod(0o444)
     before = files()
