@@ -130,11 +130,8 @@ def entry_of(fields: dict[str, Any]) -> Entry | None:
 
 
 def is_below(name: str) -> bool:
-    """Whether a name with "/" stays below its folder on this system: no root, no drive, no "..", no odd characters.
-
-    A backslash and a colon are letters like others but on Windows, whose names cannot have them.
-    """
-    odd = "\\:\0" if os.name == "nt" else "\0"
+    """Whether a name with "/" stays below its folder on this system: no root, no drive, no "..", no odd characters."""
+    odd = "\\:\0" if os.name == "nt" else "\0"  # elsewhere a backslash and a colon are letters like others
     return not name.startswith("/") and ".." not in name.split("/") and not set(name) & set(odd)
 
 

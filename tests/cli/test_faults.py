@@ -369,3 +369,14 @@ def test_a_registry_of_another_version(place: Path, models: Path) -> None:
     finally:
         path.write_text(good)
     assert done.returncode == 1 and "taken twice" in one_line(done.stderr)
+
+
+def test_what_of_models_is_bad_or_not_there_is_named(place: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    models = tmp_path_factory.mktemp("bad")
+    (models / "registry.json").write_text("{")
+    done = with_models(models, "verify", "photo.ltk")
+    assert done.returncode == 1 and f"{models / 'registry.json'} is damaged" in one_line(done.stderr)
+    done = with_models(models / "none", "encode", "photo.png", "-o", "new.ltk", "-e", "0")
+    said = done.stderr.decode().splitlines()
+    assert done.returncode == 0
+    assert said.count(f"ltokc: warning: LTOKC_MODELS names what is no folder: {models / 'none'}") == 1
