@@ -65,6 +65,26 @@ def write_atomic(path: str | os.PathLike[str], data: bytes, placement: Placement
         raise LtokcError(f"cannot be written ({(error.strerror or str(error)).lower()})") from error
 
 
+def why_unwritable(path: str) -> str:
+    """Why a file cannot be written under this name, as far as that can be told before; "" where nothing says so.
+
+    Links are followed, and folders that are missing could be made.
+    """
+    if os.path.isdir(path):
+        return "is a folder, not a file"
+    if _is_stream(path):
+        return ""
+    path = os.path.realpath(path)
+    if os.path.exists(path) and not os.access(path, os.W_OK):
+        return "permission denied"
+    place = os.path.dirname(path)
+    while not os.path.lexists(place) and os.path.dirname(place) != place:
+        place = os.path.dirname(place)
+    if not os.path.isdir(place):
+        return f"{place} is no folder"
+    return "" if os.access(place, os.W_OK | os.X_OK) else f"folder {place}: permission denied"
+
+
 def _is_stream(path: str | os.PathLike[str]) -> bool:
     """Whether a name leads to a device or pipe; that of a shell's `>(...)` is a link to nothing that has a name."""
     try:

@@ -105,14 +105,15 @@ def limit_blas_of_worker() -> None:
 def wanted_threads() -> int | None:
     """What `set_threads` said, else LTOKC_THREADS, but no more than `most_threads`, else 1 in a worker.
 
-    None where nothing is wanted; the variable says nothing when it is 0 or empty.  UsageError: it is no number.
+    None where nothing is wanted; the variable says nothing when it is empty.  UsageError: it is no number from 1 on.
     """
     if _Chosen.count is not None:
         return _Chosen.count
     text = os.environ.get("LTOKC_THREADS", "")
-    if text and not (text.isascii() and text.isdigit()):
-        raise UsageError(f"LTOKC_THREADS is a whole number of threads, not {shown(text)}")
-    if digits := text.lstrip("0"):
+    digits = text.lstrip("0")
+    if text and not (text.isascii() and text.isdigit() and digits):
+        raise UsageError(f"LTOKC_THREADS is a whole number of threads, 1 or more, not {shown(text)}")
+    if digits:
         return min(int(digits), most_threads()) if len(digits) < 10 else most_threads()
     return 1 if is_worker() else None
 

@@ -13,6 +13,7 @@ from ltokc.cli.batch_tables import Tables, in_order
 from ltokc.cli.console import Console, complain, reason, show_warnings
 from ltokc.cli.progress import BatchProgress, human
 from ltokc.cli.status_line import StatusLine
+from ltokc.errors import LtokcError
 from ltokc.jobs import processes
 from ltokc.jobs.paths import Job
 from ltokc.jobs.processes import Outcome
@@ -24,6 +25,7 @@ NAMED_AT_THE_END = 20
 
 def rehearse(console: Console, plan: BatchPlan, tasks: Sequence[Task]) -> None:
     """--dry-run: tells what `run` would do.  Raises click's Exit."""
+    console.rehearsal = True
     todo, _ = _settled(console, tasks)
     size = 0
     for _, task in todo:
@@ -38,7 +40,7 @@ def rehearse(console: Console, plan: BatchPlan, tasks: Sequence[Task]) -> None:
         size += os.path.getsize(task.job.source) if os.path.exists(task.job.source) else 0
         console.say(f"{task.job.source} -> {task.job.target}")
         console.record({"input": task.job.source, "output": task.job.target})
-    console.say(f"would read {console.done:,} files, {human(size)}")
+    console.say(f"would read {console.done:,} file{'s' * (console.done != 1)}, {human(size)}")
     console.finish()
 
 
@@ -119,7 +121,12 @@ def _failed(console: Console, job: Job, error: Exception | str) -> Row:
 
 def _finish(console: Console, rows: dict[int, Row], write: Tables, progress: BatchProgress) -> None:
     """Reports, the names of what failed, sums, exit status (raises click's Exit)."""
-    write(rows)
+    try:
+        write(rows)
+    except (LtokcError, OSError) as error:  # what was done is summed up all the same
+        console.trace(error)
+        complain(f"--report: {reason(error)}")
+        console.unreported = True
     failed = [row.input for row in in_order(rows) if row.status == FAILED]
     if failed and len(rows) > 1:
         more = len(failed) - NAMED_AT_THE_END

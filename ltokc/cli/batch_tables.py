@@ -6,7 +6,8 @@ import os
 from dataclasses import dataclass
 from typing import Protocol
 
-from ltokc.atomic import Exists, Placement
+from ltokc.atomic import Exists, Placement, why_unwritable
+from ltokc.errors import LtokcError
 from ltokc.jobs import journal, streams
 from ltokc.jobs import rows as formats
 from ltokc.jobs.paths import refusal
@@ -36,8 +37,13 @@ class Reports:
     resume: bool = False
 
     def check(self) -> None:
-        """Exists: a file is there that may not be replaced, so that it is known before any work is done."""
+        """Exists: a file is there that may not be replaced; LtokcError: none can be written there.
+
+        So that it is known before any work is done.
+        """
         for table in self.tables:
+            if why := why_unwritable(table):
+                raise LtokcError(f"--report {table}: cannot be written ({why})")
             if os.path.isfile(table) and not self._may_replace(table):
                 raise Exists(refusal(table, "" if self.resume else "--resume goes on with an earlier batch"))
 

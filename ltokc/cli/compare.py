@@ -77,6 +77,10 @@ def compare(
     """
     if STDIO in (html, original) or inputs.count(STDIO) > 1:
         raise click.UsageError("- (standard input) may be one of the FILEs, and nothing else")
+    if metric is not None and not versus:
+        raise click.UsageError("--metric goes with --versus: rivals are made equal by it")
+    if metric == "lpips" and lpips is None:
+        raise click.UsageError("--metric lpips goes with --lpips WEIGHTS")
     for name in (original, *inputs):
         if html is not None and same_file(name, html):
             raise UsageError(f"{name}: input and output are the same file")

@@ -79,7 +79,9 @@ def show_trace(error: BaseException) -> None:
 
 
 def plainly(error: click.ClickException) -> click.ClickException:
-    """The error with a message of one line: click repeats what it was given as it is."""
+    """The error with a message of one line, since click repeats what it was given as it is; help stays as it is."""
+    if isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):
+        return error
     setattr(error, "format_message", partial(str, one_line(error.format_message())))  # noqa: B010 (mypy: a method)
     return error
 
@@ -127,6 +129,8 @@ class Console:
     failed: int = 0
     skipped: int = 0
     idle_is_done: bool = False  # files that all were done before are no status of their own
+    rehearsal: bool = False  # nothing is written
+    unreported: bool = False  # a report could not be written
     left_out: LeftOut = field(default_factory=LeftOut)
     whole: str = ""
 
@@ -181,11 +185,15 @@ class Console:
 
     def finish(self) -> None:
         """Summary of a batch, and the exit status: 1 if some file failed or is missing, 3 with nothing to do."""
-        counts = ((self.done, "done"), (self.failed, "failed"), (self.skipped, "skipped"))
+        counts = (
+            (self.done, "would be done" if self.rehearsal else "done"),
+            (self.failed, "failed"),
+            (self.skipped, "skipped"),
+        )
         if self.done + self.failed + self.skipped > 1:
             self.say(", ".join(f"{n} {what}" for n, what in counts if n))
         missing = self._tell_left_out()
-        if self.failed or missing:
+        if self.failed or missing or self.unreported:
             raise click.exceptions.Exit(exit_status.FAILED)
         if not self.done:
             self.say("nothing to do")
@@ -201,7 +209,7 @@ class Console:
             self.say(self.left_out.text())
         missing = len(self.left_out.unasked()) if self.whole else 0
         if missing:
-            complain(f"{self.whole}: {missing:,} left out that nobody asked to leave out (see --exclude)")
+            complain(f"{self.whole}: {missing:,} left out that --exclude does not name")
         return missing > 0
 
 

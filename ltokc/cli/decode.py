@@ -137,7 +137,7 @@ def decode(
 
     photo.ltk becomes photo.png beside it, and photo.png.ltk as well. A photo.png that is there already may be the
     original: like any output that exists it is only replaced with --overwrite. - is standard input, and then standard
-    output unless -o is given.
+    output unless -o is given. For JPEG and PPM alpha is blended with white, and that is said.
 
     \b
     Examples:

@@ -74,6 +74,16 @@ class Density(click.ParamType):
         return number
 
 
+class Number(click.FloatRange):
+    """A number in a range, which NaN is in for click."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number: float = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value} is no number", param, ctx)
+        return number
+
+
 class Input(click.Path):
     """A file, a folder, or - for standard input, however it is called."""
 
@@ -210,7 +220,7 @@ decoder = together(
     ),
     click.option("--seed", type=click.IntRange(0, MAX_SEED), metavar="N",
                  help="Which drawing, with --decoder generative.  [default: 0]"),
-    click.option("--detail", type=click.FloatRange(0, 1), metavar="0..1",
+    click.option("--detail", type=Number(0, 1), metavar="0..1",
                  help="Share of the drawn detail that is added, with --decoder generative.  [default: 1]"),
 )  # fmt: skip
 
@@ -235,7 +245,10 @@ class Workers(click.ParamType):
             from ltokc.threads import most_workers
 
             return most_workers()
-        return click.IntRange(min=1).convert(value, param, ctx)
+        try:
+            return click.IntRange(min=1).convert(value, param, ctx)
+        except click.BadParameter:
+            self.fail(f"{value!r} is neither a whole number of 1 or more nor all", param, ctx)
 
 
 jobs = click.option("-j", "--jobs", "workers", type=Workers(), metavar="N|all", default="1", show_default=True,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from typing import Any
 
 import click
 
+from ltokc.cli.console import complain
 from ltokc.errors import UsageError
 from ltokc.threads import wanted_threads
 
@@ -24,11 +26,21 @@ def with_own_usage(command: click.Command) -> click.Command:
     return command
 
 
+def _check_models() -> None:
+    """Says which folders of LTOKC_MODELS are not there, once for a command."""
+    if os.environ.get("LTOKC_MODELS"):
+        from ltokc.zoo.registry import absent
+
+        if said := absent():
+            complain(f"warning: {said}")
+
+
 def _telling(callback: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(callback)
     def told(*args: Any, **given: Any) -> Any:
         try:
             wanted_threads()  # a wrong LTOKC_THREADS is no error of each file
+            _check_models()
             return callback(*args, **given)
         except UsageError as error:
             raise click.UsageError(str(error), click.get_current_context()) from error

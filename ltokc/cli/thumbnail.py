@@ -10,7 +10,7 @@ from ltokc.atomic import Exists
 from ltokc.cli import options
 from ltokc.cli.console import Console, with_console
 from ltokc.cli.reading import read_ltk
-from ltokc.errors import UsageError
+from ltokc.errors import Say, UsageError
 from ltokc.jobs import paths, streams
 from ltokc.jobs.kinds import LTK, PICTURES
 from ltokc.jobs.paths import OutputRule
@@ -31,7 +31,8 @@ def thumbnail(console: Console, source: str, output: str, size: int, overwrite: 
     """Make a thumbnail of a .ltk file.
 
     Only the levels that a small picture shows are decoded, and a file that was cut is shown as far as it goes. OUT
-    is a JPEG, WebP or AVIF file by its suffix, else PNG; - is stdout. Small pictures are not enlarged.
+    is a JPEG, WebP or AVIF file by its suffix, else PNG; - is stdout. Small pictures are not enlarged. For JPEG alpha
+    is blended with white, and that is said.
 
     \b
     Examples:
@@ -48,16 +49,19 @@ def thumbnail(console: Console, source: str, output: str, size: int, overwrite: 
     with console.each(source):
         if job.error:
             raise Exists(job.error)
-        data = render(read_ltk(source), size, KINDS.get(suffix, "png"),
+        losses: list[str] = []
+        data = render(read_ltk(source), size, KINDS.get(suffix, "png"), losses.append,
                       **options.pixel_limit(limit_pixels))  # fmt: skip
         streams.write(output, data, job.placement)
         console.say(f"{source} -> {job.target}  {len(data):,} bytes")
-        console.record({"input": source, "output": output, "bytes": len(data)})
+        console.record({"input": source, "output": output, "bytes": len(data), "losses": losses})
+        for loss in losses:
+            console.say(f"{source}: {loss}")
     console.finish()
 
 
-def render(data: bytes, size: int, kind: str, **limit: int | None) -> bytes:
-    """The thumbnail's file; neither side over `size` pixels.  Raises as `ltokc.codec.decode`."""
+def render(data: bytes, size: int, kind: str, say: Say, **limit: int | None) -> bytes:
+    """The thumbnail's file; neither side over `size` pixels; `say`: see `save.render`.  Raises as `codec.decode`."""
     from PIL import Image
 
     from ltokc import codec, container
@@ -69,4 +73,4 @@ def render(data: bytes, size: int, kind: str, **limit: int | None) -> bytes:
     image = codec.decode(data, allow_truncated=True, reduce=reduce, **limit)  # type: ignore[arg-type]
     image.thumbnail((size, size), Image.Resampling.LANCZOS)
     image.info = {}
-    return save.render(image, kind)
+    return save.render(image, kind, say)

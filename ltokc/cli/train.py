@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ltokc.cli import extras
+from ltokc.cli import extras, options
 from ltokc.cli.console import LOUD, one_line
 from ltokc.cli.extras import need, tars_in
 from ltokc.errors import ModelError, UsageError
@@ -38,9 +38,9 @@ file = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--start", type=file, metavar="WEIGHTS", help="Begin with these weights instead of random ones.")
 @click.option("--resume", is_flag=True, help="Go on from where the constant rate of a finished run in OUT ended.")
 @click.option("--watch", is_flag=True, help="Take in shards that come into the folder while training.")
-@click.option("--time-budget", type=click.FloatRange(min=0, min_open=True), metavar="S",
+@click.option("--time-budget", type=options.Number(min=0, min_open=True), metavar="S",
               help="Seconds from the first step on, by which the rate falls and the run ends.")  # fmt: skip
-@click.option("--probe", type=click.FloatRange(min=0), metavar="S",
+@click.option("--probe", type=options.Number(min=0), metavar="S",
               help="Try for S seconds what makes steps faster here, and use it; 0: as the last time.")  # fmt: skip
 @click.option("--export", type=extras.new_folder, metavar="FOLDER",
               help="Also put weights and, in files of 15 MiB, the state to go on from there.")  # fmt: skip

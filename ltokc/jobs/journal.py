@@ -130,8 +130,9 @@ def entry_of(fields: dict[str, Any]) -> Entry | None:
 
 
 def is_below(name: str) -> bool:
-    """Whether a name with "/" stays below its folder on every system: no root, no drive, no "..", no odd characters."""
-    return not name.startswith("/") and ".." not in name.split("/") and not set(name) & set("\\:\0")
+    """Whether a name with "/" stays below its folder on this system: no root, no drive, no "..", no odd characters."""
+    odd = "\\:\0" if os.name == "nt" else "\0"  # elsewhere a backslash and a colon are letters like others
+    return not name.startswith("/") and ".." not in name.split("/") and not set(name) & set(odd)
 
 
 def read_all(folder: str) -> dict[str, list[Entry]]:

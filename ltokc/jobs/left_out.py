@@ -58,11 +58,14 @@ class LeftOut:
     def add(self, reason: str, path: str) -> None:
         self.paths.setdefault(reason, {})[path] = None
 
-    def name(self, path: str, name: str) -> bool:
-        """Leaves a file or folder out whose name alone says so; whether it did."""
+    def passes_over(self, path: str, root: str, exclude: Collection[str]) -> bool:
+        """Leaves a file or folder out that its name or `exclude` says so of, seen from `root`; whether it did."""
+        name = os.path.basename(path)
         if fnmatch.fnmatchcase(name, OWN):
             return True
-        if is_system(name):
+        if is_excluded(os.path.relpath(path, root or os.curdir), exclude):
+            self.add(EXCLUDED, path)
+        elif is_system(name):
             self.add(SYSTEM, path)
         elif name.startswith("."):
             self.add(HIDDEN, path)
@@ -74,8 +77,8 @@ class LeftOut:
         return sum(map(len, self.paths.values()))
 
     def unasked(self) -> Sequence[str]:
-        """Files that nobody asked to leave out, and that are no machine's own: what makes a copy incomplete."""
-        return [path for reason in (OTHER, LINKED, BELOW) for path in self.paths.get(reason, ())]
+        """Files and folders that nobody asked to leave out: what makes a copy incomplete."""
+        return [path for reason, paths in self.paths.items() if reason != EXCLUDED for path in paths]
 
     def text(self) -> str:
         """One line that counts and names them, "" where there are none."""
@@ -105,4 +108,5 @@ def _names(reason: str, paths: Sequence[str]) -> str:
     counts = Counter("._*" if name.startswith("._") else name for name in names).most_common()
     told = [name if count == 1 else f"{count:,} {name}" for name, count in counts[:NAMED]]
     rest = sum(count for _, count in counts[NAMED:])
-    return ", ".join(told) + (f" and {rest:,} more" if rest else "") + (" (-v names them)" if reason != SYSTEM else "")
+    hint = " (-v names them)" if reason not in (EXCLUDED, SYSTEM) else ""
+    return ", ".join(told) + (f" and {rest:,} more" if rest else "") + hint

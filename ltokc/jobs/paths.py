@@ -13,8 +13,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from ltokc.atomic import ANYWHERE, Exists, Placement, link_below
-from ltokc.errors import UsageError
+from ltokc.atomic import ANYWHERE, Exists, Placement, link_below, why_unwritable
+from ltokc.errors import LtokcError, UsageError
 from ltokc.jobs.kinds import LTK, PICTURES, Kind
 from ltokc.jobs.left_out import LeftOut
 from ltokc.jobs.names import Taken, same_file, same_name
@@ -130,7 +130,7 @@ def _check(inputs: Sequence[str], rule: OutputRule) -> None:
     if output is not None:
         if len(inputs) > 1 or os.path.isdir(inputs[0]):
             raise UsageError("-o takes one input; for several use -d")
-        if output != STDIO and os.path.isdir(output):
+        if is_folder(output):
             raise UsageError(f"-o {output}: is a folder; use -d")
         if same_file(inputs[0], output):
             raise UsageError(f"{inputs[0]}: input and output are the same file")
@@ -138,6 +138,11 @@ def _check(inputs: Sequence[str], rule: OutputRule) -> None:
             raise UsageError(f"-o {output}: what is written is an .ltk file, no {suffix}")
     elif directory is None and len(inputs) == 2 and _is_output(inputs[1], rule) and not _is_output(inputs[0], rule):
         raise UsageError(f"the output is named with -o: {inputs[0]} -o {inputs[1]}")
+
+
+def is_folder(output: str) -> bool:
+    """Whether the name of an output is a folder's: of one that exists, or by its end, as "new/" is."""
+    return output != STDIO and (os.path.basename(output) in ("", os.curdir, os.pardir) or os.path.isdir(output))
 
 
 def refuse_address(name: str | None) -> None:
@@ -208,14 +213,21 @@ def refusal(target: str, advice: str = "") -> str:
 
 
 def refuse_existing(target: str, overwrite: bool) -> None:
-    """Exists: an output of this name is there, and is not to be replaced."""
+    """Exists: an output of this name is there, and is not to be replaced.  UsageError: the name is a folder's."""
+    if is_folder(target):
+        raise UsageError(f"{target}: is a folder, not a file")
     if target != STDIO and not overwrite and os.path.isfile(target):
         raise Exists(refusal(target))
 
 
 def named_placement(target: str, overwrite: bool, like: str | None = None) -> Placement:
-    """How the one output that a command names takes its place.  Raises as `refuse_existing`."""
+    """How the one output that a command names takes its place.
+
+    Raises as `refuse_existing`, and LtokcError where it cannot be written, so that no work is done for nothing.
+    """
     refuse_existing(target, overwrite)
+    if target != STDIO and (why := why_unwritable(target)):
+        raise LtokcError(f"{target}: cannot be written ({why})")
     return Placement(overwrite, like=None if like == STDIO else like)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import glob
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from ltokc.jobs.left_out import EXCLUDED, LINKED, LeftOut, is_excluded
 from ltokc.jobs.streams import STDIO
@@ -23,8 +23,12 @@ def expand(name: str, exclude: Collection[str] = (), left_out: LeftOut | None = 
         return [name]
     left_out = LeftOut() if left_out is None else left_out
     folder = _fixed(name)
+
+    def passed_over(path: str) -> bool:
+        return left_out.passes_over(path, folder, exclude)
+
     found = []
-    for path in sorted(dict.fromkeys(_matches(folder, _parts(name[len(folder) :]), left_out))):
+    for path in sorted(dict.fromkeys(_matches(folder, _parts(name[len(folder) :]), passed_over, left_out))):
         if is_excluded(os.path.relpath(path, folder or os.curdir), exclude):
             left_out.add(EXCLUDED, path)
         else:
@@ -48,7 +52,9 @@ def _parts(path: str) -> list[str]:
     return [part for part in path.replace(os.altsep or os.sep, os.sep).split(os.sep) if part]
 
 
-def _matches(folder: str, parts: Sequence[str], left_out: LeftOut) -> Iterator[str]:
+def _matches(
+    folder: str, parts: Sequence[str], passed_over: Callable[[str], bool], left_out: LeftOut
+) -> Iterator[str]:  # fmt: skip
     """Paths below a folder ("" for the current one) that the parts of a pattern match."""
     if not parts:
         yield folder
@@ -56,30 +62,30 @@ def _matches(folder: str, parts: Sequence[str], left_out: LeftOut) -> Iterator[s
     part, rest = parts[0], parts[1:]
     if part == ANY_DEPTH:
         if rest:
-            yield from _matches(folder, rest, left_out)
+            yield from _matches(folder, rest, passed_over, left_out)
         for name in _names(folder):
             path = os.path.join(folder, name)
             inside = os.path.isdir(path)
-            if not (inside or not rest) or left_out.name(path, name):
+            if not (inside or not rest) or passed_over(path):
                 continue
             if not inside:
                 yield path
             elif os.path.islink(path):
                 left_out.add(LINKED, path)
             else:
-                yield from _matches(path, parts, left_out)
+                yield from _matches(path, parts, passed_over, left_out)
         return
     if not glob.has_magic(part):
         path = os.path.join(folder, part)
         if os.path.isdir(path) if rest else os.path.lexists(path):
-            yield from _matches(path, rest, left_out)
+            yield from _matches(path, rest, passed_over, left_out)
         return
     for name in _names(folder):
         path = os.path.join(folder, name)
         if not fnmatch.fnmatch(name, part) or (rest and not os.path.isdir(path)):
             continue
-        if part.startswith(".") or not left_out.name(path, name):
-            yield from _matches(path, rest, left_out)
+        if part.startswith(".") or not passed_over(path):
+            yield from _matches(path, rest, passed_over, left_out)
 
 
 def _names(folder: str) -> list[str]:

@@ -77,17 +77,9 @@ def _walked(folder: str, walk: Walk, left_out: LeftOut) -> Iterator[Source]:
     def refuse(error: OSError) -> None:
         refused.append(Source(str(error.filename), error.strerror or str(error)))
 
-    def passed_over(path: str, name: str) -> bool:
-        if left_out.name(path, name):
-            return True
-        if is_excluded(os.path.relpath(path, folder), walk.exclude):
-            left_out.add(EXCLUDED, path)
-            return True
-        return False
-
     for place, folders, names in os.walk(folder, onerror=refuse):
         below = [os.path.join(place, name) for name in sorted(folders)]
-        below = [path for path in below if not passed_over(path, os.path.basename(path))]
+        below = [path for path in below if not left_out.passes_over(path, folder, walk.exclude)]
         if outside:
             below = [path for path in below if os.path.realpath(path) != outside]
         for path in below:
@@ -98,7 +90,7 @@ def _walked(folder: str, walk: Walk, left_out: LeftOut) -> Iterator[Source]:
         folders[:] = [os.path.basename(path) for path in below if walk.recursive]
         for name in sorted(names):
             path = os.path.join(place, name)
-            if not passed_over(path, name) and (source := _of_kind(path, walk.kind, left_out)):
+            if not left_out.passes_over(path, folder, walk.exclude) and (source := _of_kind(path, walk.kind, left_out)):
                 yield replace(source, root=folder)
     yield from refused
 

@@ -26,6 +26,7 @@ SQUARE = 0.01  # share by which the two resolutions of square pixels may differ
 X_RESOLUTION, Y_RESOLUTION, UNIT, TIFF_IPTC = 282, 283, 296, 33723
 PRIVATE_TAGS = 32768  # from here on a tag of TIFF is not of the picture's layout
 KNOWN_TAGS = {33432, TIFF_IPTC, 34665, 34675, 34853}  # copyright, EXIF, ICC profile, GPS
+NO_TEXTS = ("comment", "compression", "xmp")  # in `Image.info`, texts that no text of a PNG is
 JPEG_MARKS = (  # segments that are kept in another way or describe the JPEG file alone
     ("APP0", b"JF"), ("APP14", b"Adobe"), ("APP1", b"Exif\0"), ("APP1", b"http://ns.adobe.com/xap/1.0/\0"),
     ("APP2", b"ICC_PROFILE\0"), ("APP13", b"Photoshop 3.0\0"),
@@ -79,7 +80,9 @@ def _of_photoshop(block: bytes) -> bytes | None:
 
 
 def texts(image: Image.Image, left_out: list[str], of_png: list[Text] | None = None) -> tuple[bytes, ...]:
-    """The texts of a PNG, the comments of a JPEG or GIF; what no chunk can hold is added to `left_out`.
+    """The texts of a PNG, also of a copy of one, the comments of a JPEG or GIF.
+
+    What no chunk can hold is added to `left_out`.
 
     of_png: all texts of the file, of which Pillow has the last of each keyword; None: they are not known.
     """
@@ -120,6 +123,10 @@ def _said(image: Image.Image) -> Iterator[tuple[str, str]]:
                 yield COMMENT, comment.decode("utf-8")
             except UnicodeDecodeError:
                 yield COMMENT, comment.decode("latin-1")
+    if image.format is None:  # a copy of an opened file: a PNG's texts lie among what else was known of it
+        for keyword, said in image.info.items():
+            if isinstance(keyword, str) and isinstance(said, str) and keyword not in NO_TEXTS:
+                yield keyword, str(said)
 
 
 def as_info(image: Image.Image) -> dict[str, Any]:

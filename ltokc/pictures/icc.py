@@ -23,8 +23,13 @@ def from_lab(base: Image.Image) -> Image.Image:
     return converted or base
 
 
-def to_srgb(base: Image.Image, profile: bytes, notes: list[str]) -> tuple[Image.Image, bytes | None]:
-    """Colour of mode L, RGB or CMYK to RGB in sRGB; also the profile where it still describes the result."""
+def to_srgb(
+    base: Image.Image, profile: bytes, notes: list[str], losses: list[str]
+) -> tuple[Image.Image, bytes | None]:  # fmt: skip
+    """Colour of mode L, RGB or CMYK to RGB in sRGB; also the profile where it still describes the result.
+
+    What was done is added to `notes`, a profile that cannot be used to `losses`.
+    """
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         name = ImageCms.getProfileDescription(source).strip()
@@ -34,7 +39,8 @@ def to_srgb(base: Image.Image, profile: bytes, notes: list[str]) -> tuple[Image.
         notes.append(f"colour converted to sRGB from {name!r}")
         return result, None
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):  # what PIL.ImageCms raises, by version
-        notes.append("embedded colour profile unusable, colour taken as sRGB")
+        told = notes if describes_srgb(profile) else losses  # sRGB's own, on gray, is no loss
+        told.append("embedded colour profile unusable, colour taken as sRGB")
     return in_mode(base, "RGB"), None
 
 

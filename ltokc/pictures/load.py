@@ -97,6 +97,7 @@ def load(
             with frames.shown(source, frame):
                 _check_size(*source.size, limit_pixels)
                 known = unseen(source, _file_of(source))
+                known.losses += [] if frame else frames.others(source)
                 return _from_image(source, limit_pixels, value_range, known, damage)
         with _opened(source) as file, pillow_limit(limit_pixels):
             file, opened = _identify(file, limit_pixels, damage)
@@ -194,13 +195,14 @@ def _from_image(
     ask_exif(known, image)
     found = srgb.from_image(image, value_range, known)
     notes = [*known.notes, *found.notes]
-    metadata = _metadata(image, notes)
+    unread: list[str] = []
+    metadata = _metadata(image, unread)
     if found.icc is not None:
         metadata["icc"] = found.icc
-    turn = _orientation(image, notes)
+    turn = _orientation(image, unread)
     alpha = None if found.alpha is None else _upright(found.alpha, turn)
     picture = Picture(_upright(found.rgb, turn), alpha, metadata, notes)
-    picture.losses = [*damage.losses, *known.losses, *found.losses]
+    picture.losses = [*damage.losses, *known.losses, *found.losses, *unread]
     if "exif" in metadata:
         metadata["exif"], picture.thumbnail = true_exif(metadata["exif"], Size.of(picture.rgb))
     _add_extras(picture, image, known, turned=turn >= SIDEWAYS)
@@ -220,11 +222,11 @@ def _add_extras(picture: Picture, image: Image.Image, known: Unseen, turned: boo
         picture.left_out.append("captions, texts or resolution that are unreadable")
 
 
-def _orientation(image: Image.Image, notes: list[str]) -> int:
+def _orientation(image: Image.Image, losses: list[str]) -> int:
     try:
         value = image.getexif().get(ORIENTATION, 1)
     except Exception:  # noqa: BLE001 (as many kinds as there are damaged EXIF blocks)
-        notes.append("EXIF unreadable, orientation taken as upright")
+        losses.append("EXIF unreadable, orientation taken as upright")
         return 1
     return value if value in range(1, 9) else 1
 
@@ -238,19 +240,19 @@ def _upright(plane: np.ndarray, orientation: int) -> np.ndarray:
     return np.ascontiguousarray(plane[rows, columns])
 
 
-def _metadata(image: Image.Image, notes: list[str]) -> dict[str, bytes]:
+def _metadata(image: Image.Image, losses: list[str]) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     try:
         exif = image.info.get("exif") or (_tiff_exif(image) if image.format == "TIFF" else None)
         exif = exif or extras.raw_profile(image, "exif") or extras.raw_profile(image, "APP1")
     except Exception:  # noqa: BLE001 (as many kinds as there are damaged directories)
-        notes.append("EXIF unreadable, not kept")
+        losses.append("EXIF unreadable, not kept")
         exif = None
     if exif:
         try:
             found["exif"] = upright_exif(exif)
         except (ValueError, TypeError, AttributeError):
-            notes.append("EXIF unreadable, not kept")
+            losses.append("EXIF unreadable, not kept")
     if isinstance(xmp := image.info.get("xmp") or extras.raw_profile(image, "xmp"), (bytes, str)) and xmp:
         found["xmp"] = true_xmp(upright_xmp(xmp))
     return found

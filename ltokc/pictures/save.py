@@ -9,25 +9,29 @@ from PIL import Image
 
 from ltokc.errors import LtokcError, Say, UsageError, one_line
 from ltokc.pictures.options import FORMAT_ALIASES, SAVE_FORMATS
-from ltokc.pictures.places import options_of, with_aspect
+from ltokc.pictures.places import NAMES, options_of, with_aspect
 from ltokc.pictures.planes import in_mode, samples_of
+
+OPAQUE = ("jpg", "ppm")  # formats without alpha
 
 
 def render(image: Image.Image, format: str, say: Say = lambda told: None) -> bytes:
     """The file of an RGB, RGBA, L or LA picture in one of SAVE_FORMATS.
 
     PNG, lossless WebP and PPM keep every pixel.  JPEG is quality 95 at 4:4:4, AVIF quality 90.  npy is uint8
-    (H, W, 3 or 4).  PNG and JPEG of a gray picture are gray, and so is an AVIF without alpha.  Alpha is blended on
+    (H, W, 3 or 4).  PNG and JPEG of a gray picture are gray, and so is an AVIF without alpha.  Alpha is blended with
     white for jpg and ppm.  `info` of the picture may hold what `ltokc.pictures.chunks.metadata_of` gives, which goes
-    along where the format has a place; `say` is told of each thing that has none.  Raises UsageError (unknown format)
-    and LtokcError (beyond what the format holds).
+    along where the format has a place; `say` is told of each thing that has none, alpha too.  Raises UsageError
+    (unknown format) and LtokcError (beyond what the format holds).
     """
     format = FORMAT_ALIASES.get(format.lower(), format.lower())
     if format not in SAVE_FORMATS:
         raise UsageError(f"unknown picture format {format!r}; known: {', '.join(SAVE_FORMATS)}")
     gray = image.mode in ("L", "LA")
     image = in_mode(image, "RGBA" if image.has_transparency_data else "RGB")  # keeps `info`
-    if format in ("jpg", "ppm"):
+    if format in OPAQUE and image.mode == "RGBA":
+        if image.getchannel("A").getextrema() != (255, 255):
+            say(f"alpha blended with white: {NAMES.get(format, format)} has no place for it")
         image = on_white(image)
     if gray and (format in ("png", "jpg") or (format, image.mode) == ("avif", "RGB")):
         image = image.convert("LA" if image.mode == "RGBA" else "L")

@@ -44,6 +44,7 @@ def from_image(image: Image.Image, value_range: ValueRange | None = None, known:
     """
     known = unseen(image) if known is None else known
     notes: list[str] = []
+    losses: list[str] = []
     profile: bytes | None = None if known.instead_of_profile else image.info.get("icc_profile") or None
     colour = None if profile else known.colour
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
@@ -57,8 +58,8 @@ def from_image(image: Image.Image, value_range: ValueRange | None = None, known:
         base, alpha = _split(image, known)
         if colour and base.mode in ("L", "RGB"):
             return _shown(samples_of(base), _drop_opaque(alpha), colour, known, notes)
-    base, icc = _to_srgb(base, profile, notes)
-    return Pixels(samples_of(base), _drop_opaque(alpha), icc, notes)
+    base, icc = _to_srgb(base, profile, notes, losses)
+    return Pixels(samples_of(base), _drop_opaque(alpha), icc, notes, losses)
 
 
 def _shown(samples: np.ndarray, alpha: np.ndarray | None, colour: Colour, known: Unseen, notes: list[str]) -> Pixels:
@@ -139,7 +140,9 @@ def _opaque(samples: np.ndarray, low: np.ndarray | None, clear: int | tuple[int,
     return alpha
 
 
-def _to_srgb(base: Image.Image, profile: bytes | None, notes: list[str]) -> tuple[Image.Image, bytes | None]:
+def _to_srgb(
+    base: Image.Image, profile: bytes | None, notes: list[str], losses: list[str]
+) -> tuple[Image.Image, bytes | None]:  # fmt: skip
     """Colour of mode L, RGB, CMYK or LAB to RGB in sRGB; also the profile where it still describes the result."""
     if base.mode == "LAB":
         from ltokc.pictures import icc
@@ -148,7 +151,7 @@ def _to_srgb(base: Image.Image, profile: bytes | None, notes: list[str]) -> tupl
     if profile is not None:
         from ltokc.pictures import icc
 
-        return icc.to_srgb(base, profile, notes)
+        return icc.to_srgb(base, profile, notes, losses)
     if base.mode == "CMYK":
         notes.append("CMYK without a colour profile, converted by the plain formula")
     return in_mode(base, "RGB"), None

@@ -143,7 +143,7 @@ def _of_png(file: BinaryIO, image: Image.Image, found: Unseen) -> None:
     chunks = png.chunks_of(file)
     profile = bool(image.info.get("icc_profile"))
     if "iCCP" in chunks.names and not profile:
-        found.notes.append("embedded colour profile unreadable, colour taken as sRGB")
+        found.losses.append("embedded colour profile unreadable, colour taken as sRGB")
     _take(found, signals.of_png(chunks, profile))
     found.instead_of_profile = chunks.small.get("cICP", b"")[2:3] == b"\0"
     found.settled = any(name in chunks.small for name in ("cICP", "sRGB", "gAMA", "cHRM"))

@@ -79,8 +79,17 @@ class ModelEntry:
 def search_path() -> list[Path]:
     """The folders that are searched, existing or not, best first."""
     package = Path(__file__).resolve().parent.parent
-    named = [Path(part) for part in os.environ.get(ENVIRONMENT, "").split(os.pathsep) if part]
-    return [*named, package / "models", package.parent / "models"]
+    return [*_named(), package / "models", package.parent / "models"]
+
+
+def _named() -> list[Path]:
+    return [Path(part) for part in os.environ.get(ENVIRONMENT, "").split(os.pathsep) if part]
+
+
+def absent() -> str:
+    """What to say of folders that LTOKC_MODELS names and that are not there, "" where all are: they are passed over."""
+    lost = [str(place) for place in _named() if not place.is_dir()]
+    return f"{ENVIRONMENT} names what is no folder: {', '.join(lost)}" if lost else ""
 
 
 def registry() -> tuple[ModelEntry, ...]:
@@ -130,9 +139,9 @@ def read_registry(path: Path) -> tuple[ModelEntry, ...]:
     for key in ("id", "name", "folder"):
         values = [getattr(entry, key) for entry in entries]
         if len(set(values)) != len(values):
-            raise ModelError(f"{REGISTRY} has the same {key} twice")
+            raise ModelError(f"{path} has the same {key} twice")
     if sum(entry.default for entry in entries) > 1:
-        raise ModelError(f"{REGISTRY} has more than one default")
+        raise ModelError(f"{path} has more than one default")
     return entries
 
 
@@ -141,9 +150,9 @@ def _parsed(path: Path, parse: Callable[[dict[str, Any]], Parsed]) -> Parsed:
     try:
         return parse(json.loads(path.read_text("utf-8")))
     except OSError as error:
-        raise ModelError(f"{REGISTRY} cannot be read ({error.strerror})") from error
+        raise ModelError(f"{path} cannot be read ({error.strerror})") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(f"{REGISTRY} is damaged ({type(error).__name__}: {error})") from error
+        raise ModelError(f"{path} is damaged ({type(error).__name__}: {error})") from error
 
 
 def _retired(whole: dict[str, Any]) -> tuple[tuple[int, str], ...]:
@@ -201,7 +210,7 @@ def find(name_or_id: str | int | None = None) -> ModelEntry:
     if not chosen:
         known = ", ".join(f"{entry.name} (id {entry.id})" for entry in entries) or "none"
         wanted = "default model" if name_or_id is None else f"model {name_or_id!r}"
-        raise ModelError(f"no {wanted}; known: {known}")
+        raise ModelError(f"no {wanted}; known: {known}" + (f" ({said})" if (said := absent()) else ""))
     return chosen[0]
 
 

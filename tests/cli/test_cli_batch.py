@@ -128,7 +128,9 @@ def test_dry_run_writes_nothing(tree: Path) -> None:
     before = names()
     result = batch("-r", "in", "-d", "out", "--dry-run", "--report", "r.csv")
     assert result.exit_code == 0
-    assert "in/sub/b.png -> out/sub/b.ltk" in result.stderr.splitlines()
+    said = result.stderr.splitlines()
+    assert "in/sub/b.png -> out/sub/b.ltk" in said
+    assert "3 would be done" in said and not any(line.startswith("3 done") for line in said)
     assert names() == before and not Path("out").exists()
     os.unlink("in/sub/bad.png")
     batch("-r", "in", "-d", "out")
@@ -187,6 +189,16 @@ def test_resume_replaces_what_a_batch_wrote_and_nothing_else(tree: Path) -> None
     refused = batch("-r", "in", "-d", "out", "-q", "0.3", "--resume", "--report", "r.csv")
     assert refused.exit_code == 1 and "r.csv exists; --overwrite replaces it" in refused.stderr
     assert Path("r.csv").read_bytes() == b"mine" and outputs() == before, "told before any work"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no name has these letters there")
+def test_resume_knows_names_with_a_backslash_and_a_colon(here: Path) -> None:
+    for name in ("a\\b", "c\\..\\d:1"):
+        shutil.copy("photo.png", f"folder/{name}.png")
+    assert batch("folder", "-d", "out", "-e", "0").exit_code == 0
+    again = batch("folder", "-d", "out", "-e", "0", "--resume", "-v")
+    assert again.exit_code == 0 and again.stderr.count("unchanged") + again.stderr.count("done before") == 2
+    assert batch("folder", "-d", "out", "-e", "0", "-q", "0.3", "--resume").exit_code == 0, "and may replace them"
 
 
 def test_resume_notices_other_bytes_of_equal_size_and_time(tree: Path) -> None:
@@ -333,3 +345,28 @@ def test_killed_at_any_moment_and_resumed_gives_the_same_bytes(here: Path) -> No
     assert outputs() == expected
     again = batch("-r", "in", "-d", "out", "-q", "0.3", "--resume")
     assert again.exit_code == 0
+
+
+def test_a_report_that_cannot_be_written_is_said_before_any_work(here: Path) -> None:
+    Path("locked").mkdir()
+    for report, why in (("photo.png/r.csv", "is no folder"), ("a/../photo.png/b/r.json", "is no folder"),
+                        ("locked/r.csv", "is a folder")):  # fmt: skip
+        if report == "locked/r.csv":
+            Path(report).mkdir()
+        result = batch("photo.png", "-d", "out", "--report", report)
+        assert result.exit_code == 1 and f"--report {report}: cannot be written" in result.stderr
+        assert why in result.stderr and not Path("out").exists()
+    result = run("compare", "photo.png", "photo.png", "--html", "photo.png/a.html")
+    assert result.exit_code == 1 and "photo.png/a.html: cannot be written" in result.stderr
+
+
+def test_a_report_that_fails_in_the_end_leaves_the_sums(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copy("photo.png", "folder/b.png")
+
+    def full(path: str, *_: object) -> None:
+        raise OSError(28, "No space left on device", path)
+
+    monkeypatch.setattr("ltokc.cli.batch_tables.journal.note_report", full)
+    result = run("batch", "photo.png", "folder", "-d", "out", "-e", "0", "-j", "1", "--report", "r.csv")
+    assert result.exit_code == 1 and "--report: " in result.stderr and "No space left" in result.stderr
+    assert "2 done" in result.stderr.splitlines() and outputs().keys() == {"photo.ltk", "folder/b.ltk"}

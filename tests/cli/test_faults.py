@@ -130,6 +130,22 @@ def test_a_read_only_folder(place: Path, output: str) -> None:
     assert files() == before
 
 
+def test_a_report_in_a_folder_that_is_locked(place: Path) -> None:
+    Path("locked").mkdir()
+    Path("out").mkdir(mode=0o777)
+    before = files()
+    Path("locked").chmod(0o555)
+    line = ["batch", "photo.png", "-d", "out", "-j", "1", "--report", "locked/r.csv"]
+    try:
+        done = program(*line, preexec_fn=without_privileges)
+    finally:
+        Path("locked").chmod(0o755)
+    assert done.returncode == 1
+    said = one_line(done.stderr)
+    assert "--report locked/r.csv: cannot be written (folder " in said and "permission denied" in said
+    assert files() == before, "and nothing was encoded"
+
+
 def test_a_read_only_file_is_not_replaced(place: Path) -> None:
     Path("old.png").chmod(0o444)
     before = files()
@@ -353,3 +369,14 @@ def test_a_registry_of_another_version(place: Path, models: Path) -> None:
     finally:
         path.write_text(good)
     assert done.returncode == 1 and "taken twice" in one_line(done.stderr)
+
+
+def test_what_of_models_is_bad_or_not_there_is_named(place: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    models = tmp_path_factory.mktemp("bad")
+    (models / "registry.json").write_text("{")
+    done = with_models(models, "verify", "photo.ltk")
+    assert done.returncode == 1 and f"{models / 'registry.json'} is damaged" in one_line(done.stderr)
+    done = with_models(models / "none", "encode", "photo.png", "-o", "new.ltk", "-e", "0")
+    said = done.stderr.decode().splitlines()
+    assert done.returncode == 0
+    assert said.count(f"ltokc: warning: LTOKC_MODELS names what is no folder: {models / 'none'}") == 1

@@ -91,3 +91,31 @@ def test_one_picture_with_something_beside_it_has_no_frames() -> None:
 def test_a_comparison_is_of_the_first_frame() -> None:
     result = run("batch", "four.gif", "-d", "out", "--frame", "2", "--versus", "jpeg", "--report", "x.html")
     assert result.exit_code == 2 and "--frame excludes it" in result.stderr
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_pillow_picture_says_so_too_unless_a_frame_was_chosen(kind: str, recwarn: pytest.WarningsRecorder) -> None:
+    with Image.open(f"four.{kind}") as image:
+        with pytest.warns(LossWarning, match=f"first of 4 {KINDS[kind]}"):
+            ltokc.encode(image, effort=0)
+        recwarn.clear()
+        ltokc.encode(image, effort=0, frame=1)
+        image.seek(2)
+        ltokc.encode(image, effort=0)
+    assert not [w for w in recwarn if issubclass(w.category, LossWarning)]
+
+
+@pytest.mark.parametrize("kind, several", [("ico", 7), ("icns", 8)])
+def test_other_sizes_of_an_icon_are_said(kind: str, several: int, recwarn: pytest.WarningsRecorder) -> None:
+    Image.new("RGB", (256, 256), "red").save(f"icon.{kind}")
+    said = f"largest of {several} sizes taken, the others are not kept"
+    assert f"icon.{kind}: {said}" in run("encode", f"icon.{kind}", "-e", "0").stderr.splitlines()
+    with Image.open(f"icon.{kind}") as image:
+        with pytest.warns(LossWarning, match=said):
+            ltokc.encode(image, effort=0)
+        image.size = (32, 32)
+        recwarn.clear()
+        ltokc.encode(image, effort=0)
+    Image.new("RGB", (32, 32), "red").save("one.ico", sizes=[(32, 32)])
+    ltokc.encode("one.ico", effort=0)
+    assert not [w for w in recwarn if issubclass(w.category, LossWarning)]

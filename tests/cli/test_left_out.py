@@ -59,10 +59,22 @@ def test_a_promise_of_all_is_not_kept_in_silence(album: Path) -> None:
     line = ["batch", "-r", "in", "-d", "out", "-j", "1", "--keep-smaller", "--keep-suffix"]
     result = run(*line)
     assert result.exit_code == 1
-    assert "ltokc: out is not complete: 1 left out that nobody asked to leave out (see --exclude)" in result.stderr
-    assert run(*line, "--resume", "--exclude", "*.txt").exit_code == 0
+    assert "ltokc: out is not complete: 2 left out that --exclude does not name" in result.stderr
+    assert run(*line, "--resume", "--exclude", "*.txt", "--exclude", "@eaDir").exit_code == 0
     Path("in/notes.txt").unlink()
-    assert run(*line, "--resume").exit_code == 0
+    assert run(*line, "--resume", "--exclude", "@eaDir").exit_code == 0
+
+
+@pytest.mark.parametrize("name", ["only-copy.ltk", ".keep.png", ".drafts/a.png", "@eaDir/a.png", "link", "a.txt"])
+def test_nothing_in_a_folder_is_missing_from_a_complete_one_in_silence(here: Path, name: str) -> None:
+    Path("in", name).parent.mkdir(parents=True)
+    Path("in/gray.png").write_bytes(Path("photo.png").read_bytes())
+    Path("in", name).symlink_to("..") if name == "link" else Path("in", name).write_bytes(b"\x89LTK")
+    line = ["batch", "-r", "in", "-d", "out", "-j", "1", "--keep-smaller", "--resume"]
+    result = run(*line)
+    assert result.exit_code == 1, result.stderr
+    assert "ltokc: out is not complete: 1 left out that --exclude does not name" in result.stderr
+    assert run(*line, "--exclude", name.split("/")[0]).exit_code == 0
 
 
 def test_what_is_left_out_is_named_with_v(album: Path) -> None:

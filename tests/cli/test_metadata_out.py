@@ -75,3 +75,22 @@ def test_metadata_of_decode_chooses() -> None:
         assert "exif" not in bare.info and whole.getexif()[MAKE] == "a camera"
     result = run("decode", "x.ltk", "--metadata", "gps", "-o", "y.png")
     assert result.exit_code == 2 and "none, all, or some of exif" in result.stderr
+
+
+def test_alpha_that_a_format_has_no_place_for_is_said() -> None:
+    image = Image.fromarray(smooth(60, 40))
+    alpha = Image.new("L", image.size, 255)
+    alpha.paste(0, (0, 0, 20, 40))
+    image.putalpha(alpha)
+    Path("x.ltk").write_bytes(ltokc.encode(image, effort=0))
+    for format, name in (("jpg", "JPEG"), ("ppm", "ppm")):
+        said = f"x.ltk: alpha blended with white: {name} has no place for it"
+        assert run("decode", "x.ltk", "-o", f"back.{format}").stderr.splitlines().count(said) == 1
+        result = run("batch", "--decode", "x.ltk", "-d", "out", "-f", format, "-j", "1", "--report", f"{format}.csv")
+        assert said in result.stderr.splitlines()
+        assert "alpha blended" in Path(f"{format}.csv").read_text()
+    result = run("thumbnail", "x.ltk", "small.jpg", "--json")
+    assert "x.ltk: alpha blended with white: JPEG has no place for it" in result.stderr.splitlines()
+    assert "alpha blended" in result.stdout
+    for line in ("decode x.ltk -o a.png", "decode x.ltk -o opaque.jpg --crop 30,0,20,20", "thumbnail x.ltk small.webp"):
+        assert "alpha" not in run(*line.split()).stderr

@@ -89,3 +89,16 @@ def test_a_pipe_of_the_shell(here: Path, encoded: bytes, line: str) -> None:
 def test_nothing_is_left_of_a_device_that_is_written(here: Path) -> None:
     assert run("encode", "photo.png", "-o", "/dev/null").exit_code == 0
     assert os.path.exists("/dev/null") and not os.path.isfile("/dev/null")
+
+
+@pytest.mark.parametrize("line", [
+    "encode photo.png -o new/", "encode photo.png -o new/.", "decode x.ltk -f png -o new/", "thumbnail x.ltk new/",
+    "trim x.ltk --tokens 5 -o new/", "tokens x.ltk --npz -o new/", "info x.ltk --heatmap new/",
+    "compare photo.png x.ltk --html new/",
+])  # fmt: skip
+def test_a_name_that_ends_as_a_folder_is_refused_before_any_work(here: Path, encoded: bytes, line: str) -> None:
+    Path("x.ltk").write_bytes(encoded)
+    before = names()
+    result = run(*line.split())
+    assert result.exit_code == 2 and "is a folder" in result.stderr, result.stderr
+    assert names() == before and not Path("new").exists()

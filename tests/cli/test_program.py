@@ -34,7 +34,11 @@ USAGE = [
     (["encode", "photo.png", "--strict"], "--strict goes with"),
     (["encode", "photo.png", "--metadata", "exif,gps"], "not 'gps'"),
     (["encode", "photo.png", "--effort", "11"], "--effort"),
-    (["encode", "photo.png", "-j", "0"], "--jobs"),
+    (["encode", "photo.png", "-j", "0"], "'0' is neither a whole number of 1 or more nor all"),
+    (["encode", "photo.png", "-j", "abc"], "'abc' is neither a whole number of 1 or more nor all"),
+    (["decode", "x.ltk", "--decoder", "generative", "--detail", "nan"], "nan is no number"),
+    (["compare", "photo.png", "x.ltk", "--versus", "webp", "--metric", "lpips"], "goes with --lpips WEIGHTS"),
+    (["compare", "photo.png", "x.ltk", "--metric", "psnr"], "--metric goes with --versus"),
     (["encode", "photo.png", "-o", "photo.png"], "same file"),
     (["encode", "photo.png", "text.png", "-o", "x.ltk"], "-o takes one input"),
     (["encode", "photo.png", "-o", "folder"], "is a folder; use -d"),
@@ -51,6 +55,7 @@ USAGE = [
     (["frobnicate"], "No such command"),
     (["encode", "--frobnicate"], "No such option"),
     (["train", "photo.png", "--shards", "folder", "--lpips", "photo.png", "--out", "o"], "no .tar files"),
+    (["train", "r", "--time-budget", "nan"], "nan is no number"),
 ]
 
 
@@ -250,3 +255,10 @@ def test_import_is_light_and_the_verbs_are_functions(photo: Path) -> None:
     command = [sys.executable, "-c", code, str(photo)]
     done = subprocess.run(command, env=ENVIRONMENT, timeout=60, capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_without_a_command_the_help_is_shown_as_it_is(here: Path) -> None:
+    result = run()
+    assert result.exit_code == 2 and result.stdout == ""
+    assert result.stderr.rstrip("\n") == run("--help").stdout.rstrip("\n")
+    assert len(result.stderr.splitlines()) > 20

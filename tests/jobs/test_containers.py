@@ -88,13 +88,12 @@ def test_too_many_threads_are_as_many_as_there_are_cores(here: Path, value: str)
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("value", ["", "0"])
-def test_no_number_of_threads(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
-    monkeypatch.setenv("LTOKC_THREADS", value)
+def test_no_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LTOKC_THREADS", "")
     assert threads.wanted_threads() is None and threads.threads() == threads.cores()
 
 
-@pytest.mark.parametrize("value", ["²", "-3", "many", "1e3", " "])
+@pytest.mark.parametrize("value", ["²", "-3", "many", "1e3", " ", "0", "000"])
 def test_what_is_no_number_of_threads_is_said(here: Path, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("LTOKC_THREADS", value)
     with pytest.raises(UsageError, match="LTOKC_THREADS is a whole number"):

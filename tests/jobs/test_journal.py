@@ -259,10 +259,23 @@ def test_a_row_of_other_types_is_work_to_be_done(done: tuple[Path, Path, Entry],
     assert done_before(plan, Task(job, (replace(entry, row={**ROW, name: value}),))) is None
 
 
-@pytest.mark.parametrize("name", ["/etc/passwd", "../a.ltk", "b/../../a.ltk", "C:a.ltk", "\\\\host\\a.ltk", "a\0b"])
+@pytest.mark.parametrize("name", ["/etc/passwd", "../a.ltk", "b/../../a.ltk", "a\0b"])
 def test_an_output_outside_of_the_folder_is_no_entry(done: tuple[Path, Path, Entry], name: str) -> None:
     assert journal.entry_of(asdict(done[2])) == done[2]
     assert journal.entry_of(asdict(replace(done[2], written=name))) is None
+
+
+@pytest.mark.parametrize("name", ["C:a.ltk", "\\\\host\\a.ltk", "a\\..\\b.ltk"])
+def test_drives_and_backslashes_are_letters_but_on_windows(
+    done: tuple[Path, Path, Entry], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = replace(done[2], written=name)
+    with monkeypatch.context() as windows:
+        windows.setattr("ltokc.jobs.journal.os.name", "nt")
+        there = journal.entry_of(asdict(entry))
+    assert there is None
+    if os.name != "nt":
+        assert journal.entry_of(asdict(entry)) == entry
 
 
 def test_names_that_no_file_system_has(done: tuple[Path, Path, Entry]) -> None:

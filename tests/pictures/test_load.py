@@ -204,16 +204,16 @@ def test_other_profile_is_converted(alpha: bool) -> None:
 
 
 @pytest.mark.parametrize("profile", [b"no profile", srgb_profile()[:200], b"\0" * 400])
-def test_broken_profile_is_noted(profile: bytes) -> None:
+def test_broken_profile_is_said(profile: bytes) -> None:
     picture = load(rgb_file(icc_profile=profile))
     assert np.array_equal(picture.rgb, photo())
-    assert "profile" in picture.notes[0] and "icc" not in picture.metadata
+    assert "profile" in picture.losses[0] and "icc" not in picture.metadata
 
 
-def test_rgb_profile_on_gray_is_noted() -> None:
+def test_srgb_profile_on_gray_is_noted() -> None:
     picture = load(encoded(Image.fromarray(photo()[:, :, 0]), "PNG", icc_profile=srgb_profile()))
     assert np.array_equal(picture.rgb[:, :, 1], photo()[:, :, 0])
-    assert "profile" in picture.notes[0]
+    assert "profile" in picture.notes[0] and not picture.losses
 
 
 def test_cmyk_jpeg() -> None:
@@ -262,10 +262,10 @@ def test_xmp_is_kept_upright() -> None:
 
 @pytest.mark.filterwarnings("ignore")  # Pillow's own
 @pytest.mark.parametrize("exif", [b"Exif\0\0MM\0*\0\0\xff\xff", b"Exif\0\0rubbish", b"Exif\0\0MM\0*\0\0\0\x08\xff\xff"])
-def test_broken_exif_is_noted(exif: bytes) -> None:
+def test_broken_exif_is_said(exif: bytes) -> None:
     picture = load(rgb_file("PNG", exif=exif))
     assert np.array_equal(picture.rgb, photo())
-    assert "exif" not in picture.metadata and any("EXIF" in note for note in picture.notes)
+    assert "exif" not in picture.metadata and any("EXIF" in loss for loss in picture.losses)
 
 
 @pytest.mark.parametrize("format", ["GIF", "PNG", "WEBP", "TIFF"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -238,3 +239,20 @@ def test_kinds_by_name_in_python_and_by_the_plug_in() -> None:
 
 def test_arrays_have_none() -> None:
     assert ltokc.info(ltokc.encode(np.zeros((8, 8, 3), np.uint8), metadata="all", patches="off")).chunks == []
+
+
+@pytest.mark.parametrize("made", [lambda i: i.copy(), lambda i: i.resize((20, 10)), lambda i: i.convert("L")],
+                         ids=["copy", "resize", "convert"])  # fmt: skip
+def test_texts_outlive_what_pillow_does_to_a_picture(made: Callable[[Image.Image], Image.Image]) -> None:
+    texts = PngImagePlugin.PngInfo()
+    texts.add_text("Title", "a slope")
+    texts.add_itxt("Comment", "größer", lang="de")
+    texts.add_itxt("XML:com.adobe.xmp", "<x:xmpmeta xmlns:x='adobe:ns:meta/'/>")
+    Image.fromarray(smooth(60, 40)).save("t.png", pnginfo=texts)
+    with Image.open("t.png") as image:
+        back = ltokc.decode(ltokc.encode(made(image), effort=0, metadata="all"))
+    assert back.info["text"] == (("Title", "a slope"), ("Comment", "größer"))
+    tiff = io.BytesIO()
+    Image.fromarray(smooth(60, 40)).save(tiff, "TIFF", compression="tiff_lzw")
+    with Image.open(tiff) as image:
+        assert "text" not in ltokc.decode(ltokc.encode(image.copy(), effort=0, metadata="all")).info

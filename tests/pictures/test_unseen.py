@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import ltokc
+from ltokc.errors import LossWarning
 from ltokc.pictures.load import load
 from ltokc.pictures.unseen import unseen
 from tests.support.pictures import gradients as photo
@@ -38,7 +40,23 @@ def test_gamma_beside_a_profile_says_nothing() -> None:
 
 def test_a_profile_that_cannot_be_unpacked() -> None:
     picture = load(png_with(b"iCCP", b"name\0\0no zlib stream"))
-    assert picture.notes == ["embedded colour profile unreadable, colour taken as sRGB"]
+    assert picture.losses == ["embedded colour profile unreadable, colour taken as sRGB"]
+
+
+@pytest.mark.parametrize(
+    "junk, said",
+    [({"icc_profile": b"junk" * 50}, "embedded colour profile unusable, colour taken as sRGB"),
+     ({"exif": b"Exif\0\0junkjunk"}, "EXIF unreadable, not kept")],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
+def test_a_profile_or_exif_that_cannot_be_read_is_said(kind: str, junk: dict[str, bytes], said: str) -> None:
+    file = io.BytesIO()
+    Image.fromarray(photo()).save(file, kind, **junk)
+    file.seek(0)
+    assert load(file).losses == [said]
+    file.seek(0)
+    with pytest.warns(LossWarning, match=said):
+        ltokc.encode(file, effort=0, metadata="all")
 
 
 @pytest.mark.parametrize(
