@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from PIL import Image, TiffTags
+from PIL import Image, PngImagePlugin, TiffTags
 
 from ltokc.container.chunks import MAX_RESOLUTION, text
 from ltokc.errors import FormatError
@@ -87,7 +87,7 @@ def texts(image: Image.Image, left_out: list[str], of_png: list[Text] | None = N
     of_png: all texts of the file, of which Pillow has the last of each keyword; None: they are not known.
     """
     out = []
-    for text_ in of_png or ():
+    for text_ in of_png if of_png is not None else _with_language(image):
         if text_.language or text_.translated:
             left_out.append(f"language of text {text_.keyword[:40]!r} ({(text_.language or text_.translated)[:40]})")
     found = _said(image) if of_png is None else ((text_.keyword, text_.said) for text_ in of_png)
@@ -102,6 +102,13 @@ def texts(image: Image.Image, left_out: list[str], of_png: list[Text] | None = N
         else:
             out.append(data)
     return tuple(out)
+
+
+def _with_language(image: Image.Image) -> Iterator[Text]:
+    """Texts of a PNG that Pillow hands on with a language or a translated keyword, also in a copy."""
+    for keyword, said in image.info.items():
+        if isinstance(said, PngImagePlugin.iTXt):
+            yield Text(str(keyword), str(said), str(said.lang or ""), str(said.tkey or ""))
 
 
 def _said(image: Image.Image) -> Iterator[tuple[str, str]]:
