@@ -18,6 +18,7 @@ SYSTEM_NAMES = (  # lower case, as patterns
     "$recycle.bin", "system volume information", "thumbs.db", "ehthumbs.db", "desktop.ini", "lost+found",
     "*@synoeastream", "*@synoresource",
 )  # fmt: skip
+SETTINGS = ("._*", ".ds_store", "thumbs.db", "ehthumbs.db", "desktop.ini")  # files about a folder, of a system
 OWN = ".ltokc-*"  # journals of batches
 
 
@@ -77,8 +78,12 @@ class LeftOut:
         return sum(map(len, self.paths.values()))
 
     def unasked(self) -> Sequence[str]:
-        """Files and folders that nobody asked to leave out: what makes a copy incomplete."""
-        return [path for reason, paths in self.paths.items() if reason != EXCLUDED for path in paths]
+        """Files and folders that nobody asked to leave out: what makes a copy incomplete.
+
+        Not a system's own settings, which lie in every folder that it has shown and hold no picture.
+        """
+        paths = [path for reason, paths in self.paths.items() if reason != EXCLUDED for path in paths]
+        return [path for path in paths if not _is_setting(path)]
 
     def text(self) -> str:
         """One line that counts and names them, "" where there are none."""
@@ -96,6 +101,11 @@ class LeftOut:
                 count = one if len(paths) == 1 else f"{len(paths):,} {many}"
                 told.append(count if reason == DONE else f"{count}: {_names(reason, list(paths))}")
         return "left out: " + "; ".join(told) if told else ""
+
+
+def _is_setting(path: str) -> bool:
+    name = os.path.basename(path).lower()
+    return os.path.isfile(path) and any(fnmatch.fnmatchcase(name, pattern) for pattern in SETTINGS)
 
 
 def _names(reason: str, paths: Sequence[str]) -> str:

@@ -77,6 +77,16 @@ def test_nothing_in_a_folder_is_missing_from_a_complete_one_in_silence(here: Pat
     assert run(*line, "--exclude", name.split("/")[0]).exit_code == 0
 
 
+@pytest.mark.parametrize("name", [".DS_Store", "Thumbs.db", "desktop.ini", "._photo.png"])
+def test_settings_of_a_system_are_no_pictures_that_a_complete_folder_lacks(here: Path, name: str) -> None:
+    (here / "in").mkdir()
+    Image.fromarray(grainy(48, 32, 1)).save("in/photo.png")
+    Path("in", name).write_bytes(b"settings")
+    result = run("batch", "in", "-d", "out", "-e", "0", "--keep-smaller")
+    assert result.exit_code == 0, result.stderr
+    assert "left out: 1 of a NAS or an operating system" in result.stderr
+
+
 def test_what_is_left_out_is_named_with_v(album: Path) -> None:
     for n in range(8):
         Path(f"in/{n}.xmp").write_text("sidecar")
