@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from ltokc import __version__
 
-RUNTIMES = ("onnxruntime-gpu", "onnxruntime", "torch")
+RUNTIMES = ("onnxruntime-gpu", "onnxruntime", "openvino", "torch")
 
 
 def versions() -> str:

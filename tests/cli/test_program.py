@@ -262,3 +262,11 @@ def test_without_a_command_the_help_is_shown_as_it_is(here: Path) -> None:
     assert result.exit_code == 2 and result.stdout == ""
     assert result.stderr.rstrip("\n") == run("--help").stdout.rstrip("\n")
     assert len(result.stderr.splitlines()) > 20
+
+
+def test_the_versions_name_every_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ltokc.cli import versions
+
+    monkeypatch.setattr(versions, "version", lambda name: "1.2")
+    line = next(each for each in versions.versions().splitlines() if each.startswith("runtime "))
+    assert line == "runtime onnxruntime-gpu 1.2, onnxruntime 1.2, openvino 1.2, torch 1.2"
