@@ -15,6 +15,7 @@ from ltokc.cli.models_add_rounding import add_rounding
 from ltokc.cli.models_fit_colour import fit_colour
 from ltokc.cli.models_fit_rounding import fit_rounding
 from ltokc.cli.models_pack import pack
+from ltokc.cli.models_prune import prune
 from ltokc.cli.train_halting import fit_halting
 from ltokc.errors import ModelError
 
@@ -46,8 +47,8 @@ def models(ctx: click.Context) -> None:
     """List, show, find, check and make models.
 
     Without a command: list. Models are looked for in the folders that LTOKC_MODELS names, and in the package. A
-    model is made in eight steps: models pack, train-halting, models add-halting, models fit-colour, models add-colour,
-    models fit-rounding, models add-rounding, models verify.
+    model is made in nine steps: models pack, models prune, train-halting, models add-halting, models fit-colour,
+    models add-colour, models fit-rounding, models add-rounding, models verify.
 
     \b
     Examples:
@@ -150,6 +151,7 @@ def verify(console: Console, names: tuple[str, ...]) -> None:
 
 
 for step in (
-    pack, fit_halting, add_halting, add_encoder, fit_colour, add_colour, fit_rounding, add_rounding, add_generator,
+    pack, prune, fit_halting, add_halting, add_encoder, fit_colour, add_colour, fit_rounding, add_rounding,
+    add_generator,
 ):  # fmt: skip
     models.add_command(step)

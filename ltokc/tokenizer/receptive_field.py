@@ -18,6 +18,7 @@ from typing import Any
 
 from ltokc.errors import ModelError
 from ltokc.geometry import CELL, STRIDES
+from ltokc.tokenizer.silent import silent_units
 
 Span = tuple[int, int]
 Spans = dict[int, Span]  # by stride
@@ -40,15 +41,20 @@ class ReceptiveField:
 
 
 def receptive_field(tensors: Mapping[str, Any], strides: Sequence[int]) -> ReceptiveField:
-    """tensors: name -> {"shape": ...} as in the header of the weights; strides: of the levels, in their order.
+    """tensors: name -> {"shape": ...}, the header of the weights; strides: of the levels, in their order.
+
+    Convolutions all of whose units are silent (`ltokc.tokenizer.silent`) see nothing.
 
     Raises ModelError for a convolution whose place in the ladder is not known.
     """
     encoder, before, after = [0] * len(STRIDES), [0] * len(STRIDES), 0
     query, absorb = [0] * len(strides), [0] * len(strides)
+    silent = {f"{block}.b.weight": len(units) for block, units in silent_units(tensors).items()}
     for name, entry in tensors.items():
         shape = entry.get("shape", ()) if isinstance(entry, dict) else ()
         if len(shape) != 4 or max(shape[2:]) == 1 or name.startswith("prior."):
+            continue
+        if silent.get(name) == next(iter(shape)):
             continue
         radius, (part, index, rest) = max(shape[2:]) // 2, _place(name)
         if part == "stem":
@@ -105,7 +111,7 @@ def decoder_spans(field: ReceptiveField, pixels: Span, length: int) -> Spans:
 def tokenizer_spans(field: ReceptiveField, cells: Span, length: int, share: float = 1.0) -> Spans:
     """What the tokenizer needs of state, features and tokens of each stride to make the tokens of `cells`.
 
-    share: of the true margin of each stride, rounded up: an approximation when below 1.
+    share: of the true margin of each stride; an approximation when below 1.
     """
     scale = CELL // field.strides[-1]
     span = (cells[0] * scale, cells[1] * scale)
@@ -113,12 +119,16 @@ def tokenizer_spans(field: ReceptiveField, cells: Span, length: int, share: floa
 
 
 def encoder_cells(field: ReceptiveField, spans: Spans, length: int, share: float = 1.0) -> Span:
-    """The cells of the picture that the features of these spans depend on."""
+    """The cells of the picture that the features of these spans depend on.
+
+    share: as for `tokenizer_spans`.  Below 1 the margin of the features themselves is left out: it would cost a whole
+    cell on each side, and features at the border of a window have hardly a say.
+    """
     span = spans[CELL]
     for i, stride in reversed(list(enumerate(STRIDES))):
         if stride in spans:
             span = min(span[0], spans[stride][0]), max(span[1], spans[stride][1])
-        margin = math.ceil(field.encoder[i] * share)
+        margin = field.encoder[i] if share == 1 else 0
         span = _clipped((span[0] - margin, span[1] + margin), stride, length)
         if i:
             span = span[0] * 2, span[1] * 2
@@ -126,7 +136,10 @@ def encoder_cells(field: ReceptiveField, spans: Spans, length: int, share: float
 
 
 def _upwards(field: ReceptiveField, span: Span, stride: int, length: int, queries: bool, share: float = 1.0) -> Spans:
-    """From the finest stride to the coarsest; `queries`: the levels are made, not only taken in."""
+    """From the finest stride to the coarsest; `queries`: the levels are made, not only taken in.
+
+    A share of a margin is rounded up, but down at the coarsest stride, where a position is a whole cell.
+    """
     spans: Spans = {}
     last = len(field.strides) - 1
     while stride <= CELL:
@@ -137,7 +150,7 @@ def _upwards(field: ReceptiveField, span: Span, stride: int, length: int, querie
             if at == stride:
                 margin += field.query[k] if queries else 0
                 margin += field.absorb[k] if k < last or not queries else 0
-        margin = math.ceil(margin * share)
+        margin = int(margin * share) if stride == CELL else math.ceil(margin * share)
         spans[stride] = span = _clipped((span[0] - margin, span[1] + margin), stride, length)
         span, stride = _around(span, 2), stride * 2
     return spans

@@ -43,7 +43,7 @@ class Tiling:
 
     core: int = 20
     whole: int = 1536 * 1024
-    share: float = 0.5
+    share: float = 0.4
     one_segment: int = 1024
     segment: int = 16
 

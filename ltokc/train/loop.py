@@ -84,7 +84,8 @@ class Trainer:
         self.spent = self.budget = 0.0  # seconds of this process, and how many it has (0: the recipe says the end)
         if recipe.train != "all":
             for name, p in self.net.named_parameters():
-                p.requires_grad_(bool(LEARNING[recipe.train].match(name)))
+                anew = name.rpartition(".")[0].rpartition(".")[0] in recipe.anew
+                p.requires_grad_(anew or bool(LEARNING[recipe.train].match(name)))
         self.net.prior.set_quantised(recipe.quantised_prior)
         self.optimizers, self.rates = optimizers_of(self.net, recipe)
         self.apply = Update(self.net, self.optimizers, self.rates)
@@ -136,14 +137,20 @@ class Trainer:
     def start_from(self, weights: Path) -> None:
         """Takes weights: a run's ema.safetensors or a packed model's model.safetensors.  The step stays at zero.
 
-        Blocks that the recipe's network has and the weights lack are added such that they change nothing at first.
+        Blocks that the recipe's network has and the weights lack are added such that they change nothing at first, and
+        so are those of `anew`.  Raises KeyError for other tensors that the weights lack.
         """
         tensors = {k: v.float() for k, v in load_file(weights).items()}
         packed = weights.with_name(FLOAT_PRIOR)
         if packed.exists():  # a packed model has its prior as integers; what they were made of lies beside it
             tensors = {k: v for k, v in tensors.items() if not k.startswith("prior.")}
             tensors |= {k: v.float() for k, v in load_file(packed).items()}
-        grown = {name: t for name, t in self.net.state_dict().items() if name not in tensors}
+        fresh = self.net.state_dict()
+        for block in self.recipe.anew:
+            for part in ("a.weight", "a.bias", "b.weight", "b.bias", "c.weight"):  # what it added to all places stays
+                name = f"{block}.{part}"
+                tensors[name] = torch.zeros_like(fresh[name]) if part == "c.weight" else fresh[name].clone()
+        grown = {name: t for name, t in fresh.items() if name not in tensors}
         if stray := [name for name in grown if not NEW_BLOCK.fullmatch(name)]:
             raise KeyError(stray[0])
         tensors |= {name: torch.zeros_like(t) if ".c." in name or ".told." in name else t for name, t in grown.items()}

@@ -35,7 +35,7 @@ from ltokc.train.loop import Trainer  # noqa: E402
 from ltokc.train.optim import orthogonalise  # noqa: E402
 from ltokc.train.recipe import Loss, Recipe, read_recipe  # noqa: E402
 from tests.support.random_lpips import random_lpips  # noqa: E402
-from tests.support.small_model import LEVELS, small_config  # noqa: E402
+from tests.support.small_model import LEVELS, small_config, small_ladder  # noqa: E402
 
 RECIPE = Recipe(
     batch=2,
@@ -128,6 +128,30 @@ def test_a_stage_changes_only_what_it_says(stage, learning, pictures, lpips, tmp
     assert changed and all(name.startswith(learning) for name in changed)
 
 
+def test_blocks_drawn_anew_change_nothing_at_first_and_learn(pictures, lpips, tmp_path):
+    """Silent blocks of the encoder, beside the queries."""
+    blocks = ("encoder.1.0", "levels.1.query.1")
+    quiet = small_ladder(3)
+    with torch.no_grad():
+        for block in blocks:
+            quiet.get_submodule(block).b.bias.fill_(-1e4)
+    save_file({name: tensor.contiguous() for name, tensor in quiet.state_dict().items()}, tmp_path / "w.safetensors")
+    trainer = Trainer(replace(RECIPE, train="queries", anew=blocks, steps=8, lr=2e-3), lpips)
+    trainer.start_from(tmp_path / "w.safetensors")
+    x = torch.rand(1, 3, 128, 64) * 2 - 1
+    masks = [torch.ones(1, 1, 128 // level.stride, 64 // level.stride) for level in LEVELS]
+    with torch.no_grad():
+        for found, expected in zip(trainer.net.tokenize(x, masks), quiet.tokenize(x, masks), strict=True):
+            assert torch.equal(found, expected)
+    before = weights(trainer)
+    trainer.run(pictures, tmp_path / "run")
+    changed = {name for name, value in weights(trainer).items() if not torch.equal(value, before[name])}
+    assert all(f"{block}.{part}.weight" in changed for block in blocks for part in "abc")
+    assert all(name.startswith("encoder.1.0.") or ".query." in name for name in changed)
+    with pytest.raises(KeyError, match=r"encoder.9.0"):
+        Trainer(replace(RECIPE, anew=("encoder.9.0",)), lpips).start_from(tmp_path / "w.safetensors")
+
+
 def test_a_packed_model_encodes_and_decodes(pictures, lpips, tmp_path, monkeypatch):
     import ltokc
     from ltokc.train.export.package import Listing, package
@@ -177,7 +201,16 @@ def test_two_processes_train_one_network(shard, lpips, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["steps = 1\nspeed = 3\n", "steps = 1\ntrain = 'half'\n", "steps = 1\ncrop = 100\n", "x =", "batch = 2\n"]
+    "text",
+    [
+        "steps = 1\nspeed = 3\n",
+        "steps = 1\ntrain = 'half'\n",
+        "steps = 1\ncrop = 100\n",
+        "x =",
+        "batch = 2\n",
+        "steps = 1\nanew = ['encoder']\n",
+        "steps = 1\nanew = [3]\n",
+    ],
 )
 def test_a_bad_recipe_is_one_line(text, tmp_path):
     path = tmp_path / "recipe.toml"

@@ -71,7 +71,11 @@ class EightBitGraph(BackwardGraph):
     def _integer_weight(self, weight: str, name: str) -> str:
         """Turned weights in steps of their largest by output channel, which is an input of the way there."""
         scale = f"{weight}:scale"
-        largest = np.abs(self.values(f"{name}.weight")).max((0, 2, 3))
+        values, (block, _, part) = self.values(f"{name}.weight"), name.rpartition(".")
+        awake = self.awake(block) if part in ("b", "c") else None
+        if awake is not None:
+            values = values[awake] if part == "b" else values[:, awake]
+        largest = np.abs(values).max((0, 2, 3))
         steps = np.maximum(largest, np.float32(1e-9)) / np.float32(LARGEST_WEIGHT)
         zeros = helper.make_tensor(f"{scale}:zero", TensorProto.INT8, [len(steps)], [0] * len(steps))
         self.initializers[scale] = helper.make_tensor(scale, F, [len(steps)], steps.tolist())

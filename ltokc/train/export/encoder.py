@@ -1,7 +1,8 @@
-"""Another encoder for a model that is in use: what chooses tokens is replaced, what reads them stays."""
+"""Changes to a model that is in use, after which its files are read as before: another encoder, units left out."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from ltokc.tokenizer import generative
 from ltokc.tokenizer.nn.config import LadderConfig
 from ltokc.tokenizer.nn.generative import GeneratorConfig
 from ltokc.tokenizer.nn.ladder import ENCODER_ONLY, Ladder
+from ltokc.tokenizer.silent import KEY, Silent
 from ltokc.train.export import package
 from ltokc.train.export.eight_bit_graph import write_gradient_graphs
 from ltokc.train.export.generative_graph import write_generative_graph
@@ -25,7 +27,7 @@ Tensors = dict[str, np.ndarray]
 
 
 def add_encoder(weights: Path, models: Path, name: str) -> None:
-    """Replaces the encoder of models/<name>/ and enters the changed files in the registry.
+    """Replaces the encoder of models/<name>/ and enters the changed files in the registry.  Nothing is pruned then.
 
     weights: ema.safetensors of a training run, or another model.safetensors.  Graphs are written anew, since they say
     where in the file each tensor lies.  Raises ModelError for a model that is not there, and for an encoder that is
@@ -40,7 +42,26 @@ def add_encoder(weights: Path, models: Path, name: str) -> None:
         raise ModelError(f"{weights}: no encoder of {name} ({str(error).splitlines()[0]})") from error
     if package.bitstream_hash(tensors) != entry["bitstream_hash"]:
         raise ModelError(f"{folder / WEIGHTS}: not the weights that the registry names")
-    write_atomic(folder / WEIGHTS, save(tensors, {"config": config.to_json()}))
+    rewrite(models, name, tensors, {"config": config.to_json()})
+
+
+def prune(models: Path, name: str, silent: Silent) -> None:
+    """Writes into the weights of models/<name>/ which units are silent, and its graphs without them.
+
+    Tensors stay as they are, so that files do too.  Raises ModelError for a model that is not there.
+    """
+    folder = models / package.entry_of(package.registry_of(models), models, name)["folder"]
+    with safe_open(folder / WEIGHTS, "np") as f:
+        metadata = f.metadata() | {KEY: json.dumps(silent, sort_keys=True)}
+    rewrite(models, name, load_file(folder / WEIGHTS), metadata)
+
+
+def rewrite(models: Path, name: str, tensors: Tensors, metadata: dict[str, str]) -> None:
+    """Writes a model's weights and all of its graphs, and enters the changed files in the registry."""
+    registry = package.registry_of(models)
+    entry = package.entry_of(registry, models, name)
+    folder, config = models / entry["folder"], LadderConfig.from_json(metadata["config"])
+    write_atomic(folder / WEIGHTS, save(tensors, metadata))
     (folder / WEIGHTS).chmod(0o644)
     write_graphs(folder, config)
     write_gradient_graphs(folder, config)

@@ -45,19 +45,22 @@ class ForwardGraph(LadderGraph):
         self.positive: Values = []
 
     def block(self, x: str, name: str) -> str:
-        y = x
-        for convolution in (f"{name}.a", f"{name}.b"):
-            y = self.op("Relu", self.conv(y, convolution))
+        awake, y = self.awake(name), x
+        if awake == []:
+            return self.without_units(x, name)
+        for convolution, outputs in ((f"{name}.a", None), (f"{name}.b", awake)):
+            y = self.op("Relu", self.conv(y, convolution, outputs=outputs))
             if self.noting:
-                self._note(y, convolution)
-        return self.op("Add", x, self.conv(y, name + ".c"))
+                channels = self.header[convolution + ".weight"]["shape"][0] if outputs is None else len(outputs)
+                self._note(y, convolution, channels)
+        return self.op("Add", x, self.conv(y, name + ".c", inputs=awake))
 
-    def _note(self, y: str, convolution: str) -> None:
+    def _note(self, y: str, convolution: str, channels: int) -> None:
         """y: what the ReLU gives, above 0 exactly where its input is.
 
         uint8 costs both runtimes less than bool: OpenVINO makes one operation of the two nodes.
         """
-        name, channels = positive(convolution), self.header[convolution + ".weight"]["shape"][0]
+        name = positive(convolution)
         above = self.op("Greater", y, self.constant(0.0))
         self.nodes.append(helper.make_node("Cast", [above], [name], to=TensorProto.UINT8))
         self.positive.append(helper.make_tensor_value_info(name, TensorProto.UINT8, [1, channels, None, None]))
@@ -69,21 +72,20 @@ class BackwardGraph(LadderGraph):
     Strides are counted as there: `descend` goes from the gradient at `target` to that at `stride`, which is coarser.
     """
 
-    def integers(self, values: Sequence[int]) -> str:
-        name = "i" + ",".join(map(str, values))
-        self.initializers.setdefault(name, helper.make_tensor(name, TensorProto.INT64, [len(values)], values))
-        return name
+    def back(
+        self, gradient: str, name: str, inputs: Sequence[int] | None = None, outputs: Sequence[int] | None = None
+    ) -> str:
+        """Through the convolution `name`, whose kernel has odd sides.
 
-    def back(self, gradient: str, name: str, inputs: int | None = None) -> str:
-        """Through the convolution `name`, whose kernel has odd sides; inputs: to the first of its channels only."""
-        weight, (outputs, channels, *kernel) = self.weight(name + ".weight"), self.header[name + ".weight"]["shape"]
+        inputs, outputs: of its channels, those whose gradient is wanted, and those whose gradient there is; None: all.
+        """
+        weight, (rows, columns, *kernel) = self.weight(name + ".weight"), self.header[name + ".weight"]["shape"]
         positions = kernel[0] * kernel[1]
         if positions > 1:
-            weight = self.op("Reshape", weight, self.integers([outputs, channels, positions]))
+            weight = self.op("Reshape", weight, self.integers([rows, columns, positions]))
             weight = self.op("Gather", weight, self.integers(range(positions)[::-1]), axis=2)
-            weight = self.op("Reshape", weight, self.integers([outputs, channels, *kernel]))
-        if inputs is not None:
-            weight = self.op("Slice", weight, self.integers([0]), self.integers([inputs]), self.integers([1]))
+            weight = self.op("Reshape", weight, self.integers([rows, columns, *kernel]))
+        weight = self.picked(self.picked(weight, 0, outputs), 1, inputs)
         weight = self.op("Transpose", weight, perm=[1, 0, 2, 3])
         return self.convolved(gradient, weight, name, kernel_shape=kernel, pads=[side // 2 for side in kernel] * 2)
 
@@ -95,8 +97,11 @@ class BackwardGraph(LadderGraph):
         return self.op("Mul", gradient, self.cast(positive(convolution)))
 
     def block(self, x: str, name: str) -> str:
-        y = self.relu(self.back(x, name + ".c"), name + ".b")
-        y = self.relu(self.back(y, name + ".b"), name + ".a")
+        awake = self.awake(name)
+        if awake == []:
+            return x
+        y = self.relu(self.back(x, name + ".c", inputs=awake), name + ".b")
+        y = self.relu(self.back(y, name + ".b", outputs=awake), name + ".a")
         return self.op("Add", x, self.back(y, name + ".a"))
 
     def blocks(self, x: str, name: str, count: int) -> str:
@@ -123,7 +128,7 @@ class BackwardGraph(LadderGraph):
         """
         half, name = (self.config.levels[k].size - 1) / 2, f"levels.{k}"
         state = self.block(state, name + ".block")
-        added = self.back(state, name + ".embed", inputs=self.config.levels[k].digits)
+        added = self.back(state, name + ".embed", inputs=range(self.config.levels[k].digits))
         self.nodes.append(helper.make_node("Mul", [added, self.op("Mul", sent, self.constant(1 / half))], [digits]))
         return state, added
 

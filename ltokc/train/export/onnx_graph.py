@@ -2,7 +2,8 @@
 
 Their weights are not copied: every initializer points into `model.safetensors` beside them (ONNX external data), fp16,
 cast to float32 when the session is made.  The graphs mirror `ltokc.tokenizer.nn.ladder`; names of tensors are those of
-its state. Pictures cross the border as uint8 (1, 48, H/4, W/4), 4x4 px in the channels; digits as int8, masks as uint8.
+its state.  Units that are silent (`ltokc.tokenizer.silent`) are left out.  Pictures cross the border as uint8 (1, 48,
+H/4, W/4), 4x4 px in the channels; digits as int8, masks as uint8.
 The tokenizer also gives `values_k`, float32: what was rounded to the digits.
 """
 
@@ -10,12 +11,14 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 
 import onnx
 from onnx import TensorProto, helper
 
 from ltokc.tokenizer.nn.config import STRIDES, LadderConfig
+from ltokc.tokenizer.silent import awake_units, silent_units
 
 OPSET = 17
 F = TensorProto.FLOAT
@@ -29,6 +32,7 @@ class Graph:
         with open(weights, "rb") as f:
             size = struct.unpack("<Q", f.read(8))[0]
             self.header, self.base = json.loads(f.read(size)), 8 + size
+        self.silent = silent_units(self.header)
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: dict[str, onnx.TensorProto] = {}
         self.count = 0
@@ -59,16 +63,42 @@ class Graph:
             self.nodes.append(helper.make_node("Cast", [key], [key + ":f32"], to=F))
         return key + ":f32"
 
-    def conv(self, x: str, name: str, stride: int = 1, shape: list[int] | None = None) -> str:
+    def integers(self, values: Sequence[int]) -> str:
+        name = "i" + ",".join(map(str, values))
+        self.initializers.setdefault(name, helper.make_tensor(name, TensorProto.INT64, [len(values)], values))
+        return name
+
+    def picked(self, tensor: str, axis: int, channels: Sequence[int] | None) -> str:
+        """These channels of a tensor; None: all."""
+        return tensor if channels is None else self.op("Gather", tensor, self.integers(channels), axis=axis)
+
+    def conv(
+        self, x: str, name: str, stride: int = 1, shape: list[int] | None = None, outputs: Sequence[int] | None = None,
+        inputs: Sequence[int] | None = None,
+    ) -> str:  # fmt: skip
+        """outputs, inputs: the channels that are computed, and those that x has; None: all."""
         kernel = (shape or self.header[name + ".weight"]["shape"])[2:]
         pad = kernel[0] // 2 if kernel[0] % 2 else 0
-        return self.op("Conv", x, self.weight(name + ".weight", shape), self.weight(name + ".bias"),
-                       kernel_shape=kernel, strides=[stride] * 2, pads=[pad] * 4)  # fmt: skip
+        weight = self.picked(self.picked(self.weight(name + ".weight", shape), 0, outputs), 1, inputs)
+        bias = self.picked(self.weight(name + ".bias"), 0, outputs)
+        return self.op("Conv", x, weight, bias, kernel_shape=kernel, strides=[stride] * 2, pads=[pad] * 4)
+
+    def awake(self, block: str) -> list[int] | None:
+        """Channels of a block's 3x3 convolution that may fire; None: all."""
+        return awake_units(self.header, self.silent, block)
 
     def block(self, x: str, name: str) -> str:
+        awake = self.awake(name)
+        if awake == []:
+            return self.without_units(x, name)
         y = self.op("Relu", self.conv(x, name + ".a"))
-        y = self.op("Relu", self.conv(y, name + ".b"))
-        return self.op("Add", x, self.conv(y, name + ".c"))
+        y = self.op("Relu", self.conv(y, name + ".b", outputs=awake))
+        return self.op("Add", x, self.conv(y, name + ".c", inputs=awake))
+
+    def without_units(self, x: str, name: str) -> str:
+        """A block all of whose units are silent: the bias of its last convolution is added."""
+        channels = self.header[name + ".c.bias"]["shape"][0]
+        return self.op("Add", x, self.weight(name + ".c.bias", [1, channels, 1, 1]))
 
     def blocks(self, x: str, name: str, count: int) -> str:
         for i in range(count):
