@@ -63,8 +63,8 @@ class Recipe:
     # "encoder": only what chooses tokens learns; "queries": of that only what reads the features; "finish": only the
     # layers after the last token; "prior": only the prior, on frozen tokens
     train: str = "all"
-    # blocks, such as "encoder.2.0", that are drawn anew at `--start` and learn whatever `train` says: those none of whose
-    # units fires any more (`ltokc models prune` names them)
+    # blocks, such as "encoder.2.0", that are drawn anew at `--start` and learn whatever `train` says: those of which no
+    # unit fires any more (`ltokc models prune` names them)
     anew: tuple[str, ...] = ()
     loss: Loss = field(default_factory=Loss)
     model: LadderConfig = field(default_factory=LadderConfig)
