@@ -40,7 +40,7 @@ def encode(
     of the whole file. A target is met from below, alpha and metadata give way; where even the smallest file is larger,
     it is returned (`strict`: UsageError). metadata: "all", "none" or which of `ltokc.pictures.options.METADATA_KINDS`
     to keep; alpha: "keep", "drop" or "blend" (with white). say: called with each thing that is not kept as it was; by
-    default these are LossWarnings. effort: 0 to 4, see `ltokc.rate.effort`; above 1 torch is needed. patches: "auto" or
+    default these are LossWarnings. effort: 0 to 4, see `ltokc.rate.effort`; above 2 torch is needed. patches: "auto" or
     "off" (tokens alone), see `ltokc.rate.patches`. value_range: of floats, see `load`. backend, device, precision: see
     `ltokc.tokenizer.runtime.open_runtime`. progress: gets (steps done, in all); what it raises ends it. Raises
     FormatError, LimitError, ModelError, UsageError.

@@ -207,7 +207,7 @@ effort = click.option(
     "-e", "--effort", type=click.IntRange(0, HIGHEST_EFFORT), metavar=f"0..{HIGHEST_EFFORT}", default=DEFAULT_EFFORT,
     show_default=True,
     help="0: one pass, a third of the time of 1. 1: meets the quality asked for, gives bytes to the parts that need "
-         "them, and rounds digits together. 2 to 4 search for better digits, longer and longer, and need torch.",
+         "them, and rounds digits together; 2 does so several times. 3 and 4 search for better digits and need torch.",
 )  # fmt: skip
 at_most_tokens = click.option("--tokens", type=click.IntRange(min=1), metavar="N", help="Use the first N tokens only.")
 

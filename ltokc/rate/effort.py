@@ -2,8 +2,8 @@
 
 Effort 0 believes the halting head and gives all cells the same depth.  Effort 1 decodes the picture at the depth that
 is expected (once, if that was about right) and measures every cell, so that the quality is met and cells get levels by
-gain per bit; then it rounds the digits together (`ltokc.rate.rounding`).  Efforts 2 to 4 make the plan as 1 does and
-then search for digits (`ltokc.rate.refine.search`).
+gain per bit; then it rounds the digits together by one gradient (`ltokc.rate.rounding`).  Effort 2 takes several, one
+after the other.  Efforts 3 and 4 make the plan as 1 does and then search for digits (`ltokc.rate.refine.search`).
 """
 
 from __future__ import annotations
@@ -20,14 +20,15 @@ from ltokc.rate.refine.schedule import Schedule
 class Effort:
     """One effort.
 
-    decodes: at most, to measure the picture; together: whether digits are rounded together; schedule: of the search for
-    digits, None for none; error_left and bits_left: error and bits with the digits that these find and what is done for
-    colours, as a share of those before (the error somewhat above its mean, so that few pictures miss their quality).
+    decodes: at most, to measure the picture; gradients: by which digits are rounded together, 0: not at all; schedule:
+    of the search for digits, None for none; error_left and bits_left: error and bits with the digits that these find
+    and what is done for colours, as a share of those before (the error somewhat above its mean, so that few pictures
+    miss their quality).
     """
 
     number: int
     decodes: int = 3
-    together: bool = False
+    gradients: int = 0
     schedule: Schedule | None = None
     error_left: float = 1.0
     bits_left: float = 1.0
@@ -48,14 +49,14 @@ class Effort:
         """This effort for a picture of a size; rounds: whether the model has a rounding kernel."""
         from ltokc.rate.rounding.together import fits
 
-        return self if not self.together or (rounds and fits(size)) else PLAIN
+        return self if not self.gradients or (rounds and fits(size, self.gradients)) else PLAIN
 
     def steps(self, grid: Grid) -> int:
         """Steps of choosing digits for a picture of so many cells: once for a quality, up to twice for a size."""
-        if self.together:
+        if self.gradients:
             from ltokc.rate.rounding.together import windows_of
 
-            return windows_of(grid)
+            return windows_of(grid) * self.gradients
         if self.schedule is None:
             return 0
         from ltokc.rate.refine.search import TILING
@@ -63,11 +64,11 @@ class Effort:
         return self.schedule.steps * len(TILING.windows(grid))
 
 
-PLAIN = Effort(1, error_left=0.97)  # of large pictures, and of models without a rounding kernel
+PLAIN = Effort(1, error_left=0.97)  # of the default for large pictures, and of models without a rounding kernel
 EFFORTS = (
     Effort(0, decodes=0),
-    Effort(1, together=True, error_left=0.94),
-    Effort(2, schedule=Schedule(8, 0.053, 2), error_left=0.88, bits_left=0.99),
+    Effort(1, gradients=1, error_left=0.94),
+    Effort(2, gradients=6, error_left=0.89),
     Effort(3, schedule=Schedule(24, 0.061, 4), error_left=0.82, bits_left=0.99),
     Effort(4, schedule=Schedule(48, 0.045, 4), error_left=0.78, bits_left=0.99),
 )

@@ -132,7 +132,7 @@ class TokenizedPicture:
             if effort.schedule is not None:
                 means = replace(means, decoded=self.decoded_means(plan, found))
         if (means is None or not means.smooth) and self.values is not None and kernel is not None:
-            rounded = Rounding(self.networks, kernel).run(self.rgb, found, self.values, bit, advance)
+            rounded = Rounding(self.networks, kernel, effort.gradients).run(self.rgb, found, self.values, bit, advance)
             found, means = rounded.tokens, means and replace(means, decoded=rounded.means)
         tokens = Tokens(found.levels, found.digits, self.tokens.masks)
         return replace(self, tokens=tokens, means=means, plan=plan)
@@ -181,7 +181,7 @@ def tokenized(
     walks = 2 if effort.measures and model.told else 1  # of which a wanted size may take one more
     steps = Steps(progress, walks * windows + segments + effort.decodes + effort.steps(size.grid))
     kept = np.full(size.grid, usual_keep(model, target, size), np.float32)
-    values: list[np.ndarray] | None = [] if effort.together else None
+    values: list[np.ndarray] | None = [] if effort.gradients else None
     tokens = networks.tokenize(rgb, advance=steps.advance, kept=kept, values=values)
     return TokenizedPicture(model, networks, rgb, tokens, steps, kept, values=values)
 

@@ -157,15 +157,15 @@ def test_steps_are_bounded_and_follow_the_gradient() -> None:
 
 def test_chosen_digits_keep_to_a_size(picture: np.ndarray) -> None:
     for size in (600, 1300):
-        data = ltokc.encode(picture, target_size=size, strict=True, effort=2)
+        data = ltokc.encode(picture, target_size=size, strict=True, effort=3)
         assert 0.97 * size <= len(data) <= size
 
 
 def test_without_torch_it_says_so(picture: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search, "find_spec", lambda name: None)
     with pytest.raises(ModelError, match="pip install torch"):
-        ltokc.encode(picture, effort=2)
+        ltokc.encode(picture, effort=3)
 
 
 def test_a_picture_too_small_to_compare_is_encoded() -> None:
-    assert ltokc.decode(ltokc.encode(smooth(6, 5), effort=2)).size == (6, 5)
+    assert ltokc.decode(ltokc.encode(smooth(6, 5), effort=3)).size == (6, 5)

@@ -61,9 +61,9 @@ def loss(model: Model, rgb: np.ndarray, tokens: Tokens) -> float:
     return loss_gradient(rgb, shown.astype(np.float32) / 127.5 - 1)[0]
 
 
-def rounded(model: Model, rgb: np.ndarray, tokens: Tokens, values: list[np.ndarray]) -> Tokens:
+def rounded(model: Model, rgb: np.ndarray, tokens: Tokens, values: list[np.ndarray], gradients: int = 1) -> Tokens:
     assert model.rounding is not None
-    return Rounding(model.networks(backend="onnx"), model.rounding).run(rgb, tokens, values, BIT).tokens
+    return Rounding(model.networks(backend="onnx"), model.rounding, gradients).run(rgb, tokens, values, BIT).tokens
 
 
 def test_folding_is_exact_and_keeps_neighbours_together(model: Model) -> None:
@@ -81,11 +81,15 @@ def test_folding_is_exact_and_keeps_neighbours_together(model: Model) -> None:
     assert np.array_equal(folded[-32:], unfolded.numpy())
 
 
-def question(gradient: np.ndarray, lean: float) -> Question:
+def question(lean: float) -> Question:
     """Two digits a square of one level of stride 16 in a cell, of which all may flip to the side of `lean`."""
-    folding, shape = Folding([COARSE]), gradient.shape
-    ones = np.ones(shape, np.float32)
-    return Question(folding, 0 * ones, lean * ones, ones, ones, gradient.astype(np.float32), 0.0, 1)
+    ones = np.ones((2, 4, 4), np.float32)
+    return Question(Folding([COARSE]), 0 * ones, lean * ones, ones, ones, 0.0, 1)
+
+
+def from_none(lean: float, kernel: np.ndarray, gradient: np.ndarray) -> np.ndarray:
+    """What flips at first."""
+    return flipped(question(lean), kernel, gradient.astype(np.float32), np.zeros(gradient.shape, bool))
 
 
 def test_a_flip_pays_where_it_gains_more_than_its_curvature_costs() -> None:
@@ -93,17 +97,46 @@ def test_a_flip_pays_where_it_gains_more_than_its_curvature_costs() -> None:
     kernel[[0, 1], [0, 1], 1, 1] = 1 / quadratic.SCALES[0]  # curvature about 1
     gradient = np.full((2, 4, 4), -0.4)
     gradient[0, 1:3] = -0.6
-    found = flipped(question(gradient, 0.4), kernel)
+    found = from_none(0.4, kernel, gradient)
     assert np.array_equal(found, gradient < -0.5)
-    assert not flipped(question(gradient, -0.4), kernel).any()  # to the other side it only costs
+    assert not from_none(-0.4, kernel, gradient).any()  # to the other side it only costs
     for lean in (quadratic.LEANS[0] - 0.01, quadratic.LEANS[1] + 0.01):
-        assert not flipped(question(gradient, lean), kernel).any()
+        assert not from_none(lean, kernel, gradient).any()
+
+
+def test_what_flipped_goes_back_where_the_gradient_says_so() -> None:
+    kernel = np.zeros((2, 2, 3, 3), np.float32)
+    kernel[[0, 1], [0, 1], 1, 1] = 1 / quadratic.SCALES[0]
+    asked, flips = question(0.4), np.zeros((2, 4, 4), bool)
+    flips[0] = True
+    uphill = np.full((2, 4, 4), 0.6, np.float32)
+    assert not flipped(asked, kernel, uphill, flips).any()
+    level = np.zeros((2, 4, 4), np.float32)
+    assert np.array_equal(flipped(asked, kernel, level, flips), flips)
+    assert np.array_equal(
+        flipped(asked, kernel, uphill, flips, 1.5), flips
+    )  # half of the curvature is more than it gains
+
+
+def test_stiffness_is_how_many_times_the_model_was_wrong() -> None:
+    kernel = np.zeros((2, 2, 3, 3), np.float32)
+    kernel[:, :, 1, 1] = [[2, 1], [1, 2]]
+    asked, moved = question(0.4), np.zeros((2, 4, 4), np.float32)
+    moved[0, 1, 1] = 1
+    scale = quadratic.SCALE * 2**quadratic.POWER  # of a cell that sends two digits a square
+    said = np.zeros((2, 4, 4), np.float32)
+    said[:, 1, 1] = 2 * scale, scale
+    noise = np.zeros((2, 4, 4), np.float32)
+    noise[1, 3, 3] = 5
+    for times, found in ((1.7, 1.7), (0.3, 1.0), (9.0, 4.0)):
+        assert quadratic.stiffness(asked, kernel, moved, times * said + noise) == pytest.approx(found)
+    assert quadratic.stiffness(asked, kernel, 0 * moved, noise) == 1
 
 
 def test_digits_that_mend_the_same_error_do_not_all_flip() -> None:
     kernel = np.zeros((2, 2, 3, 3), np.float32)
     kernel[:, :, 1, 1] = 1 / quadratic.SCALES[0]  # both digits of a square do the same
-    found = flipped(question(np.full((2, 4, 4), -0.9), 0.4), kernel)
+    found = from_none(0.4, kernel, np.full((2, 4, 4), -0.9))
     assert found.sum(0).min() == 1 and found.sum() <= 18  # of 32; two may flip in the same pass
 
 
@@ -137,6 +170,18 @@ def test_it_gains_the_same_every_time_and_in_windows(
     assert start - cut > 0.5 * (start - whole)
 
 
+def test_further_gradients_gain_more(model: Model, picture: np.ndarray) -> None:
+    """Bits count as well, but they hardly change."""
+    tokens, values = tokenized(model, picture, np.array([[5, 6, 7, 8], [6, 6, 7, 9], [4, 5, 6, 7]]))
+    start, steps = loss(model, picture, tokens), []
+    one, four = (loss(model, picture, rounded(model, picture, tokens, values, n)) for n in (1, 4))
+    assert start - four > 1.3 * (start - one) > 0
+    networks = model.networks(backend="onnx")
+    assert model.rounding is not None
+    Rounding(networks, model.rounding, 3).run(picture, tokens, values, BIT, lambda: steps.append(0))
+    assert len(steps) == 3 * together.windows_of(Size.of(picture).grid)
+
+
 def test_the_means_are_those_of_what_came_in(
     model: Model, picture: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,10 +202,11 @@ def test_large_pictures_and_models_without_a_kernel_go_without(
     model: Model, picture: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     default = effort_of(1)
-    assert default.together and not PLAIN.together and default.of_picture(Size(2048, 2048), True) == default
+    assert default.gradients and not PLAIN.gradients and default.of_picture(Size(2048, 2048), True) == default
     assert default.of_picture(Size(2049, 2048), True) == default.of_picture(Size(7, 99), True) == PLAIN
     assert default.of_picture(Size(99, 99), False) == PLAIN
-    assert all(effort_of(n).of_picture(Size(9000, 9000), False) == EFFORTS[n] for n in (0, 2, 3, 4))
+    assert all(effort_of(n).of_picture(Size(9000, 9000), n == 2) == EFFORTS[n] for n in (0, 2, 3, 4))
+    assert effort_of(2).of_picture(Size(99, 99), False) == effort_of(2).of_picture(Size(7, 99), True) == PLAIN
     with_kernel = ltokc.encode(picture, 0.7)
     files = tuple(file for file in model.entry.files if file.name != FILE)
     monkeypatch.setattr(model, "entry", replace(model.entry, files=files))

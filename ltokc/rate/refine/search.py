@@ -36,7 +36,7 @@ TILING = SearchTiling()
 def require_torch() -> None:
     """Raises ModelError if torch is not installed."""
     if not find_spec("torch"):
-        raise ModelError("efforts above 1 choose digits with torch, which is not installed: pip install torch")
+        raise ModelError("efforts above 2 choose digits with torch, which is not installed: pip install torch")
 
 
 @dataclass(frozen=True, slots=True)

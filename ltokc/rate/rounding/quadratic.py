@@ -1,13 +1,14 @@
 """Which digits of a window should be rounded the other way: a quadratic model of the loss, minimised by flips.
 
-A flip is a step of one to the side that the unrounded value leaned to.  With f for all steps:
+A flip is a step of one to the side that the unrounded value leaned to.  With f for all steps from where g is taken:
 
     loss(digits + f)  =  loss(digits)  +  g f  +  scale * f H f / 2  +  own bits of the flips
 
 g is the gradient.  H is the rounding kernel of the model (`ltokc.tokenizer.rounding`) over the pixels of the window; it
 is the same for all pictures and depths, since the curvature hardly depends on the size of g.  The scale of a cell grows
 with the digits it sends: the flips that the model likes are those whose curvature it believes too small.  Own bits are
-those of a digit by how often its values occur in the window.  Deterministic.
+those of a digit by how often its values occur in the window.  Where a gradient was taken before, with other flips, how
+it changed says how much the scales are off (`stiffness`).  Deterministic.
 """
 
 from __future__ import annotations
@@ -26,7 +27,10 @@ from ltokc.tokenizer.rounding import STRIDE
 LEANS = 0.2, 0.75  # how far off its digit an unrounded value may flip; above .5 the tokenizer saw other borders
 SCALE, POWER = 0.55, 0.4  # the scale of a cell is SCALE * (digits sent a square of stride 16)**POWER
 SCALES = 0.7, 8.0  # bounds of a scale
+STIFFNESS = 1.0, 4.0  # bounds of what a scale is multiplied by once it was measured
 PASSES = 12  # over the model
+Kernel = npt.NDArray[np.float32]
+Flips = npt.NDArray[np.bool_]  # (n, h, w), folded
 TURN, GOLDEN = 0.35, 0.618034  # share of the digits that may flip in a pass; how far turns move on from pass to pass
 
 
@@ -34,8 +38,8 @@ TURN, GOLDEN = 0.35, 0.618034  # share of the digits that may flip in a pass; ho
 class Question:
     """A window whose digits may flip; all folded, (n, h, w) float32.
 
-    digits; lean: unrounded values less digits; sent: 1 where there is a digit; free: 1 where it may change; gradient:
-    of the loss by the digits.  bit: what a bit weighs against the loss; pixels: over how many the loss is a mean.
+    digits; lean: unrounded values less digits; sent: 1 where there is a digit; free: 1 where it may change.  bit: what
+    a bit weighs against the loss; pixels: over how many the loss is a mean.
     """
 
     folding: Folding
@@ -43,32 +47,58 @@ class Question:
     lean: Folded
     sent: Folded
     free: Folded
-    gradient: Folded
     bit: float
     pixels: int
 
+    @property
+    def side(self) -> Folded:
+        """To which side a digit may flip: -1, 0 or 1."""
+        return np.sign(self.lean)
 
-def flipped(question: Question, kernel: npt.NDArray[np.float32]) -> Folded:
-    """The digits after all flips that pay, folded; kernel: (n, n, 3, 3) for all levels of the model."""
+
+def flipped(question: Question, kernel: Kernel, gradient: Folded, flips: Flips, stiffness: float = 1.0) -> Flips:
+    """Which digits stand on their other side after all flips, and flips back, that pay.
+
+    kernel: (n, n, 3, 3) for all levels of the model; gradient: of the loss by the digits with `flips`, which stand on
+    their other side already; stiffness: of the scales, times what they are by the digits sent.
+    """
     q = question
     n = q.folding.channels
-    side = np.sign(q.lean)
+    side = q.side
     allowed = (np.abs(q.lean) > LEANS[0]) & (np.abs(q.lean) < LEANS[1]) & (q.free > 0)
     allowed &= np.abs(q.digits + side) <= _halves(q.folding)[:, None, None]
-    root = np.sqrt(_scales(q.sent))
-    # (offset, n, n) so that each offset is one product of matrices
-    weight = np.ascontiguousarray(kernel[:n, :n].transpose(2, 3, 0, 1).reshape(9, n, n)) / np.float32(q.pixels)
+    root = np.sqrt(_scales(q.sent) * np.float32(stiffness))
+    weight = _by_offset(q, kernel)
     own = weight[4, range(n), range(n)][:, None, None] * root * root / 2
-    gain = side * q.gradient + _own_bits(q, side)
+    gain = side * gradient + _own_bits(q, side)
     turns = _turns(q.digits.shape)
-    state = np.zeros(q.digits.shape, bool)
+    state = flips.copy()
     with one_blas_thread():
         for i in range(PASSES):
-            change = gain + own  # by a flip of one alone: its gradient and half of its curvature
+            change = gain  # by a flip of one alone: its gradient and half of its curvature
             if i:
-                change = np.where(state, -1, 1) * (gain + side * root * _convolved(side * state * root, weight)) + own
+                moved = side * (state.astype(np.float32) - flips)
+                change = gain + side * root * _convolved(moved * root, weight)
+            change = np.where(state, -1, 1) * change + own
             state ^= allowed & (change < 0) & ((turns + np.float32(i * GOLDEN)) % 1 < TURN)
-    return q.digits + side * state
+    return state
+
+
+def stiffness(question: Question, kernel: Kernel, moved: Folded, answer: Folded) -> float:
+    """How many times as much a gradient answered to steps of the digits as the model says, within `STIFFNESS`.
+
+    moved: the steps; answer: the gradient with them less that without.
+    """
+    root = np.sqrt(_scales(question.sent))
+    with one_blas_thread():
+        said = root * _convolved(moved * root, _by_offset(question, kernel))
+    return float(np.clip((said * answer).sum() / max(float(np.square(said).sum()), 1e-30), *STIFFNESS))
+
+
+def _by_offset(q: Question, kernel: Kernel) -> Folded:
+    """The kernel as (offset, n, n), so that each offset is one product of matrices."""
+    n = q.folding.channels
+    return np.ascontiguousarray(kernel[:n, :n].transpose(2, 3, 0, 1).reshape(9, n, n)) / np.float32(q.pixels)
 
 
 def _halves(folding: Folding) -> npt.NDArray[np.float32]:
