@@ -187,7 +187,7 @@ def _metrics_text(pictures: Sequence[PictureComparison]) -> str:
         text += (
             " † marks metrics in the training of ltokc's networks: they minimised squared error (PSNR), a form of "
             "SSIM, and LPIPS, so these flatter it. SSIMULACRA2 was not in the training, but the encoder decides by it "
-            "how many tokens each place gets, and from -e 2 on searches for tokens that lower its error, so it "
+            "how many tokens each place gets, and which tokens, such as lower its error, so it "
             "flatters too: a little, and more with the effort."
         )
     return text
