@@ -186,8 +186,7 @@ def _metrics_text(pictures: Sequence[PictureComparison]) -> str:
     if _has_ours(pictures):
         text += (
             " † marks metrics in the training of ltokc's networks: they minimised squared error (PSNR), a form of "
-            "SSIM, and LPIPS, so these flatter it. SSIMULACRA2 was not in the training, but the encoder decides by it "
-            "how many tokens each place gets, and which tokens, such as lower its error, so it "
-            "flatters too: a little, and more with the effort."
+            "SSIM, and LPIPS, so these flatter it. SSIMULACRA2 was in the training of the encoder, which also decides "
+            "by it which tokens each place gets, so it flatters too, and more with the effort."
         )
     return text
