@@ -169,7 +169,7 @@ def test_the_headline_is_honest_in_both_directions() -> None:
     worse = texts([picture_of(1000, 500.0)], "ssimulacra2", 1, None)
     assert "<b>50\u00a0% fewer bytes</b> than WebP at equal SSIMULACRA2" in better.headline
     assert "<b>100\u00a0% more bytes</b> than WebP" in worse.headline and "+100\u00a0%" in worse.stats
-    assert "SSIMULACRA2 was not in the training" in better.method and "LPIPS" in better.method
+    assert "SSIMULACRA2 was in the training of the encoder" in better.method and "LPIPS" in better.method
     assert "flatters ours" in texts([picture_of(5, 9.0, bound=True)], "ssimulacra2", 1, None).method
     assert "WebP on 1 of 1" in texts([picture_of(5, None)], "ssimulacra2", 1, None).method
 
