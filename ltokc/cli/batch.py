@@ -131,8 +131,7 @@ def batch(
         patterns=True, keep_suffix=keep_suffix, undone=direction.undone, existing=existing, advice=ADVICE,
         keep_times=keep_times,
     )  # fmt: skip
-    if not dry_run:
-        reports.check()
+    reports.check()
     found = task.without_absent(paths.plan(inputs, rule, left_out=console.left_out))
     if keep_smaller and no_clobber:
         found = task.copies_exist(found)

@@ -353,9 +353,10 @@ def test_a_report_that_cannot_be_written_is_said_before_any_work(here: Path) -> 
                         ("locked/r.csv", "is a folder")):  # fmt: skip
         if report == "locked/r.csv":
             Path(report).mkdir()
-        result = batch("photo.png", "-d", "out", "--report", report)
-        assert result.exit_code == 1 and f"--report {report}: cannot be written" in result.stderr
-        assert why in result.stderr and not Path("out").exists()
+        for words in ((), ("--dry-run",)):
+            result = batch("photo.png", "-d", "out", "--report", report, *words)
+            assert result.exit_code == 1 and f"--report {report}: cannot be written" in result.stderr
+            assert why in result.stderr and not Path("out").exists()
     result = run("compare", "photo.png", "photo.png", "--html", "photo.png/a.html")
     assert result.exit_code == 1 and "photo.png/a.html: cannot be written" in result.stderr
 
