@@ -1,4 +1,4 @@
-"""`ltokc models prune`: units that never fire out of a model's graphs; needs the `train` extra (torch, onnx)."""
+"""`ltokc models prune`: units that never fire out of the graphs that encode; needs the `train` extra (torch, onnx)."""
 
 from __future__ import annotations
 
@@ -16,21 +16,18 @@ from ltokc.cli.extras import need, tars_in
 @extras.name
 @extras.shards
 @click.option("--cache", type=extras.new_folder, help="Folder for the decoded pictures.  [default: a temporary one]")
-@click.option("--crops", type=click.IntRange(min=1), default=400, show_default=True, metavar="N",
+@click.option("--crops", type=click.IntRange(min=1), default=1000, show_default=True, metavar="N",
               help="Crops of 256x256, one a picture.")  # fmt: skip
-@click.option("--draws", type=click.IntRange(min=3), default=400, show_default=True, metavar="N",
-              help="Grids of random digits, on which the decoder's units have to be silent too.")  # fmt: skip
 @extras.held_out
 @click.option("--seed", type=int, default=0, show_default=True, help="Of pictures, crops, depths and digits.")
 @extras.verbose
 def prune(
-    folder: Path, name: str, shards: Path, cache: Path | None, crops: int, draws: int, held_out: int, seed: int,
-    verbose: int,
-) -> None:  # fmt: skip
-    """Leave out what a model computes for nothing: units that fire on no crop and no random digits.
+    folder: Path, name: str, shards: Path, cache: Path | None, crops: int, held_out: int, seed: int, verbose: int
+) -> None:
+    """Leave out what a model computes for nothing when it encodes: units that fire on no crop.
 
-    Training leaves some behind. Files and pictures stay as they are. Takes about a second of a core a crop. A new
-    encoder (ltokc models add-encoder) brings all units back.
+    Training leaves some behind. Decoders keep all of their units, so that files decode as before. Takes about a tenth
+    of a second of a core a crop. A new encoder (ltokc models add-encoder) brings all units back.
 
     \b
     Examples:
@@ -56,7 +53,7 @@ def prune(
         pictures = Pictures(tars, cache or Path(temporary), held_out)
         large = [i for i in range(len(pictures)) if min(pictures[i].shape[:2]) >= SIDE]
         chosen = rng.permutation(large)[:crops]
-        silent = silent_in(net, (cropped(pictures[i], rng) for i in chosen), draws, rng)
+        silent = silent_in(net, (cropped(pictures[i], rng) for i in chosen), rng)
         del pictures
     encoder.prune(folder, name, silent)
     units = sum(map(len, silent.values()))

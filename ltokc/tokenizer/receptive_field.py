@@ -18,7 +18,6 @@ from typing import Any
 
 from ltokc.errors import ModelError
 from ltokc.geometry import CELL, STRIDES
-from ltokc.tokenizer.silent import silent_units
 
 Span = tuple[int, int]
 Spans = dict[int, Span]  # by stride
@@ -41,20 +40,15 @@ class ReceptiveField:
 
 
 def receptive_field(tensors: Mapping[str, Any], strides: Sequence[int]) -> ReceptiveField:
-    """tensors: name -> {"shape": ...}, the header of the weights; strides: of the levels, in their order.
-
-    Convolutions all of whose units are silent (`ltokc.tokenizer.silent`) see nothing.
+    """tensors: name -> {"shape": ...} as in the header of the weights; strides: of the levels, in their order.
 
     Raises ModelError for a convolution whose place in the ladder is not known.
     """
     encoder, before, after = [0] * len(STRIDES), [0] * len(STRIDES), 0
     query, absorb = [0] * len(strides), [0] * len(strides)
-    silent = {f"{block}.b.weight": len(units) for block, units in silent_units(tensors).items()}
     for name, entry in tensors.items():
         shape = entry.get("shape", ()) if isinstance(entry, dict) else ()
         if len(shape) != 4 or max(shape[2:]) == 1 or name.startswith("prior."):
-            continue
-        if silent.get(name) == next(iter(shape)):
             continue
         radius, (part, index, rest) = max(shape[2:]) // 2, _place(name)
         if part == "stem":

@@ -1,8 +1,11 @@
-"""Silent units: channels of a block's 3x3 convolution that its ReLU never lets pass, whatever the picture.
+"""Silent units: channels of a block's 3x3 convolution that its ReLU lets pass on no picture.
 
-Training leaves some behind.  They compute for nothing, and a block that has no other looks no farther than its own
-position.  `ltokc models prune` finds them, and says so in the metadata of `model.safetensors`, as `silent`: a JSON
-object of blocks and the numbers of their silent channels, which graphs then leave out.  Tensors stay as they are.
+Training leaves some behind.  They compute for nothing, so that graphs that encode do without them: any choice of tokens
+makes a good file, even if such a unit fired after all.  A decoder has to do the same everywhere with any digits that a
+file may hold, and keeps all of its units.
+
+`ltokc models prune` finds them, and says so in the metadata of `model.safetensors`, as `silent`: a JSON object of
+blocks and the numbers of their silent channels.  Tensors stay as they are.
 """
 
 from __future__ import annotations

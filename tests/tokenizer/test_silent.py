@@ -1,4 +1,4 @@
-"""Units that never fire: found, told in the weights' metadata, and left out of graphs and of what networks see."""
+"""Units that never fire: found, told in the weights' metadata, and left out of the graphs that encode."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from PIL import Image
 
 from ltokc.errors import ModelError
 from ltokc.tokenizer.gradient import first_level
-from ltokc.tokenizer.receptive_field import receptive_field
 from ltokc.tokenizer.runtime import Runtime, open_runtime
 from ltokc.tokenizer.silent import KEY, awake_units, silent_units
 from ltokc.tokenizer.windows import pack
@@ -73,37 +72,11 @@ def test_they_are_found() -> None:
     from ltokc.train.pruning.firing import silent_in
 
     net = quiet_ladder()
-    found = silent_in(net, crops(), 6, np.random.default_rng(0))
+    found = silent_in(net, crops(), np.random.default_rng(0))
     for name, units in QUIET.items():
         assert set(units) <= set(found[name]), name
         assert len(found[name]) == len(units) or set(found[name]) != set(range(net.get_submodule(name).b.out_channels))
-    assert silent_in(small_ladder(5), crops(), 6, np.random.default_rng(0)).get("pre.0.0", ()) == ()
-
-
-def test_those_of_the_decoder_are_silent_on_any_digits() -> None:
-    """Biases that are just low enough for the tokens of a picture: other digits wake the decoder's units alone."""
-    import torch
-
-    from ltokc.train.pruning.firing import silent_in
-
-    net, crop = small_ladder(5), crops(1)
-    highest = {}
-
-    def note(name: str):  # type: ignore[no-untyped-def]
-        return lambda module, inputs, found: highest.__setitem__(name, found.amax((0, 2, 3)))
-
-    for name in ("encoder.1.0", "pre.0.0"):
-        for _ in range(2):  # the first pass: how high it gets; the second: nothing fires
-            hook = net.get_submodule(name).b.register_forward_hook(note(name))
-            silent_in(net, crop, 0, np.random.default_rng(3))
-            hook.remove()
-            with torch.no_grad():
-                net.get_submodule(name).b.bias.sub_(highest[name].clamp(min=0) + 1e-3)
-    units = {name: tuple(range(net.get_submodule(name).b.out_channels)) for name in ("encoder.1.0", "pre.0.0")}
-    on_pictures = silent_in(net, crop, 0, np.random.default_rng(3))
-    assert {name: on_pictures[name] for name in units} == units
-    found = silent_in(net, crop, 30, np.random.default_rng(3))
-    assert found["encoder.1.0"] == units["encoder.1.0"] and found.get("pre.0.0", ()) != units["pre.0.0"]
+    assert silent_in(small_ladder(5), crops(), np.random.default_rng(0)).get("pre.0.0", ()) == ()
 
 
 def test_graphs_without_them_compute_the_same(tmp_path: Path) -> None:
@@ -130,23 +103,13 @@ def test_graphs_without_them_hold_less(tmp_path: Path) -> None:
     net = quiet_ladder()
     written(net, tmp_path / "whole", {})
     written(net, tmp_path / "less", QUIET)
-    for name, gone in (("tokenizer", 5 * 3), ("detokenizer", 2 * 3), ("forward", 2 * 3)):
+    for name, gone in (("tokenizer", 5 * 3), ("detokenizer", 0), ("forward", 2 * 3)):
         counts = [
             sum(node.op_type == "Conv" for node in onnx.load(tmp_path / which / f"{name}.onnx",
                                                              load_external_data=False).graph.node)
             for which in ("whole", "less")
         ]  # fmt: skip
         assert counts[0] - counts[1] == gone - (3 if name == "tokenizer" else 0), name
-
-
-def test_networks_see_less_without_them(tmp_path: Path) -> None:
-    net, strides = quiet_ladder(), [level.stride for level in LEVELS]
-    for name, silent in (("whole", {}), ("less", QUIET)):
-        written(net, tmp_path / name, silent)
-    whole, less = (receptive_field(Weights(tmp_path / n / WEIGHTS).header, strides) for n in ("whole", "less"))
-    assert (whole.encoder, less.encoder) == ((2, 1, 1, 1, 1), (2, 0, 1, 1, 0))
-    assert (whole.before[2], less.before[2]) == (1, 0) and less.before[0] == whole.before[0]
-    assert less.query == (1, 0, 1, 1, 1) and less.absorb == (1, 1, 1, 1, 0) and less.after == whole.after
 
 
 @pytest.mark.parametrize("said", ["[]", '{"a": [4]}', '{"a": [-1]}', '{"a": [1, 1]}', '{"a": [2, 1]}', '{"a": [true]}',
@@ -197,7 +160,7 @@ def test_the_command_leaves_files_and_pictures_as_they_are(
     add_encoder(shipped.folder / WEIGHTS, models, "ladder-6")
     assert KEY not in Weights(folder / WEIGHTS).header["__metadata__"]
     words = ["models", "prune", "--models", models, "--name", "ladder-6", "--shards", shards, "--held-out", 0,
-             "--crops", 3, "--draws", 6]  # fmt: skip
+             "--crops", 3]  # fmt: skip
     result = CliRunner().invoke(cli, list(map(str, words)))
     assert result.exit_code == 0 and "fire on none of 3 crops" in result.output
     said = silent_units(Weights(folder / WEIGHTS).header)
@@ -207,8 +170,10 @@ def test_the_command_leaves_files_and_pictures_as_they_are(
     picture = grainy(160, 96, seed=9)
     data = ltokc.encode(picture, quality=0.6, effort=0, patches="off")
     pixels = np.asarray(ltokc.decode(data))
+    decoder = (folder / "detokenizer.onnx").read_bytes(), (shipped.folder / "detokenizer.onnx").read_bytes()
     monkeypatch.setenv("LTOKC_MODELS", str(models))
     pruned = open_model(shipped.entry.id)
     assert pruned.folder == folder and pruned.entry.bitstream_hash == shipped.entry.bitstream_hash
-    found = np.asarray(ltokc.decode(data, backend="onnx"))
-    assert np.abs(found.astype(int) - pixels).max() <= 1
+    assert len(decoder[0]) == pytest.approx(len(decoder[1]), abs=200)  # other offsets, the same nodes
+    assert np.array_equal(np.asarray(ltokc.decode(data, backend="onnx")), pixels)
+    ltokc.verify(ltokc.encode(picture, quality=0.6, patches="off"))

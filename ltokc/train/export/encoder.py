@@ -46,9 +46,9 @@ def add_encoder(weights: Path, models: Path, name: str) -> None:
 
 
 def prune(models: Path, name: str, silent: Silent) -> None:
-    """Writes into the weights of models/<name>/ which units are silent, and its graphs without them.
+    """Writes into the weights of models/<name>/ which units are silent, and graphs that encode without them.
 
-    Tensors stay as they are, so that files do too.  Raises ModelError for a model that is not there.
+    Tensors stay as they are, and files are read as before.  Raises ModelError for a model that is not there.
     """
     folder = models / package.entry_of(package.registry_of(models), models, name)["folder"]
     with safe_open(folder / WEIGHTS, "np") as f:

@@ -40,7 +40,7 @@ class ForwardGraph(LadderGraph):
     """A ladder that gives out which inputs of its ReLUs are positive, from the moment when `noting` is set."""
 
     def __init__(self, weights: Path, config: LadderConfig):
-        super().__init__(weights, config)
+        super().__init__(weights, config, pruned=True)
         self.noting = False
         self.positive: Values = []
 
@@ -71,6 +71,9 @@ class BackwardGraph(LadderGraph):
 
     Strides are counted as there: `descend` goes from the gradient at `target` to that at `stride`, which is coarser.
     """
+
+    def __init__(self, weights: Path, config: LadderConfig):
+        super().__init__(weights, config, pruned=True)
 
     def back(
         self, gradient: str, name: str, inputs: Sequence[int] | None = None, outputs: Sequence[int] | None = None

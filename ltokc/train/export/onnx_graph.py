@@ -2,8 +2,8 @@
 
 Their weights are not copied: every initializer points into `model.safetensors` beside them (ONNX external data), fp16,
 cast to float32 when the session is made.  The graphs mirror `ltokc.tokenizer.nn.ladder`; names of tensors are those of
-its state.  Units that are silent (`ltokc.tokenizer.silent`) are left out.  Pictures cross the border as uint8 (1, 48,
-H/4, W/4), 4x4 px in the channels; digits as int8, masks as uint8.
+its state. Pictures cross the border as uint8 (1, 48, H/4, W/4), 4x4 px in the channels; digits as int8, masks as uint8.
+Units that are silent on pictures (`ltokc.tokenizer.silent`) are left out of what an encoder runs, never of a decoder.
 The tokenizer also gives `values_k`, float32: what was rounded to the digits.
 """
 
@@ -18,7 +18,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from ltokc.tokenizer.nn.config import STRIDES, LadderConfig
-from ltokc.tokenizer.silent import awake_units, silent_units
+from ltokc.tokenizer.silent import Silent, awake_units, silent_units
 
 OPSET = 17
 F = TensorProto.FLOAT
@@ -32,7 +32,7 @@ class Graph:
         with open(weights, "rb") as f:
             size = struct.unpack("<Q", f.read(8))[0]
             self.header, self.base = json.loads(f.read(size)), 8 + size
-        self.silent = silent_units(self.header)
+        self.silent: Silent = {}
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: dict[str, onnx.TensorProto] = {}
         self.count = 0
@@ -117,11 +117,13 @@ class Graph:
 
 
 class LadderGraph(Graph):
-    """The pieces of `ltokc.tokenizer.nn.ladder.Ladder` as nodes."""
+    """The pieces of `ltokc.tokenizer.nn.ladder.Ladder` as nodes; pruned: without silent units."""
 
-    def __init__(self, weights: Path, config: LadderConfig):
+    def __init__(self, weights: Path, config: LadderConfig, pruned: bool = False):
         super().__init__(weights)
         self.config = config
+        if pruned:
+            self.silent = silent_units(self.header)
 
     def features(self, packed: str) -> list[str]:
         x = self.op("Sub", self.op("Mul", self.cast(packed), self.constant(1 / 127.5)), self.constant(1.0))
@@ -197,7 +199,7 @@ def write_graphs(folder: Path, config: LadderConfig) -> None:
         for k, level in enumerate(config.levels)
     ]
 
-    g = LadderGraph(weights, config)
+    g = LadderGraph(weights, config, pruned=True)
     features = g.features("packed")
     state, stride = g.start(features[-1]), len(STRIDES) - 1
     for k, level in enumerate(config.levels):

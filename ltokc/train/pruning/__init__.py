@@ -1,1 +1,1 @@
-"""Units that never fire, found in a finished network and left out of its graphs (`ltokc models prune`)."""
+"""Units that never fire, found in a finished network and left out of the graphs that encode (`ltokc models prune`)."""

@@ -1,8 +1,4 @@
-"""Which units of a network's blocks ever fire: on pictures, and those of the decoder on any digits at all.
-
-A file may hold digits that no encoder makes.  What it looks like should not depend on what was left out either, so that
-the decoder's units have to be silent on random digits too, and on the largest ones.
-"""
+"""Which units of a network's blocks ever fire, on pictures that are coded and decoded."""
 
 from __future__ import annotations
 
@@ -14,15 +10,14 @@ import torch
 
 from ltokc.geometry import CELL
 from ltokc.tokenizer.nn.blocks import Block
-from ltokc.tokenizer.nn.ladder import ENCODER_ONLY, Ladder, at_stride, sent_mask
+from ltokc.tokenizer.nn.ladder import Ladder, at_stride, sent_mask
 from ltokc.tokenizer.silent import Silent
 
 Fired = dict[str, np.ndarray]  # block -> bool (channels,)
-KINDS = ("any", "largest", "everywhere")  # of random digits
 
 
-def silent_in(net: Ladder, crops: Iterable[np.ndarray], draws: int, rng: np.random.Generator) -> Silent:
-    """Units that fired on no crop and, if they are the decoder's, on none of `draws` grids of random digits.
+def silent_in(net: Ladder, crops: Iterable[np.ndarray], rng: np.random.Generator) -> Silent:
+    """Units that fired on no crop.
 
     crops: (side, side, 3) uint8, sides whole cells, coded and decoded at random depths.
     """
@@ -30,10 +25,7 @@ def silent_in(net: Ladder, crops: Iterable[np.ndarray], draws: int, rng: np.rand
     with torch.inference_mode(), _watched(net, fired):
         for crop in crops:
             _code(net, crop, rng)
-        encoder = {name: units.copy() for name, units in fired.items() if ENCODER_ONLY.match(name + ".")}
-        for i in range(draws):
-            _decode_random(net, rng, KINDS[i % len(KINDS)])
-    found = {name: np.flatnonzero(~units) for name, units in (fired | encoder).items()}
+    found = {name: np.flatnonzero(~units) for name, units in fired.items()}
     return {name: tuple(map(int, units)) for name, units in sorted(found.items()) if len(units)}
 
 
@@ -68,21 +60,3 @@ def _code(net: Ladder, crop: np.ndarray, rng: np.random.Generator) -> None:
     digits = net.tokenize(x, every, [at_stride(keep, level.stride) for level in levels])
     masks = [sent_mask(keep, k, level.stride) for k, level in enumerate(levels)]
     net.detokenize([grid * mask for grid, mask in zip(digits, masks, strict=True)], masks)
-
-
-def _decode_random(net: Ladder, rng: np.random.Generator, kind: str) -> None:
-    """The picture of random digits in 4x4 cells of random depths, or of all.
-
-    kind: "any" digits, the "largest" and the smallest alone, or any, the same "everywhere" in a level.
-    """
-    levels = net.config.levels
-    depths = rng.uniform(0, len(levels) + 1, (1, 1, 4, 4)) if rng.random() < 0.5 else np.full((1, 1, 4, 4), len(levels))
-    keep = torch.from_numpy(depths.clip(0, len(levels)).astype(np.float32))
-    masks = [sent_mask(keep, k, level.stride) for k, level in enumerate(levels)]
-    digits = []
-    for level, mask in zip(levels, masks, strict=True):
-        half, shape = (level.size - 1) // 2, (1, level.digits, *mask.shape[2:])
-        place = (1, level.digits, 1, 1) if kind == "everywhere" else shape
-        drawn = rng.choice((-half, half), place) if kind == "largest" else rng.integers(-half, half + 1, place)
-        digits.append(torch.from_numpy(np.broadcast_to(drawn, shape).astype(np.float32)) * mask)
-    net.detokenize(digits, masks)
