@@ -84,8 +84,8 @@ class Trainer:
         self.spent = self.budget = 0.0  # seconds of this process, and how many it has (0: the recipe says the end)
         if recipe.train != "all":
             for name, p in self.net.named_parameters():
-                anew = name.rpartition(".")[0].rpartition(".")[0] in recipe.anew
-                p.requires_grad_(anew or bool(LEARNING[recipe.train].match(name)))
+                named = name.rpartition(".")[0].rpartition(".")[0] in recipe.blocks
+                p.requires_grad_(named or bool(LEARNING[recipe.train].match(name)))
         self.net.prior.set_quantised(recipe.quantised_prior)
         self.optimizers, self.rates = optimizers_of(self.net, recipe)
         self.apply = Update(self.net, self.optimizers, self.rates)
@@ -138,7 +138,7 @@ class Trainer:
         """Takes weights: a run's ema.safetensors or a packed model's model.safetensors.  The step stays at zero.
 
         Blocks that the recipe's network has and the weights lack are added such that they change nothing at first, and
-        so are those of `anew`.  Raises KeyError for other tensors that the weights lack.
+        so are the blocks that the recipe wants anew.  Raises KeyError for other tensors that the weights lack.
         """
         tensors = {k: v.float() for k, v in load_file(weights).items()}
         packed = weights.with_name(FLOAT_PRIOR)
@@ -146,7 +146,7 @@ class Trainer:
             tensors = {k: v for k, v in tensors.items() if not k.startswith("prior.")}
             tensors |= {k: v.float() for k, v in load_file(packed).items()}
         fresh = self.net.state_dict()
-        for block in self.recipe.anew:
+        for block in self.recipe.blocks if self.recipe.anew else ():
             for part in ("a.weight", "a.bias", "b.weight", "b.bias", "c.weight"):  # what it added to all places stays
                 name = f"{block}.{part}"
                 tensors[name] = torch.zeros_like(fresh[name]) if part == "c.weight" else fresh[name].clone()

@@ -63,9 +63,8 @@ class Recipe:
     # "encoder": only what chooses tokens learns; "queries": of that only what reads the features; "finish": only the
     # layers after the last token; "prior": only the prior, on frozen tokens
     train: str = "all"
-    # blocks, such as "encoder.2.0", that are drawn anew at `--start` and learn whatever `train` says: those of which no
-    # unit fires any more (`ltokc models prune` names them)
-    anew: tuple[str, ...] = ()
+    blocks: tuple[str, ...] = ()  # such as "encoder.2.0", learn whatever `train` says
+    anew: bool = False  # those blocks are drawn anew at `--start`, since no unit of theirs fires any more
     loss: Loss = field(default_factory=Loss)
     model: LadderConfig = field(default_factory=LadderConfig)
 
@@ -82,7 +81,7 @@ def read_recipe(path: Path) -> Recipe:
         fields = tomllib.loads(path.read_text())
         fields["loss"] = _loss(fields.get("loss", {}))
         fields["model"] = LadderConfig.from_dict(fields.get("model", {}))
-        fields["anew"] = tuple(fields.get("anew", ()))
+        fields["blocks"] = tuple(fields.get("blocks", ()))
         recipe = Recipe(**fields)
     except (OSError, TypeError, ValueError) as error:
         raise ModelError(f"{path}: {error}") from error
@@ -92,8 +91,8 @@ def read_recipe(path: Path) -> Recipe:
         raise ModelError(f"{path}: precision is bf16 or fp32")
     if recipe.lpips_window and recipe.lpips_window < LEAST_WINDOW:
         raise ModelError(f"{path}: lpips_window is 0 or at least {LEAST_WINDOW}")
-    if wrong := [block for block in recipe.anew if not isinstance(block, str) or not BLOCK.fullmatch(block)]:
-        raise ModelError(f"{path}: anew names blocks, such as encoder.2.0, not {wrong[0]}")
+    if wrong := [block for block in recipe.blocks if not isinstance(block, str) or not BLOCK.fullmatch(block)]:
+        raise ModelError(f"{path}: blocks are named such as encoder.2.0, not {wrong[0]}")
     levels = len(recipe.model.levels)
     if recipe.crop % 64 or len(recipe.loss.rate) != levels or len(recipe.loss.rate_at) not in (0, levels):
         raise ModelError(f"{path}: crop must be a multiple of 64, and loss.rate needs one weight per level")

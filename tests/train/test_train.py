@@ -136,7 +136,7 @@ def test_blocks_drawn_anew_change_nothing_at_first_and_learn(pictures, lpips, tm
         for block in blocks:
             quiet.get_submodule(block).b.bias.fill_(-1e4)
     save_file({name: tensor.contiguous() for name, tensor in quiet.state_dict().items()}, tmp_path / "w.safetensors")
-    trainer = Trainer(replace(RECIPE, train="queries", anew=blocks, steps=8, lr=2e-3), lpips)
+    trainer = Trainer(replace(RECIPE, train="queries", blocks=blocks, anew=True, steps=8, lr=2e-3), lpips)
     trainer.start_from(tmp_path / "w.safetensors")
     x = torch.rand(1, 3, 128, 64) * 2 - 1
     masks = [torch.ones(1, 1, 128 // level.stride, 64 // level.stride) for level in LEVELS]
@@ -149,7 +149,7 @@ def test_blocks_drawn_anew_change_nothing_at_first_and_learn(pictures, lpips, tm
     assert all(f"{block}.{part}.weight" in changed for block in blocks for part in "abc")
     assert all(name.startswith("encoder.1.0.") or ".query." in name for name in changed)
     with pytest.raises(KeyError, match=r"encoder.9.0"):
-        Trainer(replace(RECIPE, anew=("encoder.9.0",)), lpips).start_from(tmp_path / "w.safetensors")
+        Trainer(replace(RECIPE, blocks=("encoder.9.0",), anew=True), lpips).start_from(tmp_path / "w.safetensors")
 
 
 def test_a_packed_model_encodes_and_decodes(pictures, lpips, tmp_path, monkeypatch):
@@ -208,8 +208,8 @@ def test_two_processes_train_one_network(shard, lpips, tmp_path):
         "steps = 1\ncrop = 100\n",
         "x =",
         "batch = 2\n",
-        "steps = 1\nanew = ['encoder']\n",
-        "steps = 1\nanew = [3]\n",
+        "steps = 1\nblocks = ['encoder']\n",
+        "steps = 1\nblocks = [3]\n",
     ],
 )
 def test_a_bad_recipe_is_one_line(text, tmp_path):
