@@ -4,8 +4,8 @@ Training leaves some behind.  They compute for nothing, so that graphs that enco
 makes a good file, even if such a unit fired after all.  A decoder has to do the same everywhere with any digits that a
 file may hold, and keeps all of its units.
 
-`ltokc models prune` finds them, and says so in the metadata of `model.safetensors`, as `silent`: a JSON object of
-blocks and the numbers of their silent channels.  Tensors stay as they are.
+`ltokc models prune` finds them, and says so in the metadata of `model.safetensors`, in its `config` as `silent`: blocks
+and the numbers of their silent channels.  Tensors stay as they are.
 """
 
 from __future__ import annotations
@@ -26,10 +26,15 @@ def silent_units(header: Mapping[str, Any]) -> Silent:
     Raises ModelError for a block that is not there, and for numbers that are none of its channels.
     """
     try:
-        said = json.loads(header.get("__metadata__", {}).get(KEY, "{}"))
+        said = json.loads(header.get("__metadata__", {}).get("config", "{}")).get(KEY, {})
         return {name: _checked(channels, header[f"{name}.b.weight"]["shape"][0]) for name, channels in said.items()}
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ModelError("the weights do not have the units that are said to be silent") from error
+
+
+def with_silent(config: str, silent: Silent) -> str:
+    """The JSON of a network's config that says which units are silent."""
+    return json.dumps(json.loads(config) | {KEY: silent}, sort_keys=True)
 
 
 def awake_units(header: Mapping[str, Any], silent: Silent, block: str) -> list[int] | None:

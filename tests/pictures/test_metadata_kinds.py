@@ -234,7 +234,8 @@ def test_kinds_by_name_in_python_and_by_the_plug_in() -> None:
         assert back.info["dpi"] == pytest.approx((300, 300), rel=1e-5)
         again = io.BytesIO()
         back.save(again, "LTK", metadata="all")
-    assert ltokc.info(again.getvalue()).chunks == ltokc.info(out.getvalue()).chunks
+    kept = [[each for each in ltokc.info(file.getvalue()).chunks if each[0] != "cOLr"] for file in (again, out)]
+    assert kept[0] == kept[1] and len(kept[0]) > 2  # what is said of colours is of another picture
 
 
 def test_arrays_have_none() -> None:

@@ -16,18 +16,18 @@ from PIL import Image
 from ltokc.errors import ModelError
 from ltokc.tokenizer.gradient import first_level
 from ltokc.tokenizer.runtime import Runtime, open_runtime
-from ltokc.tokenizer.silent import KEY, awake_units, silent_units
+from ltokc.tokenizer.silent import KEY, awake_units, silent_units, with_silent
 from ltokc.tokenizer.windows import pack
 from ltokc.zoo.weights import WEIGHTS, Weights
+from tests.support.gradients import TOLERANCE, as_given, compared
 from tests.support.pictures import grainy
 from tests.support.small_model import LEVELS, random_grids, small_ladder
-from tests.tokenizer.test_gradient import TOLERANCE, as_given, compared
 
 QUIET = {  # all of the units of some blocks, some of others
     "encoder.1.0": range(8), "encoder.4.0": range(16), "pre.2.0": range(12), "levels.1.query.1": range(16),
     "levels.2.block": (0, 3, 11), "levels.4.block": range(12), "pre.0.0": (7,), "final.0": (1, 2),
 }  # fmt: skip
-HEADER = {"a.b.weight": {"shape": [4, 4, 3, 3]}, "__metadata__": {KEY: json.dumps({"a": [0, 2]})}}
+HEADER = {"a.b.weight": {"shape": [4, 4, 3, 3]}, "__metadata__": {"config": json.dumps({KEY: {"a": [0, 2]}})}}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -57,8 +57,8 @@ def written(net, folder: Path, silent: dict) -> Runtime:  # type: ignore[no-unty
     from ltokc.train.export.tensors import network_tensors
 
     folder.mkdir()
-    about = {"config": net.config.to_json(), KEY: json.dumps({k: list(v) for k, v in silent.items()})}
-    save_file(network_tensors(net), folder / WEIGHTS, about)
+    config = with_silent(net.config.to_json(), {k: tuple(v) for k, v in silent.items()})
+    save_file(network_tensors(net), folder / WEIGHTS, {"config": config})
     write_graphs(folder, net.config)
     write_gradient_graphs(folder, net.config)
     return open_runtime(folder, "onnx", "cpu", 1)
@@ -116,7 +116,7 @@ def test_graphs_without_them_hold_less(tmp_path: Path) -> None:
                                   '{"a": 3}', '{"b": [0]}', '{"a": ["0"]}', "{", '{"a": [0.5]}'])  # fmt: skip
 def test_units_that_are_not_there_are_refused(said: str) -> None:
     with pytest.raises(ModelError, match="silent"):
-        silent_units(HEADER | {"__metadata__": {KEY: said}})
+        silent_units(HEADER | {"__metadata__": {"config": f'{{"{KEY}": {said}}}'}})
 
 
 def test_what_the_metadata_says() -> None:
@@ -158,7 +158,7 @@ def test_the_command_leaves_files_and_pictures_as_they_are(
     (models / registry.REGISTRY).write_text(json.dumps({"models": [m for m in own if m["name"] == "ladder-6"]}))
     folder = models / shipped.entry.folder
     add_encoder(shipped.folder / WEIGHTS, models, "ladder-6")
-    assert KEY not in Weights(folder / WEIGHTS).header["__metadata__"]
+    assert KEY not in Weights(folder / WEIGHTS).config
     words = ["models", "prune", "--models", models, "--name", "ladder-6", "--shards", shards, "--held-out", 0,
              "--crops", 3]  # fmt: skip
     result = CliRunner().invoke(cli, list(map(str, words)))

@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 
 from ltokc.geometry import CELL, STRIDES, Level
+from ltokc.tokenizer.silent import KEY
 
 __all__ = ["CELL", "STRIDES", "LadderConfig", "Level"]
 
@@ -42,7 +43,7 @@ class LadderConfig:
 
     @classmethod
     def from_dict(cls, fields: dict) -> LadderConfig:
-        fields = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
+        fields = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items() if k != KEY}
         if "levels" in fields:
             fields["levels"] = tuple(Level(**v) if isinstance(v, dict) else Level(*v) for v in fields["levels"])
         return cls(**fields)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ from ltokc.tokenizer import generative
 from ltokc.tokenizer.nn.config import LadderConfig
 from ltokc.tokenizer.nn.generative import GeneratorConfig
 from ltokc.tokenizer.nn.ladder import ENCODER_ONLY, Ladder
-from ltokc.tokenizer.silent import KEY, Silent
+from ltokc.tokenizer.silent import Silent, with_silent
 from ltokc.train.export import package
 from ltokc.train.export.eight_bit_graph import write_gradient_graphs
 from ltokc.train.export.generative_graph import write_generative_graph
@@ -42,7 +41,7 @@ def add_encoder(weights: Path, models: Path, name: str) -> None:
         raise ModelError(f"{weights}: no encoder of {name} ({str(error).splitlines()[0]})") from error
     if package.bitstream_hash(tensors) != entry["bitstream_hash"]:
         raise ModelError(f"{folder / WEIGHTS}: not the weights that the registry names")
-    rewrite(models, name, tensors, {"config": config.to_json()})
+    rewrite(models, name, tensors, config.to_json())
 
 
 def prune(models: Path, name: str, silent: Silent) -> None:
@@ -52,16 +51,19 @@ def prune(models: Path, name: str, silent: Silent) -> None:
     """
     folder = models / package.entry_of(package.registry_of(models), models, name)["folder"]
     with safe_open(folder / WEIGHTS, "np") as f:
-        metadata = f.metadata() | {KEY: json.dumps(silent, sort_keys=True)}
-    rewrite(models, name, load_file(folder / WEIGHTS), metadata)
+        config = LadderConfig.from_json(f.metadata()["config"]).to_json()
+    rewrite(models, name, load_file(folder / WEIGHTS), with_silent(config, silent) if silent else config)
 
 
-def rewrite(models: Path, name: str, tensors: Tensors, metadata: dict[str, str]) -> None:
-    """Writes a model's weights and all of its graphs, and enters the changed files in the registry."""
+def rewrite(models: Path, name: str, tensors: Tensors, about: str) -> None:
+    """Writes a model's weights and all of its graphs, and enters the changed files in the registry.
+
+    about: the JSON of the network's config.
+    """
     registry = package.registry_of(models)
     entry = package.entry_of(registry, models, name)
-    folder, config = models / entry["folder"], LadderConfig.from_json(metadata["config"])
-    write_atomic(folder / WEIGHTS, save(tensors, metadata))
+    folder, config = models / entry["folder"], LadderConfig.from_json(about)
+    write_atomic(folder / WEIGHTS, save(tensors, {"config": about}))
     (folder / WEIGHTS).chmod(0o644)
     write_graphs(folder, config)
     write_gradient_graphs(folder, config)

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from ltokc.atomic import write_atomic
 from ltokc.errors import ModelError
 from ltokc.geometry import Level
-from ltokc.tokenizer import colour, generative, gradient, halting, rounding
+from ltokc.tokenizer import colour, generative, gradient, halting, rounding, silent
 from ltokc.tokenizer.nn.config import LadderConfig
 from ltokc.tokenizer.nn.generative import Generator, GeneratorConfig
 from ltokc.tokenizer.nn.ladder import ENCODER_ONLY, PICTURE_ONLY, Ladder
@@ -86,11 +86,9 @@ def package(weights: Path, models: Path, listing: Listing) -> dict:
     folder.mkdir(parents=True, exist_ok=True)
     with torch.no_grad():
         tensors = {**network_tensors(net), **prior_tensors(net)}
-    save_file(
-        {k: np.ascontiguousarray(v) for k, v in tensors.items()},
-        folder / "model.safetensors",
-        {"config": net.config.to_json()},
-    )
+    units = silent.silent_units(Weights(weights).header)
+    config = silent.with_silent(net.config.to_json(), units) if units else net.config.to_json()
+    save_file({k: np.ascontiguousarray(v) for k, v in tensors.items()}, folder / WEIGHTS, {"config": config})
     floats = {k: v.half().numpy() for k, v in net.state_dict().items() if k.startswith("prior.")}
     save_file(floats, folder / FLOAT_PRIOR)
     for file in ("model.safetensors", FLOAT_PRIOR):
