@@ -19,7 +19,7 @@ from ltokc.cli.extras import need, tars_in
 @click.option("--crops", type=click.IntRange(min=1), default=1000, show_default=True, metavar="N",
               help="Crops of 256x256, one a picture.")  # fmt: skip
 @extras.held_out
-@click.option("--seed", type=int, default=0, show_default=True, help="Of pictures, crops, depths and digits.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of pictures, crops and depths.")
 @extras.verbose
 def prune(
     folder: Path, name: str, shards: Path, cache: Path | None, crops: int, held_out: int, seed: int, verbose: int
