@@ -169,7 +169,7 @@ def test_the_command_leaves_files_and_pictures_as_they_are(
     assert common > 0.9 * sum(map(len, known.values())) > 0
     picture = grainy(160, 96, seed=9)
     data = ltokc.encode(picture, quality=0.6, effort=0, patches="off")
-    pixels = np.asarray(ltokc.decode(data))
+    pixels = np.asarray(ltokc.decode(data, backend="onnx"))
     decoder = (folder / "detokenizer.onnx").read_bytes(), (shipped.folder / "detokenizer.onnx").read_bytes()
     monkeypatch.setenv("LTOKC_MODELS", str(models))
     pruned = open_model(shipped.entry.id)
