@@ -23,6 +23,7 @@ from safetensors.torch import load_file, save_file
 from ltokc.losses.lpips import LPIPS
 from ltokc.tokenizer.nn.config import CELL
 from ltokc.tokenizer.nn.ladder import ENCODER_ONLY, PICTURE_ONLY, Ladder
+from ltokc.train.alive import Alive
 from ltokc.train.cuda_graph import CudaGraph
 from ltokc.train.data.device_crops import DeviceCrops
 from ltokc.train.data.loader import Batches, batches
@@ -40,6 +41,7 @@ from ltokc.train.speed.integers import AllIntegers
 from ltokc.train.speed.rows import Rows, switch
 from ltokc.train.update import Update
 
+WATCHED = 100  # batches before the first step of a run that keeps units alive
 MAX_WORKERS = 14  # processes at most that draw crops for a GPU
 NEW_BLOCK = re.compile(r"(encoder|pre|final)\..*\.[abc]\.(weight|bias)|levels\.\d+\.query\.told\.weight")
 LEARNING = {  # names of what learns, by the recipe's `train`
@@ -88,7 +90,8 @@ class Trainer:
                 p.requires_grad_(named or bool(LEARNING[recipe.train].match(name)))
         self.net.prior.set_quantised(recipe.quantised_prior)
         self.optimizers, self.rates = optimizers_of(self.net, recipe)
-        self.apply = Update(self.net, self.optimizers, self.rates)
+        self.alive = Alive(self.net) if recipe.alive else None
+        self.apply = Update(self.net, self.optimizers, self.rates, alive=self.alive)
 
     def network(self) -> Ladder:
         """A fresh network to be trained; benchmarks put others in its place."""
@@ -101,7 +104,7 @@ class Trainer:
             "net": self.net.state_dict(), "ema": self.ema.state_dict(), "step": self.step, "samples": self.samples,
             "seconds": self.seconds,
             "optimizers": [o.state_dict() for o in self.optimizers], "numpy": json.dumps(self.rng.bit_generator.state),
-            "torch": torch.get_rng_state(),
+            "torch": torch.get_rng_state(), "alive": self.alive.state() if self.alive else [],
         }  # fmt: skip
 
     def save(self, folder: Path, name: str = CHECKPOINT) -> None:
@@ -132,6 +135,8 @@ class Trainer:
         self.step, self.samples, self.seconds = state["step"], state.get("samples", 0), state["seconds"]
         self.rng.bit_generator.state = json.loads(state["numpy"])
         torch.set_rng_state(state["torch"].cpu())
+        if self.alive and state.get("alive"):
+            self.alive.restore(state["alive"])
         return True
 
     def start_from(self, weights: Path) -> None:
@@ -227,6 +232,8 @@ class Trainer:
         log = Log(folder / "log.jsonl" if sgd.rank == 0 else Path(os.devnull), log_every)
         log.write(self.about() | {"workers": sgd.workers, "pictures": len(pictures), "kinds": pictures.kinds})
         self.make_fast(feed, folder, limits.probe, log)
+        if self.alive and not self.step:
+            log.write({"revived": self.wake(feed)})
         self.spent, self.budget = 0.0, limits.seconds
         last = saved = time.monotonic()
         over, parameters = self.progress() >= 1, [p for p in self.net.parameters() if p.requires_grad]
@@ -234,6 +241,8 @@ class Trainer:
         while not over:
             x, keep = self.batch(feed)
             values = self.update(x, keep)
+            if self.alive and self.step % recipe.alive == 0 and self.progress() < 1 - recipe.decay:
+                log.write({"revived": self.alive.revive(self.ema)})
             if self.on_gpu and self.step % 8 == 0:  # no more than a few steps ahead
                 torch.cuda.current_stream().synchronize()
             self.samples += len(x) * sgd.workers
@@ -250,6 +259,16 @@ class Trainer:
                 self.save(folder)
                 saved = now
         log.close()
+
+    @torch.no_grad()
+    def wake(self, feed: Iterator[torch.Tensor]) -> dict[str, int]:
+        """Draws anew what is silent in the weights to begin from; how many units of each convolution."""
+        assert self.alive
+        for _ in range(WATCHED):
+            x, keep = self.batch(feed)
+            with self.objective.arithmetic(x):
+                self.net(x, keep)
+        return self.alive.revive(self.ema)
 
     def make_fast(self, feed: Iterator[torch.Tensor], folder: Path, seconds: float | None, log: Log) -> None:
         """Switches on what a probe of so many seconds, or the last one (0), found to be faster; None: nothing."""

@@ -65,6 +65,7 @@ class Recipe:
     train: str = "all"
     blocks: tuple[str, ...] = ()  # such as "encoder.2.0", learn whatever `train` says
     anew: bool = False  # those blocks are drawn anew at `--start`, since no unit of theirs fires any more
+    alive: int = 0  # steps between looks for units that never fire, which are drawn anew (`ltokc.train.alive`); 0: none
     loss: Loss = field(default_factory=Loss)
     model: LadderConfig = field(default_factory=LadderConfig)
 

@@ -152,6 +152,32 @@ def test_blocks_drawn_anew_change_nothing_at_first_and_learn(pictures, lpips, tm
         Trainer(replace(RECIPE, blocks=("encoder.9.0",), anew=True), lpips).start_from(tmp_path / "w.safetensors")
 
 
+def test_units_of_what_learns_are_kept_alive(pictures, lpips, tmp_path):
+    """Silent units of the queries fire again, those of what is frozen stay; a resumed run does the same."""
+    quiet = small_ladder(3)
+    with torch.no_grad():
+        for block in ("levels.1.query.1", "encoder.1.0"):
+            quiet.get_submodule(block).b.bias[:3] = -1e4
+    save_file({name: tensor.contiguous() for name, tensor in quiet.state_dict().items()}, tmp_path / "w.safetensors")
+    recipe = replace(RECIPE, train="queries", alive=3, steps=6, decay=0.1)
+    whole = Trainer(recipe, lpips)
+    whole.start_from(tmp_path / "w.safetensors")
+    whole.run(pictures, tmp_path / "whole")
+    rows = [json.loads(line) for line in open(tmp_path / "whole" / "log.jsonl")]
+    first, *later = [row["revived"] for row in rows if "revived" in row]
+    assert first["levels.1.query.1.b"] >= 3 and len(later) == 1
+    assert "encoder.1.0.b" not in first
+    bias = dict(whole.net.named_parameters())
+    assert (bias["levels.1.query.1.b.bias"][:3] > -1e3).all() and (bias["encoder.1.0.b.bias"][:3] == -1e4).all()
+    half = Trainer(replace(recipe, steps=4), lpips)
+    half.start_from(tmp_path / "w.safetensors")
+    half.run(pictures, tmp_path / "half")
+    resumed = Trainer(replace(recipe, steps=4), lpips)
+    assert resumed.resume(tmp_path / "half")
+    for one, other in zip(half.alive.watched.values(), resumed.alive.watched.values(), strict=True):
+        assert torch.equal(one.mean, other.mean) and torch.equal(one.share, other.share) and one.seen == other.seen
+
+
 def test_a_packed_model_encodes_and_decodes(pictures, lpips, tmp_path, monkeypatch):
     import ltokc
     from ltokc.train.export.package import Listing, package

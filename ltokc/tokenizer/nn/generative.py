@@ -57,6 +57,9 @@ class Generator(nn.Module):
     noise: tensors (B, planes, H/stride, W/stride) at strides 8, 4, 2, with as many planes as `PLANES` says.
     """
 
+    followed_by_relu = ("convolutions2.", "gate.context.")
+    summed_before_relu = ("up4",)
+
     def __init__(self, config: GeneratorConfig | None = None):
         super().__init__()
         self.config = c = config or GeneratorConfig()

@@ -16,6 +16,7 @@ import json
 import os
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -35,6 +36,7 @@ from ltokc.tokenizer.nn.generative import (
     with_gain,
     with_more_detail,
 )
+from ltokc.train.alive import Alive
 from ltokc.train.generative.discriminator import Discriminator, relativistic
 from ltokc.train.generative.recipe import GenerativeRecipe, Stage
 from ltokc.train.generative.states import FrozenDecoder, States
@@ -44,6 +46,7 @@ from ltokc.train.optim import Muon
 
 SHIFTS = 8  # the features' grids are moved by 0 to 7 px, so that they fall everywhere
 FIT = 64  # originals from which the features' scales are taken
+WAKING, WATCHED = 4, 12  # rounds, and batches in each, before the first step of a run that keeps units alive
 CHECKPOINT = "checkpoint.pt"
 
 
@@ -77,6 +80,7 @@ class Trainer:
         self.judge = torch.optim.Adam(self.discriminator.parameters(), lr=recipe.discriminator_lr, betas=(0.5, 0.98))
         self.step, self.judge_steps, self.told, self.seconds = 0, 0, 0.693, 0.0
         self.finished = False  # the generator's weights were given
+        self.alive = Alive(self.net) if recipe.alive else None
 
     # -- checkpoints -----------------------------------------------------------------------------------------------
     def save(self, folder: Path) -> None:
@@ -88,6 +92,8 @@ class Trainer:
             "numpy": json.dumps(self.rng.bit_generator.state),
             "counts": [self.step, self.judge_steps, self.told, self.seconds],
         }  # fmt: skip
+        if self.alive:
+            state["alive"] = self.alive.state()
         torch.save(state, folder / "checkpoint.tmp")
         os.replace(folder / "checkpoint.tmp", folder / CHECKPOINT)
         if self.step > self.recipe.generator_steps:  # the gate's generator has its finest details already
@@ -114,6 +120,8 @@ class Trainer:
         self.rng.bit_generator.state = json.loads(state["numpy"])
         step, judge_steps, self.told, self.seconds = state["counts"]
         self.step, self.judge_steps = int(step), int(judge_steps)
+        if self.alive and "alive" in state:
+            self.alive.restore(state["alive"])
         return True
 
     # -- from weights of another run -------------------------------------------------------------------------------
@@ -124,6 +132,7 @@ class Trainer:
             weights = {k: f.get_tensor(k).float() for k in f.keys() if not k.startswith("gate.")}  # noqa: SIM118
         if replace(config, gate=self.recipe.network.gate) != self.recipe.network:
             raise ValueError(f"{path.name} is a generator of other sizes than the recipe's")
+        weights = {k: v for k, v in weights.items() if not self.recipe.fresh or not k.startswith(self.recipe.fresh)}
         self.net.load_state_dict(weights, strict=False)
         self.ema.load_state_dict(self.net.state_dict())
 
@@ -139,6 +148,20 @@ class Trainer:
         mean = self.ema if self.finished else with_more_detail(self.ema, self.recipe.fine)
         self.net.load_state_dict(mean.state_dict())
         self.ema.load_state_dict(mean.state_dict())
+
+    @torch.no_grad()
+    def wake(self, source: Source) -> dict[str, int]:
+        """Before the first step: fresh parts fire at half of the places, silent units are drawn anew."""
+        if not self.alive:
+            return {}
+        rng = np.random.default_rng(self.recipe.seed)
+        for _ in range(WAKING):  # each sets what lies behind the one before
+            self.alive.settle(self.ema, self.recipe.fresh)
+            self.alive.forget()
+            for _ in range(WATCHED):
+                states = source.draw(rng, self.recipe.stage_at(0).batch)
+                self.net(states.f8, states.f4, self.draw_noise(len(states.f8), states.original.shape[-1]))
+        return self.alive.revive(self.ema)
 
     # -- one step --------------------------------------------------------------------------------------------------
     def draw_noise(self, batch: int, side: int) -> list[torch.Tensor]:
@@ -234,12 +257,15 @@ class Trainer:
         values = self.losses(states, stage)
         self.net.zero_grad(set_to_none=True)
         values["loss"].backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
-        if not torch.isfinite(norm):
-            self.net.zero_grad(set_to_none=False)
-        for optimizer in self.optimizers:  # none moves what has no gradient
-            optimizer.step()
+        with self.alive.step() if self.alive else nullcontext():
+            norm = torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
+            if not torch.isfinite(norm):
+                self.net.zero_grad(set_to_none=False)
+            for optimizer in self.optimizers:  # none moves what has no gradient
+                optimizer.step()
         self.step += 1
+        if self.alive and self.step % recipe.alive == 0 and recipe.rate_at(self.step) == 1:
+            self.alive.revive(self.ema)
         with torch.no_grad():
             steps = self.step - (recipe.generator_steps if stage.gate else 0)
             kept = min(recipe.ema, (steps + 1) / (steps + 20))
@@ -252,6 +278,8 @@ class Trainer:
         folder.mkdir(parents=True, exist_ok=True)
         if not self.features.scales:
             self.features.fit(source.draw(np.random.default_rng(self.recipe.seed), FIT).original)
+        if not self.step:
+            self.wake(source)
         begun, before, saved = time.monotonic(), self.seconds, time.monotonic()
         rows: list[dict[str, float]] = []
         with open(folder / "log.jsonl", "a", buffering=1) as log:

@@ -99,7 +99,9 @@ class GenerativeRecipe:
     its loss is below this, so that it does not run away.  `decay`: share of the steps, at the end, over which the rates
     fall to nearly nothing.  `fine`: gain of the finest details in the weights that are written
     (`ltokc.tokenizer.nn.generative.with_more_detail`); `gain`: of all that is drawn, once the gate has learned, which
-    leaves textures fainter than they are.
+    leaves textures fainter than they are.  `alive`: convolutions learn as if their inputs were centred, and every so
+    many steps, while the rates do not fall, units that never fire are drawn anew (`ltokc.train.alive`); 0: neither.
+    `fresh`: parts of the network, by the beginnings of their names, that `--start` does not fill.
     """
 
     stages: tuple[Stage, ...]
@@ -116,6 +118,8 @@ class GenerativeRecipe:
     fine: float = 0.0
     gain: float = 1.0
     precision: str = "bf16"
+    alive: int = 0
+    fresh: tuple[str, ...] = ()
     network: GeneratorConfig = field(default_factory=GeneratorConfig)
     states: StatesRecipe = field(default_factory=StatesRecipe)
 
@@ -152,6 +156,7 @@ def read_generative_recipe(path: Path) -> GenerativeRecipe:
             stages=tuple(Stage(**stage) for stage in fields.pop("stage", ())),
             network=GeneratorConfig(**fields.pop("network", {})),
             states=StatesRecipe(**states),
+            fresh=tuple(fields.pop("fresh", ())),
             **fields,
         )
         _check(recipe)

@@ -98,7 +98,7 @@ class Probe:
         parameters = [p for p in self.trainer.net.parameters() if p.grad is not None]
         gradients = [p.grad.clone() for p in parameters]
         for captured in (False, True):
-            update = Update(self.trainer.net, apply.optimizers, apply.rates, captured)
+            update = Update(self.trainer.net, apply.optimizers, apply.rates, captured, apply.alive)
             with unchanged(self.trainer):
                 for _ in range(WARM_UP + 2):
                     for p, gradient in zip(parameters, gradients, strict=True):

@@ -58,7 +58,8 @@ def useful(trainer: Trained) -> list[str]:
 def switch(trainer: Trained, rows: Rows) -> None:
     """Switches a trainer's rows to just these.  Graphs that were captured are thrown away."""
     trainer.graph, trainer.rows = None, rows
-    trainer.apply = Update(trainer.net, trainer.apply.optimizers, trainer.apply.rates, rows.update)
+    apply = trainer.apply
+    trainer.apply = Update(trainer.net, apply.optimizers, apply.rates, rows.update, apply.alive)
     trainer.lpips.half, trainer.lpips.together = rows.half, rows.together
     torch.backends.cudnn.benchmark = rows.benchmark
     for net in (trainer.net, trainer.lpips):
