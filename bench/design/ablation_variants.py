@@ -143,6 +143,7 @@ VARIANTS: dict[str, Variant] = {
     "base-tiles": Variant("base, coded in tiles of 128 as `latents` is", {}, tiles=True),
     "latents": Variant("132 latents for 128x128, tied to no place", {}, trainer=LatentsTrainer, tiles=True),
     "adam": Variant("Adam for all weights", {"optimizer": "adam"}),
+    "alive": Variant("centred steps, silent units drawn anew", {"alive": 100}),
     "short-decay": Variant("constant rate, decay over the last 20 %", {"decay": 0.2}),
     "no-texture": Variant("no texture term", _loss(texture=0.0)),
     "texture": Variant("four times the texture term", _loss(texture=0.2)),
