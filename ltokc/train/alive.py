@@ -116,16 +116,6 @@ class Alive:
                 _bias(each.convolution).sub_((each.convolution.weight - old).sum((2, 3)) @ each.mean)
 
     @torch.no_grad()
-    def settle(self, ema: nn.Module, names: tuple[str, ...]) -> None:
-        """Sets biases such that about half of the places fire each unit, of the convolutions whose names begin so."""
-        means = dict(ema.named_modules())
-        for name, each in self.watched.items():
-            if names and name.startswith(names):
-                bias = -(each.convolution.weight.sum((2, 3)) @ each.mean)
-                for module in (each.convolution, means[name]):
-                    _bias(module).copy_(bias)
-
-    @torch.no_grad()
     def revive(self, ema: nn.Module) -> dict[str, int]:
         """Draws silent units of what learns anew, here and in the mean weights `ema`; how many of each convolution."""
         counts, means = {}, dict(ema.named_modules())

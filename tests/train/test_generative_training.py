@@ -243,23 +243,27 @@ def test_nothing_told_apart_costs_ln_2():
     assert float(relativistic([m + 9 for m in maps], maps)) < 0.01
 
 
-def test_a_resumed_run_is_the_undisturbed_one(source, lpips, cached, tmp_path):
-    whole = trained(RECIPE, source, lpips, cached, tmp_path / "whole")
+@pytest.mark.parametrize("alive", [0, 2])
+def test_a_resumed_run_is_the_undisturbed_one(source, lpips, cached, tmp_path, alive):
+    recipe = replace(RECIPE, alive=alive)
+    whole = trained(recipe, source, lpips, cached, tmp_path / "whole")
     for steps in (
         3,
         6,
         7,
         8,
     ):  # inside of the second stage, of the third with its discriminator, around the gate's first
-        cut = Trainer(RECIPE, source.decoder, Features(lpips))
+        cut = Trainer(recipe, source.decoder, Features(lpips))
         cut.resume(tmp_path / "parts")
         if not cut.features.scales:
             cut.features.fit(cached.draw(np.random.default_rng(RECIPE.seed), 64).original)
+        if not cut.step:
+            cut.wake(cached)
         while cut.step < steps:
             cut.update(cached.draw(cut.rng, RECIPE.stage_at(cut.step).batch))
         (tmp_path / "parts").mkdir(exist_ok=True)
         cut.save(tmp_path / "parts")
-    again = trained(RECIPE, source, lpips, cached, tmp_path / "parts")
+    again = trained(recipe, source, lpips, cached, tmp_path / "parts")
     assert whole.step == again.step == 9 and whole.judge_steps == again.judge_steps > 0
     for part in ("net", "ema", "discriminator"):
         one, other = (getattr(t, part).state_dict() for t in (whole, again))
@@ -514,3 +518,17 @@ def test_a_run_starts_from_weights(source, lpips, cached, tmp_path):
     other = replace(RECIPE, network=replace(RECIPE.network, channels2=4))
     with pytest.raises(ValueError, match="other sizes"):
         Trainer(other, source.decoder, Features(lpips)).start_from(tmp_path / "whole" / "generative.safetensors")
+
+
+def test_silent_units_of_the_weights_to_begin_from_are_drawn_anew(source, lpips, cached, tmp_path):
+    """All but those of the gate, which learns later."""
+    recipe = replace(RECIPE, stages=RECIPE.stages[:1], alive=9)
+    quiet = Trainer(recipe, source.decoder, Features(lpips))
+    with torch.no_grad():
+        quiet.net.blocks4[0].b.bias[:3] = -1e3
+        quiet.net.convolutions2[0].bias[:2] = -1e3
+    quiet.ema.load_state_dict(quiet.net.state_dict())
+    quiet.run(cached, tmp_path / "run")
+    assert (quiet.net.blocks4[0].b.bias > -1e2).all() and (quiet.net.convolutions2[0].bias > -1e2).all()
+    assert (quiet.ema.blocks4[0].b.bias > -1e2).all() and (quiet.ema.convolutions2[0].bias > -1e2).all()
+    assert quiet.wake(cached) == {}

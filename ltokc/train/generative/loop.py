@@ -46,7 +46,7 @@ from ltokc.train.optim import Muon
 
 SHIFTS = 8  # the features' grids are moved by 0 to 7 px, so that they fall everywhere
 FIT = 64  # originals from which the features' scales are taken
-WAKING, WATCHED = 4, 12  # rounds, and batches in each, before the first step of a run that keeps units alive
+WATCHED = 12  # batches before the first step of a run that keeps units alive
 CHECKPOINT = "checkpoint.pt"
 
 
@@ -132,7 +132,6 @@ class Trainer:
             weights = {k: f.get_tensor(k).float() for k in f.keys() if not k.startswith("gate.")}  # noqa: SIM118
         if replace(config, gate=self.recipe.network.gate) != self.recipe.network:
             raise ValueError(f"{path.name} is a generator of other sizes than the recipe's")
-        weights = {k: v for k, v in weights.items() if not self.recipe.fresh or not k.startswith(self.recipe.fresh)}
         self.net.load_state_dict(weights, strict=False)
         self.ema.load_state_dict(self.net.state_dict())
 
@@ -151,16 +150,14 @@ class Trainer:
 
     @torch.no_grad()
     def wake(self, source: Source) -> dict[str, int]:
-        """Before the first step: fresh parts fire at half of the places, silent units are drawn anew."""
+        """Draws anew what is silent in the weights to begin from; how many units of each convolution."""
         if not self.alive:
             return {}
+        self.alive.forget()
         rng = np.random.default_rng(self.recipe.seed)
-        for _ in range(WAKING):  # each sets what lies behind the one before
-            self.alive.settle(self.ema, self.recipe.fresh)
-            self.alive.forget()
-            for _ in range(WATCHED):
-                states = source.draw(rng, self.recipe.stage_at(0).batch)
-                self.net(states.f8, states.f4, self.draw_noise(len(states.f8), states.original.shape[-1]))
+        for _ in range(WATCHED):
+            states = source.draw(rng, self.recipe.stage_at(0).batch)
+            self.net(states.f8, states.f4, self.draw_noise(len(states.f8), states.original.shape[-1]))
         return self.alive.revive(self.ema)
 
     # -- one step --------------------------------------------------------------------------------------------------

@@ -101,7 +101,6 @@ class GenerativeRecipe:
     (`ltokc.tokenizer.nn.generative.with_more_detail`); `gain`: of all that is drawn, once the gate has learned, which
     leaves textures fainter than they are.  `alive`: convolutions learn as if their inputs were centred, and every so
     many steps, while the rates do not fall, units that never fire are drawn anew (`ltokc.train.alive`); 0: neither.
-    `fresh`: parts of the network, by the beginnings of their names, that `--start` does not fill.
     """
 
     stages: tuple[Stage, ...]
@@ -119,7 +118,6 @@ class GenerativeRecipe:
     gain: float = 1.0
     precision: str = "bf16"
     alive: int = 0
-    fresh: tuple[str, ...] = ()
     network: GeneratorConfig = field(default_factory=GeneratorConfig)
     states: StatesRecipe = field(default_factory=StatesRecipe)
 
@@ -156,7 +154,6 @@ def read_generative_recipe(path: Path) -> GenerativeRecipe:
             stages=tuple(Stage(**stage) for stage in fields.pop("stage", ())),
             network=GeneratorConfig(**fields.pop("network", {})),
             states=StatesRecipe(**states),
-            fresh=tuple(fields.pop("fresh", ())),
             **fields,
         )
         _check(recipe)
