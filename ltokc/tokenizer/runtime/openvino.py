@@ -26,10 +26,12 @@ from ltokc.tokenizer.generative import WEIGHTS as GENERATOR
 from ltokc.tokenizer.runtime import Cuts, blobs, feeds
 from ltokc.tokenizer.runtime.graphs import GraphRuntime
 from ltokc.tokenizer.runtime.onnx_cuts import with_cuts
+from ltokc.tokenizer.runtime.onnx_layout import channels_last
 from ltokc.tokenizer.runtime.silent_openvino import openvino
 
 FAST, EXACT = "bf16", "f32"
 WEIGHTS = "model.safetensors"
+DECODER, PICTURE = "detokenizer", "packed"  # a graph, and its output
 MACHINE = ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")  # properties that a compiled graph depends on
 
 
@@ -110,6 +112,8 @@ class OpenVinoRuntime(GraphRuntime):
             if cuts is not None:
                 strides = [int(cut.removeprefix("state_")) for cut in cuts if cut.startswith("state_")]
                 model = with_cuts(model, strides, features=name == "tokenizer")
+            if name == DECODER:
+                model = channels_last(model, PICTURE)
             config = {
                 "INFERENCE_PRECISION_HINT": EXACT if name == GENERATIVE else self.precision,
                 "INFERENCE_NUM_THREADS": self.threads or cores(), "NUM_STREAMS": 1, "PERFORMANCE_HINT": "LATENCY",
@@ -159,7 +163,8 @@ class OpenVinoRuntime(GraphRuntime):
     def detokenize(
         self, digits: Sequence[np.ndarray], masks: Sequence[np.ndarray], cuts: Cuts | None = None
     ) -> np.ndarray:
-        return self._graph("detokenizer", cuts).run(feeds.of_decoder(digits, masks, cuts), ["packed"])[0]
+        found = self._graph(DECODER, cuts).run(feeds.of_decoder(digits, masks, cuts), [PICTURE])[0]
+        return found.transpose(0, 3, 1, 2)
 
     def generate(
         self, digits: Sequence[np.ndarray], masks: Sequence[np.ndarray], noise: Sequence[np.ndarray], detail: float,
@@ -175,8 +180,8 @@ class OpenVinoRuntime(GraphRuntime):
         return dict(zip(outputs, graph.run({each: given[each] for each in inputs}, outputs), strict=True))
 
     def prepare(self) -> None:
-        if "detokenizer" not in self.graphs:
-            beside(partial(self._graph, "detokenizer"))
+        if DECODER not in self.graphs:
+            beside(partial(self._graph, DECODER))
 
     def release(self) -> None:
         for graph in list(self.graphs.values()):
