@@ -168,8 +168,10 @@ def _sums(values: Array, side: int) -> Array:
 
 
 class _Frame(NamedTuple):
-    """A tile with RADIUS samples around it: rows and columns that a picture has of it (`seen`), where they lie in the
-    frame (`filled`), where the tile lies in them (`tile`); the frame's shape; whether the border of the picture cuts it.
+    """A tile with RADIUS samples around it.
+
+    seen: rows and columns that the picture has of it; filled: where they lie in the frame; tile: where the tile lies in
+    them; shape: of the frame; cut: whether the picture's border cuts it.
     """
 
     seen: tuple[slice, slice]
