@@ -22,7 +22,7 @@ def channels_last(model: bytes, output: str) -> bytes:
         position = next(i for i, (number, _) in enumerate(fields) if number == GRAPH)
         fields[position] = (GRAPH, written(_turned(parsed(bytes_of(fields[position][1])), output.encode())))
     except (StopIteration, IndexError, ValueError) as error:
-        raise ModelError("the graph of the model is damaged") from error
+        raise ModelError("cannot read the graph of the model: it is damaged") from error
     return written(fields)
 
 
@@ -30,7 +30,7 @@ def _turned(graph: Fields, output: bytes) -> Fields:
     before = output + b":first"
     nodes = [(NODE, _renamed(bytes_of(value), output, before)) for number, value in graph if number == NODE]
     if not any((NODE_OUTPUT, before) in parsed(node) for _, node in nodes):
-        raise ModelError(f"the graph of the model has no output {output.decode()}")
+        raise ModelError(f"cannot read the graph of the model: it has no output {output.decode()}")
     order = written([(1, b"perm"), *((8, axis) for axis in (0, 2, 3, 1)), (20, INTS)])
     turn = written([(NODE_INPUT, before), (NODE_OUTPUT, output), (OP_TYPE, b"Transpose"), (ATTRIBUTE, order)])
     rest = [
