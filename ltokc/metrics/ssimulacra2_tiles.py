@@ -7,6 +7,7 @@ are left out: most of the published weights are zero, and a blur of a channel co
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,11 +21,11 @@ SCALES = 6
 LEAST_SIDE = 8  # a scale with a smaller side is left out
 C2 = 0.0009
 TILE = (128, 256)  # rows and columns: whole cells at every scale
-STRIP = 256  # rows of the picture that become linear light at a time
 # linear RGB to mixed cone responses, and their bias
 OPSIN = np.array([[0.3, 0.622, 0.078], [0.23, 0.692, 0.078],
                    [0.24342268924547819, 0.20476744424496821, 0.55180986650955360]], np.float32)  # fmt: skip
 BIAS = np.float32(0.0037930732552754493)
+ROOT_OF_BIAS = np.cbrt(BIAS)
 X, Y, B = range(3)
 STRUCTURE, GAINED, LOST = range(3)  # the maps: structural difference, edges that came to be, edges that were lost
 
@@ -39,20 +40,19 @@ def cell_sums(
     """
     rows, columns = (cells_of(side) for side in a.shape[:2])
     out = np.zeros((rows, columns, *wanted.shape), np.float32)
-    planes: tuple[Array, Array] | None = None  # linear light at the scale before, from 1/2 on
-    for scale, (height, width) in enumerate(scale_sizes(*a.shape[:2])):
-        if scale == 1:
-            planes = _halved_picture(a), _halved_picture(b)
-        elif planes is not None:
-            planes = halve(planes[0]), halve(planes[1])
-        pair = planes or (a, b)
-        if not wanted[:, scale].any():
-            continue
+    sizes = scale_sizes(*a.shape[:2])
+    halved: Array = np.empty((2, 3, -(-a.shape[0] // 2), -(-a.shape[1] // 2)), np.float32)
+    pair: tuple[np.ndarray, np.ndarray] = a, b  # from scale 1/2 on linear light
+    for scale, (height, width) in enumerate(sizes):
+        if scale:
+            pair = (halved[0], halved[1]) if scale == 1 else (halve(pair[0]), halve(pair[1]))
+            if not wanted[:, scale].any():
+                continue
         places = [(y, x) for y in range(0, height, TILE[0]) for x in range(0, width, TILE[1])]
 
         def tile(i: int, pair: tuple[np.ndarray, np.ndarray] = pair, scale: int = scale,
                  places: Sequence[tuple[int, int]] = places) -> None:  # fmt: skip
-            _add_tile(out, pair, scale, places[i], wanted[:, scale])
+            _add_tile(out, pair, scale, places[i], wanted[:, scale], None if scale else halved)
 
         in_parallel(tile, range(len(places)), CELLS_OF_A_TILE)
     return out
@@ -71,16 +71,27 @@ def scale_sizes(height: int, width: int) -> list[tuple[int, int]]:
 
 
 def _add_tile(
-    out: np.ndarray, pair: tuple[np.ndarray, np.ndarray], scale: int, place: tuple[int, int], wanted: np.ndarray
-) -> None:
-    """Adds the maps of a tile of one scale, whose first sample is at `place`, to the sums of its cells."""
+    out: np.ndarray, pair: tuple[np.ndarray, np.ndarray], scale: int, place: tuple[int, int], wanted: np.ndarray,
+    halved: Array | None,
+) -> None:  # fmt: skip
+    """Adds the maps of a tile of one scale, whose first sample is at `place`, to the sums of its cells.
+
+    halved: of the first scale, gets the tile's linear light at half the size, (2 pictures, 3, h, w).
+    """
     structural = [c for c in range(3) if wanted[c, :, STRUCTURE].any()]
     edges = [c for c in range(3) if wanted[c, :, [GAINED, LOST]].any()]
     channels = sorted({*structural, *edges})
-    a, b = (_xyb_around(picture, place, channels) for picture in pair)
     count, of = len(channels), [channels.index(c) for c in structural]
-    stack = np.empty((2 * count + 2 * len(of), *a.shape[1:]), np.float32)
-    stack[:count], stack[count : 2 * count] = a, b
+    frame = _framed(place, pair[0].shape[1:] if halved is None else pair[0].shape[:2])
+    stack: Array = (np.zeros if frame.cut else np.empty)((2 * count + 2 * len(of), *frame.shape), np.float32)
+    a, b = stack[:count], stack[count : 2 * count]
+    for which, (picture, planes) in enumerate(zip(pair, (a, b), strict=True)):
+        linear = picture[:, *frame.seen] if halved is None else to_linear(picture[frame.seen])
+        _fill_channels(linear, channels, planes[:, *frame.filled])
+        if halved is not None:
+            half = halve(linear[:, *frame.tile])
+            y, x = (first // 2 for first in place)
+            halved[which, :, y : y + half.shape[1], x : x + half.shape[2]] = half
     for i, c in enumerate(of):
         squares, products = stack[2 * count + i], stack[2 * count + len(of) + i]
         np.multiply(a[c], a[c], out=squares)
@@ -93,12 +104,12 @@ def _add_tile(
     cells = out[place[0] // side : (place[0] + TILE[0]) // side, place[1] // side : (place[1] + TILE[1]) // side]
 
     def add(c: int, which: int, values: Array) -> None:
-        for power in range(2):
-            if power:
-                values *= values
-                values *= values
-            if wanted[c, power, which]:
-                cells[:, :, c, scale, power, which] = _sums(values, side)
+        if wanted[c, 0, which]:
+            cells[:, :, c, scale, 0, which] = _sums(values, side)
+        if wanted[c, 1, which]:
+            values *= values
+            values *= values
+            cells[:, :, c, scale, 1, which] = _sums(values, side)
 
     for i, c in enumerate(of):
         squares, products = blurred[2 * count + i], blurred[2 * count + len(of) + i]
@@ -156,25 +167,37 @@ def _sums(values: Array, side: int) -> Array:
     return sums
 
 
-def _xyb_around(picture: np.ndarray, place: tuple[int, int], channels: Sequence[int]) -> Array:
-    """XYB of a tile and RADIUS samples around it, zeros beyond the picture: (channels, rows, columns).
+class _Frame(NamedTuple):
+    """A tile with RADIUS samples around it.
 
-    picture: (H, W, 3) uint8, or (3, H, W) linear light.
+    seen: rows and columns that the picture has of it; filled: where they lie in the frame; tile: where the tile lies in
+    them; shape: of the frame; cut: whether the picture's border cuts it.
     """
-    sizes = picture.shape[:2] if picture.dtype == np.uint8 else picture.shape[1:]
-    spans, gaps = [], []
-    for first, length, tile in zip(place, sizes, TILE, strict=True):
-        low, high = first - RADIUS, min(first + tile, length) + RADIUS
-        spans.append(slice(max(low, 0), min(high, length)))
-        gaps.append((max(-low, 0), max(high - length, 0)))
-    linear = to_linear(picture[spans[0], spans[1]]) if picture.dtype == np.uint8 else picture[:, spans[0], spans[1]]
-    found = _channels_of(linear, channels)
-    return np.pad(found, ((0, 0), *gaps)) if any(map(any, gaps)) else found
+
+    seen: tuple[slice, slice]
+    filled: tuple[slice, slice]
+    tile: tuple[slice, slice]
+    shape: tuple[int, int]
+    cut: bool
+
+
+def _framed(place: tuple[int, int], size: Sequence[int]) -> _Frame:
+    """The frame of the tile whose first sample is at `place`, in a picture of this size."""
+    sides = []
+    for first, length, most in zip(place, size, TILE, strict=True):
+        last = min(first + most, length)
+        low, high = max(first - RADIUS, 0), min(last + RADIUS, length)
+        start = low - first + RADIUS
+        sides.append((slice(low, high), slice(start, start + high - low), slice(first - low, last - low),
+                      last - first + 2 * RADIUS))  # fmt: skip
+    (seen_y, filled_y, tile_y, height), (seen_x, filled_x, tile_x, width) = sides
+    cut = (filled_y, filled_x) != (slice(0, height), slice(0, width))
+    return _Frame((seen_y, seen_x), (filled_y, filled_x), (tile_y, tile_x), (height, width), cut)
 
 
 def to_linear(rgb: npt.NDArray[np.uint8]) -> Array:
     """sRGB (H, W, 3) uint8 to linear light, (3, H, W) float32 in [0, 1]."""
-    return _LINEAR[rgb.transpose(2, 0, 1)]
+    return _LINEAR.take(rgb.transpose(2, 0, 1))
 
 
 def _table() -> Array:
@@ -185,48 +208,29 @@ def _table() -> Array:
 _LINEAR = _table()
 
 
-def to_xyb(linear: Array) -> Array:
-    """Linear RGB (3, H, W) to the metric's positive XYB, same shape."""
-    return _channels_of(linear, (X, Y, B))
-
-
-def _channels_of(linear: Array, channels: Sequence[int]) -> Array:
+def _fill_channels(linear: Array, channels: Sequence[int], out: Array) -> None:
+    """Linear RGB, none below 0, to these channels of the metric's positive XYB, `out`."""
     cones = []
-    for row in OPSIN[: 3 if B in channels else 2]:
+    part: Array = np.empty(linear.shape[1:], np.float32)
+    for row in OPSIN[: 3 if B in channels else 2 if channels else 0]:
         mixed = row[0] * linear[0]
         for weight, plane in zip(row[1:], linear[1:], strict=True):
-            mixed += weight * plane
+            mixed += np.multiply(weight, plane, out=part)
         mixed += BIAS
-        np.cbrt(np.maximum(mixed, 0, out=mixed), out=mixed)
-        mixed -= np.cbrt(BIAS)
+        np.cbrt(mixed, out=mixed)
+        mixed -= ROOT_OF_BIAS
         cones.append(mixed)
-    out: Array = np.empty((len(channels), *linear.shape[1:]), np.float32)
     for plane, channel in zip(out, channels, strict=True):
         if channel == X:
-            np.subtract(cones[0], cones[1], out=plane)
-            plane *= 7
-            plane += np.float32(0.42)
+            np.subtract(cones[0], cones[1], out=part)
+            part *= 7
+            np.add(part, np.float32(0.42), out=plane)
             continue
-        np.add(cones[0], cones[1], out=plane)
-        plane *= np.float32(0.5)
+        np.add(cones[0], cones[1], out=part)
+        part *= np.float32(0.5)
         if channel == B:
-            np.subtract(cones[2], plane, out=plane)
-        plane += np.float32(0.01 if channel == Y else 0.55)
-    return out
-
-
-def _halved_picture(rgb: npt.NDArray[np.uint8]) -> Array:
-    """Linear light of a picture at half its size."""
-    height, width = rgb.shape[:2]
-    out: Array = np.empty((3, -(-height // 2), -(-width // 2)), np.float32)
-    strips = range(0, height, STRIP)
-
-    def strip(i: int) -> None:
-        part = halve(to_linear(rgb[strips[i] : strips[i] + STRIP]))
-        out[:, strips[i] // 2 : strips[i] // 2 + part.shape[1]] = part
-
-    in_parallel(strip, range(len(strips)), STRIP * width // CELL**2 + 1)
-    return out
+            np.subtract(cones[2], part, out=part)
+        np.add(part, np.float32(0.01 if channel == Y else 0.55), out=plane)
 
 
 def halve(linear: Array) -> Array:

@@ -261,6 +261,16 @@ def pack(rgb: np.ndarray) -> np.ndarray:
 
 
 def unpack(packed: np.ndarray) -> np.ndarray:
-    """Inverse of `pack`."""
+    """Inverse of `pack`; what lies in memory with the channels last is as welcome."""
     h, w = packed.shape[2:]
-    return packed.reshape(3, 4, 4, h, w).transpose(3, 1, 4, 2, 0).reshape(h * 4, w * 4, 3)
+    last = packed.transpose(0, 2, 3, 1)
+    if packed.dtype == np.uint8 and last.flags.c_contiguous:  # four pixels of a colour move as one word
+        rows = np.ascontiguousarray(last.view(np.uint32).reshape(h, w, 3, 4).transpose(0, 3, 2, 1)).view(np.uint8)
+        picture = np.empty((h, 4, w * 4, 3), np.uint8)
+        for colour in range(3):
+            picture[..., colour] = rows[:, :, colour]
+        return picture.reshape(h * 4, w * 4, 3)
+    out = np.empty((h, 4, w, 4, 3), packed.dtype)
+    for plane, (colour, y, x) in zip(packed[0], np.ndindex(3, 4, 4), strict=True):
+        out[:, y, :, x, colour] = plane
+    return out.reshape(h * 4, w * 4, 3)

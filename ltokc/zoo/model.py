@@ -84,7 +84,8 @@ class Model:
         """
         key = (backend, device, precision, runtime_threads(), os.getpid())
         if key not in self.runtimes:
-            self.runtimes[key] = open_runtime(self.folder, backend, device, precision=precision)
+            digests = {file.name: file.sha256 for file in self.entry.files}  # compared when the model was opened
+            self.runtimes[key] = open_runtime(self.folder, backend, device, precision=precision, digests=digests)
         return self.runtimes[key]
 
     def networks(

@@ -71,7 +71,6 @@ def test_tiles_are_no_part_of_the_result(size: tuple[int, int], monkeypatch: pyt
     reference = Reference(original)
     found, cells = reference.score(decoded), by_cell.moments(reference, decoded).cells
     monkeypatch.setattr(ssimulacra2_tiles, "TILE", (64, 64))
-    monkeypatch.setattr(ssimulacra2_tiles, "STRIP", 64)
     assert reference.score(decoded) == pytest.approx(found, abs=1e-3)
     assert np.allclose(by_cell.moments(reference, decoded).cells, cells, rtol=1e-3, atol=1e-6)
 

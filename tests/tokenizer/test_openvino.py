@@ -120,3 +120,16 @@ def test_a_compiled_graph_is_kept_and_read_back(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setitem(model.runtimes, ("openvino", "auto", "auto", runtime_threads(), os.getpid()), runtime)
     assert np.array_equal(np.asarray(ltokc.decode(data, backend="openvino")), shown[0])
     assert kept.stat().st_size > 1000
+
+
+def test_a_weights_file_that_was_compared_is_not_read_for_a_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    model = open_model()
+    known = {file.name: file.sha256 for file in model.entry.files}
+    monkeypatch.setenv("LTOKC_CACHE", str(tmp_path / "cache"))
+    name, graph, config = "detokenizer", b"graph", {"INFERENCE_PRECISION_HINT": "f32"}
+    asked = OpenVinoRuntime(model.folder, threads=1)._key(name, graph, config)
+    assert asked == OpenVinoRuntime(tmp_path / "nowhere", threads=1, digests=known)._key(name, graph, config)
+    known["model.safetensors"] = "0" * 64
+    assert asked != OpenVinoRuntime(tmp_path / "nowhere", threads=1, digests=known)._key(name, graph, config)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 import warnings
@@ -15,6 +16,7 @@ import ltokc
 from ltokc.errors import ModelError, UsageError
 from ltokc.geometry import Size
 from ltokc.token_grid import Tokens, full_masks
+from ltokc.tokenizer import runtime
 from ltokc.tokenizer.runtime import open_runtime
 from ltokc.zoo.model import Model, open_model
 from tests.support.cli_runner import ENVIRONMENT
@@ -179,6 +181,19 @@ def test_a_damaged_model_is_a_model_error(backend: str, model: Model, tmp_path: 
 
 
 # -- both builds of ONNX Runtime ---------------------------------------------------------------------------------------
+def test_onnxruntime_gpu_is_known_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "onnxruntime").mkdir()
+    (tmp_path / "onnxruntime" / "__init__.py").write_bytes(b"")
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    for name in [name for name in sys.modules if name.partition(".")[0] == "onnxruntime"]:
+        monkeypatch.delitem(sys.modules, name)
+    importlib.invalidate_caches()
+    (tmp_path / "onnxruntime-1.32.0.dist-info").mkdir()
+    assert not runtime._has_onnxruntime_gpu()
+    (tmp_path / "onnxruntime_gpu-1.32.0.dist-info").mkdir()
+    assert runtime._has_onnxruntime_gpu()
+
+
 def test_both_onnx_runtimes_give_a_warning(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     from ltokc.tokenizer.runtime import onnx

@@ -50,7 +50,10 @@ def test_unpack_undoes_pack(rows: int, columns: int, seed: int) -> None:
     rgb = np.random.default_rng(seed).integers(0, 256, (rows * 4, columns * 4, 3), np.uint8)
     packed = windows.pack(rgb)
     assert packed.shape == (1, 48, rows, columns) and packed.flags.c_contiguous
-    assert (windows.unpack(packed) == rgb).all()
+    last = np.ascontiguousarray(packed.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    for form in (packed, last, packed.astype(np.float32), last.astype(np.float32)):
+        found = windows.unpack(form)
+        assert found.dtype == form.dtype and found.flags.c_contiguous and (found == rgb).all()
 
 
 def test_pack_s_channels_are_colour_row_column() -> None:

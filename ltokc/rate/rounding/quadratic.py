@@ -72,15 +72,25 @@ def flipped(question: Question, kernel: Kernel, gradient: Folded, flips: Flips, 
     own = weight[4, range(n), range(n)][:, None, None] * root * root / 2
     gain = side * gradient + _own_bits(q, side)
     turns = _turns(q.digits.shape)
-    state = flips.copy()
+    state, before = flips.copy(), flips.astype(np.float32)
+    pull, kept = side * root, -own
     with one_blas_thread():
         for i in range(PASSES):
             change = gain  # by a flip of one alone: its gradient and half of its curvature
             if i:
-                moved = side * (state.astype(np.float32) - flips)
-                change = gain + side * root * _convolved(moved * root, weight)
-            change = np.where(state, -1, 1) * change + own
-            state ^= allowed & (change < 0) & ((turns + np.float32(i * GOLDEN)) % 1 < TURN)
+                moved = state.astype(np.float32)
+                moved -= before
+                moved *= side
+                moved *= root
+                change = _convolved(moved, weight)
+                change *= pull
+                change += gain
+            pays = np.where(state, change > own, change < kept)
+            turn = turns + np.float32(i * GOLDEN)
+            turn -= np.floor(turn)
+            pays &= turn < TURN
+            pays &= allowed
+            state ^= pays
     return state
 
 

@@ -14,9 +14,10 @@ stride (`ltokc.tokenizer.windows`).  Masks and digits then have the size of what
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
 from ltokc.errors import ModelError, UsageError
@@ -85,14 +86,16 @@ PRECISIONS = ("auto", "exact")
 
 
 def open_runtime(
-    folder: Path, backend: str = "auto", device: str = "auto", threads: int | None = None, precision: str = "auto"
-) -> Runtime:
+    folder: Path, backend: str = "auto", device: str = "auto", threads: int | None = None, precision: str = "auto",
+    digests: Mapping[str, str] = MappingProxyType({}),
+) -> Runtime:  # fmt: skip
     """Opens the model in `folder`.  ModelError if the wanted backend or device is not installed.
 
     backend: "auto" decides by the machine alone: OpenVINO where it is installed, the processor multiplies bf16 and no
     GPU is used, else ONNX Runtime, else torch. precision: "exact" is fp32; "auto" lets OpenVINO, and torch for
     gradients, take bf16 where the processor has it, and ONNX Runtime 8-bit integers for gradients. threads: for the
-    CPU; None: as of `ltokc.threads.runtime_threads`.
+    CPU; None: as of `ltokc.threads.runtime_threads`. digests: SHA-256 of files in the folder that were compared, in
+    hexadecimal: these need not be read for that again.
     """
     threads = runtime_threads() if threads is None else threads
     if backend not in BACKENDS or device not in ("auto", "cpu", "cuda") or precision not in PRECISIONS:
@@ -106,7 +109,7 @@ def open_runtime(
             raise ModelError("OpenVINO is not installed: pip install 'ltokc[fast]'")
         from ltokc.tokenizer.runtime.openvino import OpenVinoRuntime
 
-        return OpenVinoRuntime(folder, precision, threads)
+        return OpenVinoRuntime(folder, precision, threads, digests)
     if backend == "onnx":
         if not find_spec("onnxruntime"):
             raise ModelError("ONNX Runtime is not installed: pip install 'ltokc[cpu]' or 'ltokc[gpu]'")
@@ -134,7 +137,7 @@ def runtime_name(backend: str = "auto", device: str = "auto", precision: str = "
 
 
 def _chosen(device: str) -> str:
-    if device != "cuda" and find_spec("openvino") and not (device == "auto" and _has("onnxruntime-gpu")):
+    if device != "cuda" and find_spec("openvino") and not (device == "auto" and _has_onnxruntime_gpu()):
         from ltokc.tokenizer.runtime.openvino import multiplies_bf16
 
         if multiplies_bf16():
@@ -142,10 +145,8 @@ def _chosen(device: str) -> str:
     return "onnx" if find_spec("onnxruntime") else "torch"
 
 
-def _has(distribution: str) -> bool:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return bool(version(distribution))
-    except PackageNotFoundError:
-        return False
+def _has_onnxruntime_gpu() -> bool:
+    """Whether it is installed: by the names beside the package, since the module for that takes 15 ms to load."""
+    found = find_spec("onnxruntime")
+    places = found.submodule_search_locations if found else None
+    return any(next(Path(place).parent.glob("onnxruntime_gpu-*.dist-info"), None) for place in places or ())

@@ -53,14 +53,16 @@ def cache_folder() -> Path | None:
     return Path(base) / "ltokc" if base else None
 
 
-def read(key: str) -> bytes | None:
-    """The blob of a key, if there is a whole one that only this user can have written."""
+def read(key: str) -> memoryview | None:
+    """The blob of a key, if there is a whole one that only this user can have written; its bytes may be changed."""
     folder = cache_folder()
     if not key or folder is None or not _is_ours(folder):
         return None
     path = folder / f"{key}{SUFFIX}"
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = memoryview(bytearray(os.fstat(file.fileno()).st_size))
+            data = data[: file.readinto(data)]
         os.utime(path)
     except OSError:
         return None

@@ -10,10 +10,12 @@ import contextlib
 import ctypes
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -26,10 +28,12 @@ from ltokc.tokenizer.generative import WEIGHTS as GENERATOR
 from ltokc.tokenizer.runtime import Cuts, blobs, feeds
 from ltokc.tokenizer.runtime.graphs import GraphRuntime
 from ltokc.tokenizer.runtime.onnx_cuts import with_cuts
+from ltokc.tokenizer.runtime.onnx_layout import channels_last
 from ltokc.tokenizer.runtime.silent_openvino import openvino
 
 FAST, EXACT = "bf16", "f32"
 WEIGHTS = "model.safetensors"
+DECODER, PICTURE = "detokenizer", "packed"  # a graph, and its output
 MACHINE = ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")  # properties that a compiled graph depends on
 
 
@@ -56,9 +60,10 @@ def _line(error: RuntimeError) -> str:
 
 @dataclass(slots=True)
 class _Graph:
-    """A compiled graph, and requests that no thread uses."""
+    """A compiled graph, and requests that no thread uses; held: the memory of the blob that it was made of, if any."""
 
     compiled: Any
+    held: Any = None
     idle: list[Any] = field(default_factory=list)
 
     def run(self, given: dict[str, np.ndarray], outputs: Sequence[str]) -> list[np.ndarray]:
@@ -85,8 +90,12 @@ class _Graph:
 class OpenVinoRuntime(GraphRuntime):
     """See `ltokc.tokenizer.runtime.Runtime`.  Graphs are compiled on first use: decoding never loads the tokenizer."""
 
-    def __init__(self, folder: Path, precision: str = "auto", threads: int | None = None):
-        self.folder, self.threads = folder, threads
+    def __init__(
+        self, folder: Path, precision: str = "auto", threads: int | None = None,
+        digests: Mapping[str, str] = MappingProxyType({}),
+    ):  # fmt: skip
+        """digests: SHA-256 of files of the model, in hexadecimal, as far as they were compared."""
+        self.folder, self.threads, self.digests = folder, threads, digests
         self.precision = chosen_precision(precision)
         try:
             self.core = openvino.Core()
@@ -110,13 +119,15 @@ class OpenVinoRuntime(GraphRuntime):
             if cuts is not None:
                 strides = [int(cut.removeprefix("state_")) for cut in cuts if cut.startswith("state_")]
                 model = with_cuts(model, strides, features=name == "tokenizer")
+            if name == DECODER:
+                model = channels_last(model, PICTURE)
             config = {
                 "INFERENCE_PRECISION_HINT": EXACT if name == GENERATIVE else self.precision,
                 "INFERENCE_NUM_THREADS": self.threads or cores(), "NUM_STREAMS": 1, "PERFORMANCE_HINT": "LATENCY",
                 "ENABLE_CPU_PINNING": False,
             }  # fmt: skip
             key = self._key(name, model, config) if blobs.cache_folder() else ""
-            return _Graph(self._kept(key, config) or self._made(model, config, key))
+            return self._kept(key, config) or _Graph(self._made(model, config, key))
         except OSError as error:
             raise ModelError(f"cannot read {name}.onnx: {error.strerror}") from error
         except RuntimeError as error:
@@ -125,16 +136,17 @@ class OpenVinoRuntime(GraphRuntime):
     def _key(self, name: str, model: bytes, config: dict[str, Any]) -> str:
         """Names all that a compiled graph depends on; threads are told when it is read."""
         files = (WEIGHTS, GENERATOR) if name == GENERATIVE else (WEIGHTS,)
-        weights = [(self.folder / file).read_bytes() for file in files]
+        weights = [self.digests.get(file) or sha256((self.folder / file).read_bytes()).hexdigest() for file in files]
         machine = [str(self.core.get_property("CPU", about)) for about in MACHINE]
         return blobs.key_of(openvino.get_version(), *machine, config["INFERENCE_PRECISION_HINT"], model, *weights)
 
-    def _kept(self, key: str, config: dict[str, Any]) -> Any:
+    def _kept(self, key: str, config: dict[str, Any]) -> _Graph | None:
         """The compiled graph that is on disk; None: there is none, or not one that this OpenVINO reads."""
-        if (blob := blobs.read(key)) is None:
+        if not (blob := blobs.read(key)):
             return None
+        held = openvino.Tensor(np.frombuffer(blob, np.uint8), True)
         try:
-            return self.core.import_model(blob, "CPU", config)
+            return _Graph(self.core.import_model(held, "CPU", config), (held, blob))
         except RuntimeError:
             return None
 
@@ -159,7 +171,8 @@ class OpenVinoRuntime(GraphRuntime):
     def detokenize(
         self, digits: Sequence[np.ndarray], masks: Sequence[np.ndarray], cuts: Cuts | None = None
     ) -> np.ndarray:
-        return self._graph("detokenizer", cuts).run(feeds.of_decoder(digits, masks, cuts), ["packed"])[0]
+        found = self._graph(DECODER, cuts).run(feeds.of_decoder(digits, masks, cuts), [PICTURE])[0]
+        return found.transpose(0, 3, 1, 2)
 
     def generate(
         self, digits: Sequence[np.ndarray], masks: Sequence[np.ndarray], noise: Sequence[np.ndarray], detail: float,
@@ -175,8 +188,8 @@ class OpenVinoRuntime(GraphRuntime):
         return dict(zip(outputs, graph.run({each: given[each] for each in inputs}, outputs), strict=True))
 
     def prepare(self) -> None:
-        if "detokenizer" not in self.graphs:
-            beside(partial(self._graph, "detokenizer"))
+        if DECODER not in self.graphs:
+            beside(partial(self._graph, DECODER))
 
     def release(self) -> None:
         for graph in list(self.graphs.values()):
