@@ -56,8 +56,9 @@ def of_quality(ltk: Ltk, target: RateTarget, how: Writing) -> bytes:
     """
     picture, effort, device, patches = how.picture, how.effort, how.device, how.patches
     quality = target.quality if patches else None
-    if quality is not None and quality > high.STARTS:
-        found = patched.whole(picture, ltk, effort.number, quality)
+    plain = quality is not None and patched.is_plain(picture)
+    if quality is not None and (plain or quality > high.STARTS):
+        found = (patched.alone if plain else patched.whole)(picture, ltk, effort.number, quality)
         file = writer_of(picture, found.plan, ltk)
         return file.write(found.added_to(ltk), counts_of(file, found.plan), picture.steps)
     curves = predict_curves(picture, target, effort)

@@ -13,6 +13,7 @@ from ltokc.container import patches
 from ltokc.container.chunks import COLOUR, PATCHES
 from ltokc.container.patches import Patch
 from ltokc.container.records import Chunk, Ltk
+from ltokc.geometry import CELL
 from ltokc.rate.curves import RDCurves
 from ltokc.rate.patches import high
 from ltokc.rate.patches.choice import multiplier_of, worth_of_patch, worth_of_tokens
@@ -30,6 +31,8 @@ MOSTLY = 0.6  # share of the cells in patches from which on one over the whole p
 PREVIEW = 1  # levels of a cell that a patch covers
 PREVIEW_OF_ALL = 2  # levels where a patch covers the whole picture
 BESIDE = 3  # levels of a covered cell beside one that is not
+NARROW_QUALITY = 80  # of the lossy codec, where no look says what is enough
+FEW = CELL * CELL  # px, of pictures too narrow to be compared that a patch shows better than tokens
 Mask = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 Planner = Callable[[RDCurves], Plan]
@@ -73,6 +76,18 @@ def drawn_part(rgb: np.ndarray) -> Drawing | None:
     return found if found.present else None
 
 
+def is_plain(picture: TokenizedPicture) -> bool:
+    """Whether a patch over the whole picture is better than tokens without a look at either.
+
+    It shows the colour of a picture of one colour exactly, where tokens are off in its corners, and the pixels of a
+    small one that is too narrow to be compared, whose cell is padding for the most part.
+    """
+    rgb = picture.rgb
+    if not picture.measurable and rgb.shape[0] * rgb.shape[1] <= FEW:
+        return True
+    return all((rgb[top : top + CELL] == rgb[0, 0]).all() for top in range(0, len(rgb), CELL))
+
+
 def coder_of(picture: TokenizedPicture, ltk: Ltk, effort: int, drawing: Drawing) -> PatchCoder:
     return PatchCoder(picture.rgb, ltk.header, effort, drawing)
 
@@ -84,6 +99,14 @@ def whole(picture: TokenizedPicture, ltk: Ltk, effort: int, quality: float) -> P
     least = codec_quality(quality) if drawing.present else 0
     look = high.look_of_quality(quality)
     return whole_at(picture, coder, high.quality_of_look(look, picture.rgb, coder.seen, least))
+
+
+def alone(picture: TokenizedPicture, ltk: Ltk, effort: int, quality: float) -> Patched:
+    """A patch over a picture that `is_plain`, at a quality of the encoder."""
+    coder = coder_of(picture, ltk, effort, drawing_of(picture.rgb))
+    least = 0 if picture.measurable else NARROW_QUALITY
+    found = whole_at(picture, coder, max(codec_quality(quality), least))
+    return replace(found, plan=uniform(float(PREVIEW), tuple(picture.size.grid)))
 
 
 def whole_at(picture: TokenizedPicture, coder: PatchCoder, quality: int) -> Patched:
