@@ -77,6 +77,11 @@ class Job:
     placement: Placement = field(default=ANYWHERE, compare=False)
 
 
+def copy_of(job: Job) -> str:
+    """Where the source itself would be mirrored to."""
+    return os.path.join(os.path.dirname(job.target), os.path.basename(job.source))
+
+
 def renamed(path: str, rule: OutputRule) -> str:
     """`path` with the suffix of outputs in place of its own where that is an input's: a.png -> a.ltk, a.v2 -> a.v2.ltk.
 

@@ -31,7 +31,8 @@ class Row:
     (--resume: was done before, the fields are of then); "skipped" (--no-clobber); "failed" (`error` says why).
     output: the file written, None without one.  input_bytes and output_bytes: sizes of the files; bpp: bits per pixel
     of the .ltk file; tokens in it; model: its name; seconds of work in one process; notes: what was changed on the way;
-    losses: what was not kept, or that the file grew, told without -v too.
+    losses: what was not kept, or that the file grew, told without -v too; removed: what an earlier run had written for
+    the picture under another name.
     """
 
     input: str
@@ -48,6 +49,7 @@ class Row:
     notes: str = ""
     error: str = ""
     losses: str = ""
+    removed: str = ""
 
     @property
     def pixels(self) -> int:
