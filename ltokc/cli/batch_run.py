@@ -87,7 +87,7 @@ def _settled(console: Console, tasks: Sequence[Task]) -> tuple[list[tuple[int, T
         if job.error:
             rows[place] = _failed(console, job, job.error)
         elif job.skip:
-            rows[place] = Row(job.source, job.target, SKIPPED)
+            rows[place] = Row(job.source, job.target, SKIPPED, notes=job.skip)
             console.leave_out(job.source, job.skip)
             console.record(asdict(rows[place]))
         else:

@@ -91,9 +91,6 @@ def info(
         if source.error:
             console.fail(source.path, source.error)
             continue
-        if source.skip:
-            console.leave_out(source.path, source.skip)
-            continue
         with console.each(source.path):
             data = read_ltk(source.path)
             about = codec.info(data)

@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 OTHER, EXCLUDED, SYSTEM, HIDDEN = "other", "excluded", "system", "hidden"
-LINKED, BELOW, DONE = "linked", "below", "done"
+LINKED, BELOW, DONE, ODD = "linked", "below", "done", "odd"
 NAMED = 6  # files that are named one by one; of more than that their suffixes are counted
 
 SYSTEM_NAMES = (  # lower case, as patterns
@@ -50,7 +50,7 @@ class LeftOut:
     kinds: what the run takes, one and several of them.
     OTHER: of another kind; EXCLUDED: by --exclude; SYSTEM: made by a NAS or an operating system for itself; HIDDEN:
     names with a dot before; LINKED: folders that are links; BELOW: folders in folders without -r; DONE: .ltk files
-    where pictures are encoded.
+    where pictures are encoded; ODD: devices, pipes and sockets.
     """
 
     kinds: tuple[str, str] = ("picture", "pictures")
@@ -91,6 +91,7 @@ class LeftOut:
         for reason, one, many in (
             (OTHER, f"1 file that is no {self.kinds[0]}", f"files that are no {self.kinds[1]}"),
             (DONE, "1 .ltk file", ".ltk files"),
+            (ODD, "1 that is no regular file", "that are no regular files"),
             (EXCLUDED, "1 by --exclude", "by --exclude"),
             (BELOW, "1 folder (-r takes it too)", "folders (-r takes them too)"),
             (LINKED, "1 folder that is a link", "folders that are links"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +76,20 @@ def test_nothing_in_a_folder_is_missing_from_a_complete_one_in_silence(here: Pat
     assert result.exit_code == 1, result.stderr
     assert "ltokc: out is not complete: 1 left out that --exclude does not name" in result.stderr
     assert run(*line, "--exclude", name.split("/")[0]).exit_code == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+@pytest.mark.parametrize("name", ["p.jpg", "p"])
+@pytest.mark.parametrize("source", ["in", "in/*"])
+def test_a_pipe_is_missing_from_a_complete_folder(here: Path, name: str, source: str) -> None:
+    Path("in").mkdir()
+    Path("in/gray.png").write_bytes(Path("photo.png").read_bytes())
+    os.mkfifo(f"in/{name}")
+    line = ["batch", source, "-d", "out", "-e", "0", "-j", "1", "--keep-smaller"]
+    result = run(*line)
+    assert result.exit_code == 1 and f"left out: 1 that is no regular file: in/{name}" in result.stderr
+    assert "ltokc: out is not complete: 1 left out that --exclude does not name" in result.stderr
+    assert run(*line, "--resume", "--exclude", name).exit_code == 0
 
 
 @pytest.mark.parametrize("name", [".DS_Store", "Thumbs.db", "desktop.ini", "._photo.png"])
