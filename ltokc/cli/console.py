@@ -203,6 +203,9 @@ class Console:
 
     def _tell_left_out(self) -> bool:
         """Counts and names what was left out; whether that breaks a promise."""
+        for pattern in [] if self.quiet else self.left_out.idle():
+            hint = "a pattern is a name, or a path seen from the folder that is named"
+            complain(f"warning: --exclude {pattern} matches nothing; {hint}")
         for path in self.left_out.unasked():
             self.detail(f"{path}: left out")
         if self.left_out:

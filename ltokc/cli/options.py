@@ -154,8 +154,8 @@ def together(*options: Decorator) -> Decorator:
 files = click.argument("inputs", nargs=-1, required=True, type=Input(), metavar="FILE...")
 recursive = click.option("-r", "--recursive", is_flag=True, help="Take the files in folders, and in their folders.")
 exclude = click.option("--exclude", multiple=True, metavar="PATTERN",
-                       help="Leave out files and folders of such a name ('*.tif', drafts) or path ('2024/*/raw'); may "
-                       "be repeated.")  # fmt: skip
+                       help="Leave out files and folders of such a name ('*.tif', drafts) or path, seen from "
+                       "the folder that is named ('2024/*/raw'); may be repeated.")  # fmt: skip
 no_clobber = click.option("-n", "--no-clobber", is_flag=True, help="Leave outputs that exist as they are.")
 overwrite = click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")
 keep_times = click.option("--keep-times", is_flag=True, help="Give outputs the times of their inputs.")

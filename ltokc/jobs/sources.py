@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from ltokc.errors import UsageError
 from ltokc.jobs.kinds import LTK, Kind
-from ltokc.jobs.left_out import BELOW, DONE, EXCLUDED, LINKED, ODD, OTHER, LeftOut, is_excluded
+from ltokc.jobs.left_out import BELOW, DONE, LINKED, ODD, OTHER, LeftOut, excluding_named
 from ltokc.jobs.streams import STDIO
 
 
@@ -53,10 +53,10 @@ def collect(inputs: Sequence[str], walk: Walk, left_out: LeftOut | None = None) 
         raise UsageError("- (standard input) cannot be mixed with other inputs")
     left_out = LeftOut() if left_out is None else left_out
     left_out.kinds = walk.kind.name
+    left_out.ask(walk.exclude)
     sources: dict[str, Source] = {}
     for name in inputs:
-        if name != STDIO and is_excluded(os.path.basename(os.path.normpath(name)), walk.exclude):
-            left_out.add(EXCLUDED, name)
+        if name != STDIO and left_out.excludes(name, excluding_named(name, walk.exclude)):
             continue
         if name == STDIO or not os.path.isdir(name):
             found: Iterator[Source] = iter([Source(name, root=os.path.dirname(name))])

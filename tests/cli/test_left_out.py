@@ -78,6 +78,20 @@ def test_nothing_in_a_folder_is_missing_from_a_complete_one_in_silence(here: Pat
     assert run(*line, "--exclude", name.split("/")[0]).exit_code == 0
 
 
+@pytest.mark.parametrize(
+    "line", ["batch -r in -d out --dry-run", "batch in/** -d out --dry-run", "encode -r in -d out"]
+)
+def test_a_pattern_that_matches_nothing_is_named(album: Path, line: str) -> None:
+    said = "ltokc: warning: --exclude {} matches nothing"
+    result = run(
+        *line.split(), "--keep-suffix", "--exclude", "in/plain.png", "--exclude", "*.tif", "--exclude", "*.txt"
+    )
+    assert result.exit_code == 0 and said.format("*.tif") in result.stderr
+    assert said.format("in/plain.png") not in result.stderr and "plain.png ->" not in result.stderr
+    result = run(*line.split(), "--keep-suffix", "--overwrite", "--exclude", "draft", "--exclude", "*.txt", "--quiet")
+    assert result.exit_code == 0 and result.stderr == ""
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
 @pytest.mark.parametrize("name", ["p.jpg", "p"])
 @pytest.mark.parametrize("source", ["in", "in/*"])
