@@ -19,7 +19,7 @@ import click
 
 from ltokc.cli import exit_status, interruption
 from ltokc.cli.status_line import StatusLine, aside, clock
-from ltokc.errors import LtokcError
+from ltokc.errors import LtokcError, TruncatedError
 from ltokc.jobs.left_out import LeftOut
 
 _DIGITS = 20
@@ -102,7 +102,9 @@ def is_loud(ctx: click.Context) -> bool:
 
 def reason(error: BaseException, name: str = "") -> str:
     """One line that says why, for the user; without the name of the file when it starts with that."""
-    if isinstance(error, LtokcError):
+    if isinstance(error, TruncatedError):
+        text = f"{error}; decode --allow-truncated shows what there is of it"
+    elif isinstance(error, LtokcError):
         text = str(error)
     elif isinstance(error, OSError) and error.strerror:
         place = str(error.filename) if error.filename else ""
