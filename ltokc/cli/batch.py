@@ -57,7 +57,7 @@ class ShardOf(click.ParamType):
               help="Where the .ltk file is not smaller than its source, copy the source (with its metadata) to DIR "
               "instead, under its own name: so DIR is complete and no picture grows. A file that is left out and "
               "that --exclude does not name is an error then, but not .DS_Store, Thumbs.db and the like.")  # fmt: skip
-@click.option("--report", "tables", multiple=True, type=click.Path(), metavar="FILE",
+@click.option("--report", "tables", multiple=True, type=options.Name(), metavar="FILE",
               help="Write a row for each picture to FILE, by its suffix "
               f"{' or '.join(WRITERS)}, with --versus also .html; may be repeated.")  # fmt: skip
 @click.option("--versus", type=Rivals(), metavar="CODECS", default=(),

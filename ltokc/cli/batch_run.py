@@ -72,7 +72,9 @@ def run(console: Console, plan: BatchPlan, tasks: Sequence[Task], workers: int, 
                 row = _told(console, outcome)
                 rows[todo[outcome.index][0]] = row
                 progress.add(outcome.index, row)
-    except BaseException:  # interrupted: the report says what was done so far
+    except BaseException as error:  # interrupted: the report says what was done so far
+        if isinstance(error, KeyboardInterrupt) or interruption.came():
+            console.say(f"{progress.done:,} of {progress.total:,} done; --resume goes on with the rest")
         write(rows, interrupted=True)
         raise
     _finish(console, rows, write, progress)

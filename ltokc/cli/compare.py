@@ -42,15 +42,17 @@ class Rivals(click.ParamType):
 
 
 @click.command()
-@click.argument("original", metavar="ORIGINAL")
-@click.argument("inputs", nargs=-1, required=True, metavar="FILE...")
+@click.argument("original", type=options.Name(), metavar="ORIGINAL")
+@click.argument("inputs", nargs=-1, required=True, type=options.Name(), metavar="FILE...")
 @click.option("--versus", type=Rivals(), metavar="CODECS", default=(),
               help="Rivals searched to the bytes of the first FILE: some of jpeg,webp,avif,jxl.")  # fmt: skip
 @click.option("--metric", type=click.Choice(list(METRICS)),
               help="What rivals are made equal by.  [default: ssimulacra2]")  # fmt: skip
-@click.option("--lpips", metavar="WEIGHTS", help="Also LPIPS, with these weights of SqueezeNet (needs torch).")
+@click.option("--lpips", type=options.Name(), metavar="WEIGHTS",
+              help="Also LPIPS, with these weights of SqueezeNet (needs torch).")  # fmt: skip
 @click.option("--generated", is_flag=True, help="Also each .ltk FILE as the generative decoder draws it, with seed 0.")
-@click.option("--html", metavar="OUT", help="Also write a page to look at them; with --versus it takes longer.")
+@click.option("--html", type=options.Name(), metavar="OUT",
+              help="Also write a page to look at them; with --versus it takes longer.")  # fmt: skip
 @options.overwrite
 @options.limit_pixels
 @options.backend

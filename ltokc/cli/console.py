@@ -19,6 +19,7 @@ import click
 
 from ltokc.cli import exit_status, interruption
 from ltokc.cli.status_line import StatusLine, aside, clock
+from ltokc.cli.wording import as_options
 from ltokc.errors import LtokcError, TruncatedError
 from ltokc.jobs.left_out import LeftOut
 
@@ -103,9 +104,9 @@ def is_loud(ctx: click.Context) -> bool:
 def reason(error: BaseException, name: str = "") -> str:
     """One line that says why, for the user; without the name of the file when it starts with that."""
     if isinstance(error, TruncatedError):
-        text = f"{error}; decode --allow-truncated shows what there is of it"
+        text = f"{as_options(str(error))}; decode --allow-truncated shows what there is of it"
     elif isinstance(error, LtokcError):
-        text = str(error)
+        text = as_options(str(error))
     elif isinstance(error, OSError) and error.strerror:
         place = str(error.filename) if error.filename else ""
         text = f"{place}: {error.strerror}" if place and place != name else error.strerror

@@ -112,10 +112,13 @@ def as_json(rows: Sequence[Row]) -> bytes:
 WRITERS: dict[str, Callable[[Sequence[Row]], bytes]] = {".csv": as_csv, ".json": as_json}
 
 
+HTML = " (with --versus also .html)"
+
+
 def check(path: str) -> None:
     """UsageError: no writer for this suffix."""
     if os.path.splitext(path)[1].lower() not in WRITERS:
-        raise UsageError(f"--report {path}: the suffix says the kind, one of {', '.join(WRITERS)}")
+        raise UsageError(f"--report {path}: the suffix says the kind, one of {', '.join(WRITERS)}{HTML}")
 
 
 def render(path: str, rows: Sequence[Row]) -> bytes:
