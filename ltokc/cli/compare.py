@@ -13,6 +13,7 @@ from ltokc.atomic import ANYWHERE
 from ltokc.cli import options
 from ltokc.cli.console import Console, one_line, with_console, write_out
 from ltokc.cli.reading import read_any
+from ltokc.cli.wording import as_options
 from ltokc.compare.options import RIVALS
 from ltokc.errors import UsageError
 from ltokc.jobs import streams
@@ -104,7 +105,7 @@ def compare(
             console.say(f"{original} -> {html}  {os.path.getsize(html):,} bytes")
         write_out(_json(found) if console.as_json else _table(found))
         for note in found.notes:
-            console.detail(f"{original}: {note}")
+            console.detail(f"{original}: {as_options(note)}")
     console.finish()
 
 

@@ -93,7 +93,7 @@ def show_warnings() -> None:
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    complain(f"warning: {message}")
+    complain(f"warning: {as_options(str(message))}")
 
 
 def is_loud(ctx: click.Context) -> bool:
