@@ -72,8 +72,7 @@ def encode(
     size = Size.of(rgb)
     target = RateTarget.of(size, strict=strict, **rates)
     cells = opened.tiling.segment_cells(size)
-    header = Header(opened.entry.id, opened.entry.bitstream_hash, *size, cells, is_gray(rgb))
-    ltk = Ltk(header, ()).with_chunks(chunks)
+    ltk = Ltk(Header(opened.entry.id, opened.entry.bitstream_hash, *size, cells, is_gray(rgb)), ()).with_chunks(chunks)
     if target.size is not None:
         ltk = with_room(ltk, picture.alpha, target.size, say)
     networks = opened.networks(backend, device, precision=precision)
@@ -89,20 +88,20 @@ def decode(
     data: bytes, *, tokens: int | None = None, crop: Sequence[int] | None = None, allow_truncated: bool = False,
     limit_pixels: int | None = DEFAULT_LIMIT_PIXELS, backend: str = "auto", device: str = "auto",
     precision: str = "auto", decoder: str = "faithful", seed: int = 0, detail: float = 1.0, reduce: int = 1,
-    metadata: str | Iterable[str] = "all", progress: Progress | None = None,
+    metadata: str | Iterable[str] = "all", progress: Progress | None = None, say: Say = warn_of_loss,
 ) -> Image:  # fmt: skip
     """Decodes an .ltk file to a PIL image, RGB or gray, with or without alpha, with the metadata it carries in `info`.
 
     tokens: use no more than so many; crop: (left, top, width, height) of the region wanted in pixels, of which only the
     segments are read and the limit counts the pixels; allow_truncated: take what is there of a file that was cut;
     reduce: 1, 2, 4 or 8, for a picture of 1/reduce of the size (rounded up) without the finest levels; metadata,
-    progress: as of `encode`.  decoder: "faithful" (the expected picture, which "auto" is too) or "generative" (a sample
-    of the pictures that the tokens allow: seed, 0 to 2**32 - 1, says which; detail, 0 to 1: how much it adds to the
+    progress, say: as of `encode`.  decoder: "faithful" (the expected picture, also "auto") or "generative" (a sample of
+    the pictures that the tokens allow: seed, 0 to 2**32 - 1, says which; detail, 0 to 1: how much it adds to the
     faithful one).  Raises FormatError, LimitError, ModelError, UsageError.
     """
     from PIL import Image
 
-    from ltokc.entropy.file import read_tokens
+    from ltokc.entropy.file import read_tokens, told_of_cut
     from ltokc.pictures.chunks import compose, hides_tokens, metadata_of
     from ltokc.pictures.metadata import generated_xmp
     from ltokc.tokenizer.generative import sampling_of
@@ -127,16 +126,17 @@ def decode(
     part = part.up_to(levels_for_reduced(reduce, len(model.levels)))
     networks = model.networks(backend, device, sampling, precision)
     steps = Steps(progress, len(part.levels) + len(networks.decoder_windows(size, box)))
-    image, hidden = Image.new("RGB", (box.width, box.height)), hides_tokens(ltk, box)
+    image, hidden, found = Image.new("RGB", (box.width, box.height)), hides_tokens(ltk, box), None
     if not hidden:
         networks.prepare(size, box)
         found = read_tokens(model.prior, ltk, part, limit=tokens, steps=steps)
         for left, top, pixels in networks.parts(found, size, box):
             image.paste(Image.fromarray(pixels), (left - box.left, top - box.top))
             steps.advance()
+    if ltk.truncated:
+        say(told_of_cut(ltk, found, part, tokens))
     image = compose(image, ltk, box)
-    if reduce > 1:
-        image = image.reduce(reduce)
+    image = image.reduce(reduce) if reduce > 1 else image
     image.info.update(metadata_of(ltk, metadata))
     if sampling and not hidden:
         image.info["xmp"] = generated_xmp(image.info.get("xmp", b""))

@@ -16,6 +16,10 @@ class FormatError(LtokcError):
     """The bytes are no valid .ltk file, or no readable picture."""
 
 
+class TruncatedError(FormatError):
+    """An .ltk file was cut, and `allow_truncated` shows what there is of it."""
+
+
 class LimitError(LtokcError):
     """The file asks for more than the limits allow (`docs` of the command: --limit-pixels)."""
 

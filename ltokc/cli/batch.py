@@ -18,6 +18,7 @@ from ltokc.cli.console import Console, with_console
 from ltokc.cli.encode import RATES
 from ltokc.jobs import journal, paths, rows, task
 from ltokc.jobs.left_out import DONE
+from ltokc.jobs.leftovers import Earlier
 from ltokc.jobs.paths import Existing, OutputRule
 from ltokc.jobs.rows import WRITERS
 from ltokc.jobs.task import BatchPlan, Task
@@ -56,7 +57,7 @@ class ShardOf(click.ParamType):
               help="Where the .ltk file is not smaller than its source, copy the source (with its metadata) to DIR "
               "instead, under its own name: so DIR is complete and no picture grows. A file that is left out and "
               "that --exclude does not name is an error then, but not .DS_Store, Thumbs.db and the like.")  # fmt: skip
-@click.option("--report", "tables", multiple=True, type=click.Path(), metavar="FILE",
+@click.option("--report", "tables", multiple=True, type=options.Name(), metavar="FILE",
               help="Write a row for each picture to FILE, by its suffix "
               f"{' or '.join(WRITERS)}, with --versus also .html; may be repeated.")  # fmt: skip
 @click.option("--versus", type=Rivals(), metavar="CODECS", default=(),
@@ -100,7 +101,8 @@ def batch(
     A run that was interrupted or killed goes on with --resume: pictures are done again whose source, output or
     options are not those of the journal that every run keeps in DIR (.ltokc-batch*.journal). --resume is also the
     way to add new pictures to a folder that was done before, or to do it with other options: it replaces what a batch
-    wrote there, and no other file. --overwrite replaces any.
+    wrote there, and no other file. --overwrite replaces any. Where a picture's output has another name than before
+    (--keep-smaller), what the run before wrote is removed, if it is still that.
 
     \b
     Examples:
@@ -135,13 +137,17 @@ def batch(
     found = task.without_absent(paths.plan(inputs, rule, left_out=console.left_out))
     if keep_smaller and no_clobber:
         found = task.copies_exist(found)
+    every = journal.read_all(directory)
+    earlier = Earlier(every, directory, keep_smaller)
+    earlier.own(found)
+    found = [earlier.settled(job, existing) for job in found]
     found = [job for job in found if task.in_shard(task.below(job.target, directory), shard)]
     if not found and not decode_ and console.left_out.paths.get(DONE):
         console.say("no pictures, but .ltk files: did you mean --decode?")
-    known = journal.read_all(directory) if resume else {}
+    known = every if resume else {}
     console.idle_is_done = resume
     console.whole = f"{directory} is not complete" if keep_smaller else ""
-    tasks = [Task(job, tuple(known.get(task.below(job.target, directory), ()))) for job in found]
+    tasks = [Task(job, tuple(known.get(task.below(job.target, directory), ())), earlier.of(job)) for job in found]
     shaping = journal.fingerprint({**direction.shaping, "keep_smaller": keep_smaller})
     from ltokc.tokenizer.runtime import runtime_name  # loads numpy
 

@@ -18,9 +18,10 @@ from ltokc.jobs import processes
 from ltokc.jobs.paths import Job
 from ltokc.jobs.processes import Outcome
 from ltokc.jobs.rows import FAILED, FRESH, SKIPPED, Row
-from ltokc.jobs.task import BatchPlan, Task, done_before, perform, why_not
+from ltokc.jobs.task import BatchPlan, Task, done_before, left_over, perform, why_not
 
 NAMED_AT_THE_END = 20
+UNLESS = ", unless it is the output again"
 
 
 def rehearse(console: Console, plan: BatchPlan, tasks: Sequence[Task]) -> None:
@@ -29,7 +30,14 @@ def rehearse(console: Console, plan: BatchPlan, tasks: Sequence[Task]) -> None:
     todo, _ = _settled(console, tasks)
     size = 0
     for _, task in todo:
-        if done_before(plan, task) is not None:
+        try:
+            row = done_before(plan, task)
+            for path in left_over(plan, task, row):
+                console.say(f"{path}: of an earlier run, would be removed" + UNLESS * (row is None))
+        except LtokcError as error:
+            _failed(console, task.job, error)
+            continue
+        if row is not None:
             console.skipped += 1
             console.detail(f"{task.job.source}: done before")
             continue
@@ -64,7 +72,9 @@ def run(console: Console, plan: BatchPlan, tasks: Sequence[Task], workers: int, 
                 row = _told(console, outcome)
                 rows[todo[outcome.index][0]] = row
                 progress.add(outcome.index, row)
-    except BaseException:  # interrupted: the report says what was done so far
+    except BaseException as error:  # interrupted: the report says what was done so far
+        if isinstance(error, KeyboardInterrupt) or interruption.came():
+            console.say(f"{progress.done:,} of {progress.total:,} done; --resume goes on with the rest")
         write(rows, interrupted=True)
         raise
     _finish(console, rows, write, progress)
@@ -79,7 +89,7 @@ def _settled(console: Console, tasks: Sequence[Task]) -> tuple[list[tuple[int, T
         if job.error:
             rows[place] = _failed(console, job, job.error)
         elif job.skip:
-            rows[place] = Row(job.source, job.target, SKIPPED)
+            rows[place] = Row(job.source, job.target, SKIPPED, notes=job.skip)
             console.leave_out(job.source, job.skip)
             console.record(asdict(rows[place]))
         else:
@@ -94,7 +104,7 @@ def _told(console: Console, outcome: Outcome[Task, Row]) -> Row:
         row = outcome.get()
     except Exception as error:  # noqa: BLE001 (whatever it is, the user gets one line)
         return _failed(console, outcome.job.job, error)
-    if row.status in FRESH:
+    if row.status in FRESH or row.removed:
         console.done += 1
     else:
         console.skipped += 1
@@ -103,6 +113,8 @@ def _told(console: Console, outcome: Outcome[Task, Row]) -> Row:
         console.say(f"{row.input} -> {row.output or row.input}  {size}  {row.seconds:.2f} s  {row.status}")
         if row.notes:
             console.say(f"{row.input}: {row.notes}")
+    if row.removed:
+        console.say(f"{row.input}: removed what an earlier run had written for it: {row.removed}")
     if row.losses and row.status in FRESH:
         console.say(f"{row.input}: {row.losses}")
     console.record(asdict(row))

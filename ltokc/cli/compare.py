@@ -13,6 +13,7 @@ from ltokc.atomic import ANYWHERE
 from ltokc.cli import options
 from ltokc.cli.console import Console, one_line, with_console, write_out
 from ltokc.cli.reading import read_any
+from ltokc.cli.wording import as_options
 from ltokc.compare.options import RIVALS
 from ltokc.errors import UsageError
 from ltokc.jobs import streams
@@ -42,15 +43,17 @@ class Rivals(click.ParamType):
 
 
 @click.command()
-@click.argument("original", metavar="ORIGINAL")
-@click.argument("inputs", nargs=-1, required=True, metavar="FILE...")
+@click.argument("original", type=options.Name(), metavar="ORIGINAL")
+@click.argument("inputs", nargs=-1, required=True, type=options.Name(), metavar="FILE...")
 @click.option("--versus", type=Rivals(), metavar="CODECS", default=(),
               help="Rivals searched to the bytes of the first FILE: some of jpeg,webp,avif,jxl.")  # fmt: skip
 @click.option("--metric", type=click.Choice(list(METRICS)),
               help="What rivals are made equal by.  [default: ssimulacra2]")  # fmt: skip
-@click.option("--lpips", metavar="WEIGHTS", help="Also LPIPS, with these weights of SqueezeNet (needs torch).")
+@click.option("--lpips", type=options.Name(), metavar="WEIGHTS",
+              help="Also LPIPS, with these weights of SqueezeNet (needs torch).")  # fmt: skip
 @click.option("--generated", is_flag=True, help="Also each .ltk FILE as the generative decoder draws it, with seed 0.")
-@click.option("--html", metavar="OUT", help="Also write a page to look at them; with --versus it takes longer.")
+@click.option("--html", type=options.Name(), metavar="OUT",
+              help="Also write a page to look at them; with --versus it takes longer.")  # fmt: skip
 @options.overwrite
 @options.limit_pixels
 @options.backend
@@ -102,7 +105,7 @@ def compare(
             console.say(f"{original} -> {html}  {os.path.getsize(html):,} bytes")
         write_out(_json(found) if console.as_json else _table(found))
         for note in found.notes:
-            console.detail(f"{original}: {note}")
+            console.detail(f"{original}: {as_options(note)}")
     console.finish()
 
 

@@ -19,7 +19,8 @@ import click
 
 from ltokc.cli import exit_status, interruption
 from ltokc.cli.status_line import StatusLine, aside, clock
-from ltokc.errors import LtokcError
+from ltokc.cli.wording import as_options
+from ltokc.errors import LtokcError, TruncatedError
 from ltokc.jobs.left_out import LeftOut
 
 _DIGITS = 20
@@ -92,7 +93,7 @@ def show_warnings() -> None:
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    complain(f"warning: {message}")
+    complain(f"warning: {as_options(str(message))}")
 
 
 def is_loud(ctx: click.Context) -> bool:
@@ -102,8 +103,10 @@ def is_loud(ctx: click.Context) -> bool:
 
 def reason(error: BaseException, name: str = "") -> str:
     """One line that says why, for the user; without the name of the file when it starts with that."""
-    if isinstance(error, LtokcError):
-        text = str(error)
+    if isinstance(error, TruncatedError):
+        text = f"{as_options(str(error))}; decode --allow-truncated shows what there is of it"
+    elif isinstance(error, LtokcError):
+        text = as_options(str(error))
     elif isinstance(error, OSError) and error.strerror:
         place = str(error.filename) if error.filename else ""
         text = f"{place}: {error.strerror}" if place and place != name else error.strerror
@@ -203,6 +206,9 @@ class Console:
 
     def _tell_left_out(self) -> bool:
         """Counts and names what was left out; whether that breaks a promise."""
+        for pattern in [] if self.quiet else self.left_out.idle():
+            hint = "a pattern is a name, or a path seen from the folder that is named"
+            complain(f"warning: --exclude {pattern} matches nothing; {hint}")
         for path in self.left_out.unasked():
             self.detail(f"{path}: left out")
         if self.left_out:

@@ -70,11 +70,12 @@ def decode_one(job: Job, format: str, how: dict[str, Any], samples: int = 1) -> 
 
     start = time.perf_counter()
     data = read_ltk(job.source)
-    image = codec.decode(data, progress=advance, **how)
+    losses: list[str] = []
+    image = codec.decode(data, progress=advance, say=losses.append, **how)
     if samples > 1:
         seeds = range(how["seed"] + 1, how["seed"] + samples)
-        image = sheet([image, *(codec.decode(data, **how | {"seed": seed}) for seed in seeds)])
-    losses: list[str] = []
+        said: list[str] = []  # once is enough
+        image = sheet([image, *(codec.decode(data, say=said.append, **how | {"seed": seed}) for seed in seeds)])
     picture = render(image, format, losses.append)
     seconds = time.perf_counter() - start
     fields = {

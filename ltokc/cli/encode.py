@@ -14,6 +14,7 @@ from ltokc.cli import options
 from ltokc.cli.console import Console, with_console
 from ltokc.cli.convert import convert_all
 from ltokc.cli.progress import advance
+from ltokc.cli.wording import as_options
 from ltokc.jobs import paths, streams
 from ltokc.jobs.conversion import Result
 from ltokc.jobs.kinds import PICTURES
@@ -56,6 +57,7 @@ def encode_one(job: Job, load: dict[str, Any], how: dict[str, Any]) -> Result:
         "input": job.source, "output": job.target, "width": about.width, "height": about.height, "bytes": len(data),
         "bpp": round(about.bpp, 5), "tokens": about.tokens, "model": about.model, "seconds": round(seconds, 3),
     }  # fmt: skip
+    losses = list(map(as_options, losses))
     return Result(data, f"{job.source} -> {job.target}  {size}  {seconds:.2f} s", fields, list(picture.notes), losses)
 
 

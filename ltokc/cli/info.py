@@ -91,9 +91,6 @@ def info(
         if source.error:
             console.fail(source.path, source.error)
             continue
-        if source.skip:
-            console.leave_out(source.path, source.skip)
-            continue
         with console.each(source.path):
             data = read_ltk(source.path)
             about = codec.info(data)
@@ -136,7 +133,7 @@ def _heatmap(console: Console, name: str, data: bytes, plain: bool, limit: dict[
     under = None
     if not plain:
         try:
-            image = codec.decode(data, allow_truncated=True, **limit)
+            image = codec.decode(data, allow_truncated=True, say=console.detail, **limit)
             under = samples_of(on_white(image))
             del image
         except ModelError as error:

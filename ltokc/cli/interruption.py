@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, heard at any moment: also while libraries load, which swallow KeyboardInterrupt or rename it.
+"""Ctrl-C, SIGTERM and SIGHUP, heard at any moment: also while libraries load, which lose or rename KeyboardInterrupt.
 
 Code in C that imports a module may drop what is raised there, or raise an ImportError of its own; a callback of a weak
 reference loses it.  So the signal is also noted, and whoever is about to tell an error, or goes on to another file,
@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
 _noted: list[int] = []
 _depth = 0
 
@@ -30,9 +30,9 @@ def check() -> None:
 
 @contextmanager
 def heard() -> Iterator[None]:
-    """Both signals raise KeyboardInterrupt and are noted.  In another thread than the main one nothing changes.
+    """The signals raise KeyboardInterrupt and are noted.  In another thread than the main one nothing changes.
 
-    SIGINT stays ignored where the parent has it ignored (`nohup`).  May be nested.
+    SIGINT and SIGHUP stay ignored where the parent has them ignored (`nohup`).  May be nested.
     """
     global _depth
     before = {}

@@ -84,21 +84,30 @@ class Number(click.FloatRange):
         return number
 
 
-class Input(click.Path):
+class Name(click.Path):
+    """The name of a file or a folder, which is not empty."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if value == "":
+            self.fail("the name is empty, as that of a shell variable that is not set", param, ctx)
+        return str(super().convert(value, param, ctx))
+
+
+class Input(Name):
     """A file, a folder, or - for standard input, however it is called."""
 
     def __init__(self) -> None:
         super().__init__(readable=False)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        return as_input(str(super().convert(value, param, ctx)))
+        return as_input(super().convert(value, param, ctx))
 
 
-class Output(click.Path):
+class Output(Name):
     """A file to write, or - for standard output, however it is called."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        return as_output(str(super().convert(value, param, ctx)))
+        return as_output(super().convert(value, param, ctx))
 
 
 class Metadata(click.ParamType):
@@ -154,8 +163,8 @@ def together(*options: Decorator) -> Decorator:
 files = click.argument("inputs", nargs=-1, required=True, type=Input(), metavar="FILE...")
 recursive = click.option("-r", "--recursive", is_flag=True, help="Take the files in folders, and in their folders.")
 exclude = click.option("--exclude", multiple=True, metavar="PATTERN",
-                       help="Leave out files and folders of such a name ('*.tif', drafts) or path ('2024/*/raw'); may "
-                       "be repeated.")  # fmt: skip
+                       help="Leave out files and folders of such a name ('*.tif', drafts) or path, seen from "
+                       "the folder that is named ('2024/*/raw'); may be repeated.")  # fmt: skip
 no_clobber = click.option("-n", "--no-clobber", is_flag=True, help="Leave outputs that exist as they are.")
 overwrite = click.option("--overwrite", is_flag=True, help="Replace outputs that exist.")
 keep_times = click.option("--keep-times", is_flag=True, help="Give outputs the times of their inputs.")
@@ -176,7 +185,7 @@ def elsewhere(output: str | None, directory: str | None) -> str:
 
 
 def directory(required: bool = False) -> Decorator:
-    return click.option("-d", "--directory", type=click.Path(), metavar="DIR", required=required,
+    return click.option("-d", "--directory", type=Name(), metavar="DIR", required=required,
                         help="Folder of the outputs; the inputs' tree is kept.")  # fmt: skip
 
 

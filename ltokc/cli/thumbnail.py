@@ -70,7 +70,7 @@ def render(data: bytes, size: int, kind: str, say: Say, **limit: int | None) -> 
     header = container.read_header(data)
     side = max(header.width, header.height)
     reduce = next((s for s in (8, 4, 2) if side // s >= 2 * size), 1)  # what is left halves well
-    image = codec.decode(data, allow_truncated=True, reduce=reduce, **limit)  # type: ignore[arg-type]
+    image = codec.decode(data, allow_truncated=True, reduce=reduce, say=say, **limit)  # type: ignore[arg-type]
     image.thumbnail((size, size), Image.Resampling.LANCZOS)
     image.info = {}
     return save.render(image, kind, say)

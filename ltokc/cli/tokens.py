@@ -56,7 +56,10 @@ def tokens(
 
     with console.each(source):
         limit = options.pixel_limit(limit_pixels)
-        arrays = codec.tokens(read_ltk(source), allow_truncated=allow_truncated, **limit)
+        found = read_ltk(source)
+        arrays = codec.tokens(found, allow_truncated=allow_truncated, **limit)
+        if (about := codec.info(found)).truncated:
+            console.say(f"{source}: the file is cut: {arrays.count:,} of {about.tokens:,} tokens shown")
         data = _npz(arrays) if as_npz else _json(source, arrays) if console.as_json else _table(arrays).encode()
         streams.write(output, data, placement) if as_npz or output != STDIO else write_out(data.decode(), nl=False)
     console.finish()

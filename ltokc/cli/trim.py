@@ -56,7 +56,20 @@ def trim(
             after = codec.trim(before, tokens=tokens, target_size=target_size, **options.pixel_limit(limit_pixels))
             about = codec.info(after)
             streams.write(output, after, job.placement)
+            losses = _all_there_is(len(before), about.tokens, tokens, target_size) if after == before else []
             console.say(f"{source} -> {output}  {len(before):,} -> {len(after):,} bytes  {about.bpp:.3f} bpp")
+            for loss in losses:
+                console.say(f"{source}: {loss}")
             console.record({"input": source, "output": output, "bytes_before": len(before), "bytes": len(after),
-                           "bpp": round(about.bpp, 5), "tokens": about.tokens})  # fmt: skip
+                           "bpp": round(about.bpp, 5), "tokens": about.tokens,
+                           **({"losses": losses} if losses else {})})  # fmt: skip
     console.finish()
+
+
+def _all_there_is(size: int, held: int, tokens: int | None, target_size: int | None) -> list[str]:
+    """What there is to say of a file that has no more than what it is to be cut to."""
+    if target_size is not None and size < target_size:
+        return [f"{size:,} bytes are all there is of this file, less than the {target_size:,} that were asked for"]
+    if tokens is not None and held < tokens:
+        return [f"{held:,} tokens are all there is of this file, fewer than were asked for"]
+    return []

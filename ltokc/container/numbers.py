@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 
-from ltokc.errors import FormatError
+from ltokc.errors import FormatError, TruncatedError
 
 MAX_VARINT_BYTES = 5
 
@@ -42,13 +42,16 @@ class Cursor:
         raise FormatError(f"{what} is not a number in its shortest form")
 
     def sealed(self, length: int, crc: int, what: str, allow_truncated: bool, check: bool = True) -> tuple[bytes, bool]:
-        """`length` bytes, then their CRC-32 (continued from `crc`): the bytes that are there, whether all are."""
+        """`length` bytes, then their CRC-32 (continued from `crc`): the bytes that are there, whether all are.
+
+        Raises FormatError, TruncatedError.
+        """
         body = self.data[self.position : self.position + length]
         self.position += len(body)
         seal = self.data[self.position : self.position + 4]
         self.position += len(seal)
         if len(seal) < 4 and not allow_truncated:
-            raise Cut(f"the file is cut inside {what}")
+            raise TruncatedError(f"the file is cut inside {what}")
         if check and len(body) == length and not crc32(body, crc).startswith(seal):
             raise FormatError(f"{what} is damaged: its checksum does not match")
         return body, len(seal) == 4

@@ -33,7 +33,7 @@ from ltokc.container.records import (
     check_tokens,
     segment_count,
 )
-from ltokc.errors import FormatError, LimitError, UsageError
+from ltokc.errors import FormatError, LimitError, TruncatedError, UsageError
 from ltokc.geometry import segment_boxes
 
 END_SOUGHT = 1 << 22  # bytes of a file in which the end of its contents is looked for, to tell why it is refused
@@ -130,7 +130,7 @@ def _read_only_payload(cursor: Cursor, allow_truncated: bool) -> tuple[bytes, bo
     if end := _end_of_contents(data, start):
         raise _bytes_follow(end, len(data))
     if not allow_truncated:
-        raise FormatError("the file is cut or damaged: its checksum does not match")
+        raise TruncatedError("the file is cut or damaged: its checksum does not match")
     return data[start:], False
 
 
@@ -158,7 +158,10 @@ def _read_payloads(
         raise FormatError("a segment of no bytes")
     crc = zlib.crc32(cursor.data[: cursor.position])
     if header.segment_cells:
-        cursor.sealed(0, crc, "the table of segments", allow_truncated=False)
+        what = "the table of segments"
+        if cursor.left < 4:
+            raise Cut(f"the file is cut inside {what}")
+        cursor.sealed(0, crc, what, allow_truncated=False)
         crc = 0
     return [
         cursor.sealed(length, crc, f"segment {i}", allow_truncated, only is None or i in only)
@@ -187,9 +190,9 @@ def _read_chunks(cursor: Cursor, header: Header, count: int, allow_truncated: bo
             fourcc = cursor.take(4, "the name of a chunk")
             rules.name(fourcc)
             length = cursor.varint("the length of a chunk")
-        except Cut:
+        except Cut as error:
             if not allow_truncated:
-                raise
+                raise TruncatedError(str(error)) from None
             cursor.position = len(cursor.data)
             return tuple(chunks), False
         rules.length(length)

@@ -146,7 +146,7 @@ def check_pixels(width: int, height: int, limit_pixels: int | None) -> None:
     """Raises LimitError where there are more pixels than the limit, None for no limit; as `check_limit`."""
     check_limit(limit_pixels)
     if limit_pixels is not None and width * height > limit_pixels:
-        raise LimitError(f"{width}x{height} pixels are above the limit of {limit_pixels} (--limit-pixels)")
+        raise LimitError(f"{width}x{height} pixels are above the limit of {limit_pixels} (limit_pixels)")
 
 
 def check_sides(width: int, height: int) -> None:
@@ -180,5 +180,5 @@ def check_density(ltk: Ltk, limit_pixels: int | None, only: Iterable[int] | None
         if segment.tokens > FREE_TOKENS + TOKENS_PER_BYTE * len(segment.stream):
             raise LimitError(
                 f"{segment.tokens:,} tokens in a stream of {len(segment.stream):,} bytes, which keep a reader busy for "
-                "nothing; --limit-pixels 0 reads it all the same"
+                "nothing; limit_pixels=None reads it all the same"
             )

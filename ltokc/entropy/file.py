@@ -126,6 +126,26 @@ def everything(header: Header | Ltk, levels: int) -> Needed:
     return Needed(dict.fromkeys(range(len(boxes)), levels), (0, 0), Size(header.width, header.height).grid)
 
 
+def told_of_cut(ltk: Ltk, found: Tokens | None, needed: Needed, limit: int | None = None) -> str:
+    """What there is to say of a picture from a file that was cut.
+
+    found: the tokens that it is made of, no more than `limit`; None where it has none.
+    """
+    if found is None:
+        return "the file is cut: what follows the patches that are shown is missing"
+    segments = [ltk.segments[i] for i in needed.levels]
+    if min(needed.levels.values(), default=0) < len(found.levels):
+        return "the file is cut: what is there of it is shown"
+    total = sum(segment.tokens for segment in segments)
+    unknown = any(not segment.stream and not segment.tokens for segment in segments)
+    if unknown and not found.count:
+        return "the file is cut: none of its tokens is left"
+    asked = total if limit is None else min(limit, total)
+    alpha = ltk.header.alpha and not any(chunk.fourcc == container.ALPHA for chunk in ltk.chunks)
+    rest = "; alpha is missing" if alpha else "; what follows them is missing" if found.count >= asked else ""
+    return f"the file is cut: {found.count:,} of {'more than ' * unknown}{asked:,} tokens shown{rest}"
+
+
 def read_tokens(
     prior: Prior, ltk: Ltk, needed: Needed | None = None, *, limit: int | None = None, steps: Steps | None = None
 ) -> Tokens:

@@ -25,6 +25,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ltokc.errors import LtokcError
+from ltokc.jobs.locks import lock
 
 NAME = re.compile(r"\.ltokc-batch(-\d+-of-\d+)?\.journal")
 MARK_BYTES = 6
@@ -187,7 +188,7 @@ def made(entries: Iterable[Entry], output: str, folder: str) -> bool:
 
 
 def note_report(path: str, report: str, data: bytes) -> None:
-    """Notes in the journal of this path, if there is one, a report that is going to be written.  OSError."""
+    """Notes in the journal of this path, if there is one, a report that will be written.  OSError, LtokcError."""
     if os.path.exists(path):
         _check(path)
         _append(path, line_of({"report": _report_name(path, report), "digest": digest_of(data)}))
@@ -239,7 +240,7 @@ class Journal:
         _check(self.path)
         self._file = open(self.path, "a+b", buffering=0)
         try:
-            locked = _lock(self._file, self.path)
+            locked = lock(self._file)
             self._file.seek(0)
             before = self._file.read()
             for fields in parse(before):
@@ -247,7 +248,11 @@ class Journal:
                     self.stale.add(run)
             # after a kill inside a line, the next one must not be glued to its stump
             stump = b"\n" if before and not before.endswith(b"\n") else b""
-            self._file.write(stump + line_of({"run": self.mark}))
+            with _named(self.path):
+                self._file.write(stump + line_of({"run": self.mark}))
+        except BlockingIOError:
+            self._file.close()
+            raise Busy(f"another batch is at work on {os.path.dirname(self.path) or '.'} (see --shard)") from None
         except BaseException:
             self._file.close()
             raise
@@ -272,29 +277,24 @@ class Journal:
 
 
 def append(path: str, entry: Entry) -> None:
-    """Adds a line by one write, which no other appending process comes between.  OSError."""
+    """Adds a line by one write, which no other appending process comes between.  OSError, LtokcError."""
     _append(path, line_of(asdict(entry)))
 
 
 def _append(path: str, line: bytes) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0))
     try:
-        if os.write(descriptor, line) != len(line):  # the disk is full: the stump fails its CRC
-            raise LtokcError(f"{path}: cannot be written as a whole")
+        with _named(path):
+            if os.write(descriptor, line) != len(line):  # the disk is full: the stump fails its CRC
+                raise LtokcError(f"{path}: cannot be written as a whole")
     finally:
         os.close(descriptor)
 
 
-def _lock(file: Any, path: str) -> bool:
-    """Locks until the file is closed or the process is gone; False where the system has no such locks."""
+@contextlib.contextmanager
+def _named(path: str) -> Iterator[None]:
+    """The errors of writing, which do not name the file, as LtokcErrors that do."""
     try:
-        import fcntl
-    except ImportError:
-        return False
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise Busy(f"another batch is at work on {os.path.dirname(path) or '.'} (see --shard)") from None
-    except OSError:  # some network file systems
-        return False
-    return True
+        yield
+    except OSError as error:
+        raise LtokcError(f"{path}: cannot be written ({(error.strerror or str(error)).lower()})") from error

@@ -16,10 +16,10 @@ from enum import Enum
 from ltokc.atomic import ANYWHERE, Exists, Placement, link_below, why_unwritable
 from ltokc.errors import LtokcError, UsageError
 from ltokc.jobs.kinds import LTK, PICTURES, Kind
-from ltokc.jobs.left_out import LeftOut
+from ltokc.jobs.left_out import ODD, LeftOut
 from ltokc.jobs.names import Taken, same_file, same_name
 from ltokc.jobs.patterns import expand, fixed_part
-from ltokc.jobs.sources import Source, Walk, collect, regular
+from ltokc.jobs.sources import Source, Walk, collect, is_odd
 from ltokc.jobs.streams import STDIO
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
@@ -77,6 +77,11 @@ class Job:
     placement: Placement = field(default=ANYWHERE, compare=False)
 
 
+def copy_of(job: Job) -> str:
+    """Where the source itself would be mirrored to."""
+    return os.path.join(os.path.dirname(job.target), os.path.basename(job.source))
+
+
 def renamed(path: str, rule: OutputRule) -> str:
     """`path` with the suffix of outputs in place of its own where that is an input's: a.png -> a.ltk, a.v2 -> a.v2.ltk.
 
@@ -99,6 +104,7 @@ def plan(
     UsageError: the arguments do not fit together.  What is wrong with one file alone is told in its job's `error`.
     """
     _check(inputs, rule)
+    left_out = LeftOut() if left_out is None else left_out
     roots = [i if os.path.isdir(i) else os.path.dirname(i) for i in inputs]
     matches: set[str] = set()
     if rule.patterns:
@@ -110,7 +116,9 @@ def plan(
         matches = {name for given, match in found for name in match if name != given}
     walk = Walk(rule.takes, rule.recursive, rule.own, rule.exclude, rule.directory or "")
     sources = collect(inputs, walk, left_out)
-    sources = [regular(source) if source.path in matches else source for source in sources]
+    for odd in [source for source in sources if source.path in matches and is_odd(source.path)]:
+        left_out.add(ODD, odd.path)
+        sources.remove(odd)
     root = _common_root(roots) if rule.directory is not None else ""
     taken = Taken((source.path for source in sources), asked)
     return [_job(source, _target(source.path, rule, root), rule, taken) for source in sources]
@@ -174,8 +182,8 @@ def _target(source: str, rule: OutputRule, root: str) -> str:
 def _job(source: Source, target: str, rule: OutputRule, taken: Taken) -> Job:
     """The job of one input; taken: the inputs and outputs of the run, to which this one's is added."""
     path = source.path
-    job = Job(path, target, source.error, source.skip, _placement(source, rule))
-    if source.error or source.skip or target == STDIO:
+    job = Job(path, target, source.error, placement=_placement(source, rule))
+    if source.error or target == STDIO:
         return job
     if same_file(path, target):
         return replace(job, error="input and output are the same file")

@@ -7,7 +7,7 @@ import glob
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 
-from ltokc.jobs.left_out import EXCLUDED, LINKED, LeftOut, is_excluded
+from ltokc.jobs.left_out import EXCLUDED, LINKED, LeftOut, excluding
 from ltokc.jobs.streams import STDIO
 
 ANY_DEPTH = "**"
@@ -17,11 +17,12 @@ def expand(name: str, exclude: Collection[str] = (), left_out: LeftOut | None = 
     """What a pattern with * ? [] or ** matches, sorted, hidden names left out; a name that exists is itself.
 
     ** stands for folders at any depth, as -r takes them: no links, none that is hidden or a system's own.  exclude: see
-    `ltokc.jobs.left_out.is_excluded`; `left_out` is told of what is not taken.
+    `ltokc.jobs.left_out.excluding`; `left_out` is told of what is not taken.
     """
     if name == STDIO or os.path.lexists(name) or not glob.has_magic(name):
         return [name]
     left_out = LeftOut() if left_out is None else left_out
+    left_out.ask(exclude)
     folder = _fixed(name)
 
     def passed_over(path: str) -> bool:
@@ -29,9 +30,7 @@ def expand(name: str, exclude: Collection[str] = (), left_out: LeftOut | None = 
 
     found = []
     for path in sorted(dict.fromkeys(_matches(folder, _parts(name[len(folder) :]), passed_over, left_out))):
-        if is_excluded(os.path.relpath(path, folder or os.curdir), exclude):
-            left_out.add(EXCLUDED, path)
-        else:
+        if not left_out.excludes(path, excluding(path, folder, exclude)):
             found.append(path)
     return found or ([] if EXCLUDED in left_out.paths else [name])
 

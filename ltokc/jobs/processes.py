@@ -201,10 +201,10 @@ class _Pool:
 
 @contextmanager
 def _signals_held() -> Iterator[None]:
-    """Ctrl-C and SIGTERM wait: a process is started wholly, and known to the pool, or not at all.
+    """Ctrl-C, SIGTERM and SIGHUP wait: a process is started wholly, and known to the pool, or not at all.
 
-    What is started in here inherits that: Ctrl-C, which reaches the whole group, it never hears, since the parent ends
-    its workers; SIGTERM it hears once it is ready to leave in order (`_serve`).
+    What is started in here inherits that: Ctrl-C and SIGHUP, which reach the whole group, it never hears, since the
+    parent ends its workers; SIGTERM it hears once it is ready to leave in order (`_serve`).
     """
     if not hasattr(signal, "pthread_sigmask"):
         yield
@@ -212,7 +212,7 @@ def _signals_held() -> Iterator[None]:
     from multiprocessing import resource_tracker
 
     resource_tracker.ensure_running()  # the first start would start it, and unblock both signals after that
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
     try:
         yield
     finally:

@@ -31,7 +31,8 @@ class Row:
     (--resume: was done before, the fields are of then); "skipped" (--no-clobber); "failed" (`error` says why).
     output: the file written, None without one.  input_bytes and output_bytes: sizes of the files; bpp: bits per pixel
     of the .ltk file; tokens in it; model: its name; seconds of work in one process; notes: what was changed on the way;
-    losses: what was not kept, or that the file grew, told without -v too.
+    losses: what was not kept, or that the file grew, told without -v too; removed: what an earlier run had written for
+    the picture under another name.
     """
 
     input: str
@@ -48,6 +49,7 @@ class Row:
     notes: str = ""
     error: str = ""
     losses: str = ""
+    removed: str = ""
 
     @property
     def pixels(self) -> int:
@@ -110,10 +112,13 @@ def as_json(rows: Sequence[Row]) -> bytes:
 WRITERS: dict[str, Callable[[Sequence[Row]], bytes]] = {".csv": as_csv, ".json": as_json}
 
 
+HTML = " (with --versus also .html)"
+
+
 def check(path: str) -> None:
     """UsageError: no writer for this suffix."""
     if os.path.splitext(path)[1].lower() not in WRITERS:
-        raise UsageError(f"--report {path}: the suffix says the kind, one of {', '.join(WRITERS)}")
+        raise UsageError(f"--report {path}: the suffix says the kind, one of {', '.join(WRITERS)}{HTML}")
 
 
 def render(path: str, rows: Sequence[Row]) -> bytes:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from ltokc.errors import UsageError
 from ltokc.jobs.kinds import LTK, Kind
-from ltokc.jobs.left_out import BELOW, DONE, EXCLUDED, LINKED, OTHER, LeftOut, is_excluded
+from ltokc.jobs.left_out import BELOW, DONE, LINKED, ODD, OTHER, LeftOut, excluding_named
 from ltokc.jobs.streams import STDIO
 
 
@@ -17,13 +17,12 @@ from ltokc.jobs.streams import STDIO
 class Source:
     """An input as it was named, or found below a named folder.
 
-    `error`: why it cannot be taken ("" when it can); `skip`: why it is left out; `root`: the named folder that it was
-    found in, or the folder of a named file.
+    `error`: why it cannot be taken ("" when it can); `root`: the named folder that it was found in, or the folder of a
+    named file.
     """
 
     path: str
     error: str = ""
-    skip: str = ""
     root: str = ""
 
 
@@ -47,17 +46,17 @@ def collect(inputs: Sequence[str], walk: Walk, left_out: LeftOut | None = None) 
 
     Named files are taken whatever they are, unless they are excluded; in folders those of the kind, by their suffix or
     else by their first bytes, hidden ones and what a system keeps for itself left out.  `left_out` is told of all that
-    is not taken.  Devices, pipes and sockets are taken where they are named, and left out (`skip`) in folders.
+    is not taken.  Devices, pipes and sockets are taken where they are named, and left out in folders.
     UsageError: `-` beside other inputs.
     """
     if STDIO in inputs and len(inputs) > 1:
         raise UsageError("- (standard input) cannot be mixed with other inputs")
     left_out = LeftOut() if left_out is None else left_out
     left_out.kinds = walk.kind.name
+    left_out.ask(walk.exclude)
     sources: dict[str, Source] = {}
     for name in inputs:
-        if name != STDIO and is_excluded(os.path.basename(os.path.normpath(name)), walk.exclude):
-            left_out.add(EXCLUDED, name)
+        if name != STDIO and left_out.excludes(name, excluding_named(name, walk.exclude)):
             continue
         if name == STDIO or not os.path.isdir(name):
             found: Iterator[Source] = iter([Source(name, root=os.path.dirname(name))])
@@ -97,29 +96,28 @@ def _walked(folder: str, walk: Walk, left_out: LeftOut) -> Iterator[Source]:
 
 def _of_kind(path: str, kind: Kind, left_out: LeftOut) -> Source | None:
     """A file that was found, None where it is of another kind."""
-    source = regular(Source(path))
     own_suffix = os.path.splitext(path)[1].lower()
-    if not source.skip and own_suffix not in kind and own_suffix in LTK:
+    if is_odd(path):
+        left_out.add(ODD, path)
+        return None
+    if own_suffix not in kind and own_suffix in LTK:
         left_out.add(DONE, path)
         return None
-    if source.skip and own_suffix not in kind:
-        left_out.add(OTHER, path)
-        return None
     try:
-        if source.skip or kind.holds(path):
-            return source
+        if kind.holds(path):
+            return Source(path)
     except FileNotFoundError:  # a link that leads nowhere
         pass
     except OSError as error:
-        return replace(source, error=error.strerror or str(error))
+        return Source(path, error.strerror or str(error))
     left_out.add(OTHER, path)
     return None
 
 
-def regular(source: Source) -> Source:
-    """A source that was found, not named: left out where it is a device, a pipe or a socket, or a link to one."""
+def is_odd(path: str) -> bool:
+    """Whether a path leads to a device, a pipe or a socket, which are taken where they are named, but not found."""
     try:
-        mode = os.stat(source.path).st_mode
+        mode = os.stat(path).st_mode
     except OSError:  # whoever reads it will say why
-        return source
-    return source if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else replace(source, skip="is no regular file")
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))

@@ -55,12 +55,14 @@ def write(target: str, data: bytes, placement: Placement = ANYWHERE) -> None:
     """Writes a file as a whole or not at all, making its folder; or standard output.  OSError, LtokcError."""
     if target == STDIO:
         refuse_terminal()
-        sys.stdout.flush()
-        stream = getattr(sys.stdout.buffer, "raw", sys.stdout.buffer)  # unbuffered: nothing is left when it fails
-        rest = memoryview(data)
-        while rest:
-            rest = rest[stream.write(rest) or 0 :]
-        stream.flush()
+        try:
+            _write_out(data)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise LtokcError(
+                f"standard output: cannot be written ({(error.strerror or str(error)).lower()})"
+            ) from error
         return
     folder = os.path.dirname(target)
     if placement.within is not None and (link := link_below(folder or ".", placement.within)):
@@ -72,6 +74,15 @@ def write(target: str, data: bytes, placement: Placement = ANYWHERE) -> None:
         raise Exists(f"{target}: {error}") from error
     except LtokcError as error:
         raise LtokcError(f"{target}: {error}") from error
+
+
+def _write_out(data: bytes) -> None:
+    sys.stdout.flush()
+    stream = getattr(sys.stdout.buffer, "raw", sys.stdout.buffer)  # unbuffered: nothing is left when it fails
+    rest = memoryview(data)
+    while rest:
+        rest = rest[stream.write(rest) or 0 :]
+    stream.flush()
 
 
 def refuse_terminal() -> None:

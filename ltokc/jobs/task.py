@@ -14,20 +14,21 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 
 from ltokc.atomic import Exists
-from ltokc.jobs import journal, streams
+from ltokc.jobs import journal, leftovers, streams
 from ltokc.jobs.conversion import Convert, Result
 from ltokc.jobs.journal import Entry
 from ltokc.jobs.names import same_file
-from ltokc.jobs.paths import Job, refusal
+from ltokc.jobs.paths import Job, copy_of, refusal
 from ltokc.jobs.rows import COPIED, DONE, KEPT, UNCHANGED, Row, row_of
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A job and what journals say of its output."""
+    """A job and what journals say of its output.  earlier: and of the picture's outputs, whatever their names."""
 
     job: Job
     known: tuple[Entry, ...] = ()
+    earlier: tuple[Entry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +68,6 @@ def in_shard(name: str, shard: tuple[int, int] | None) -> bool:
     return int.from_bytes(state.digest(), "big") % shard[1] == shard[0] - 1
 
 
-def copy_of(job: Job) -> str:
-    """Where the source itself would be mirrored to."""
-    return os.path.join(os.path.dirname(job.target), os.path.basename(job.source))
-
-
 def without_absent(jobs: Iterable[Job]) -> list[Job]:
     """A source that is not there is an error of its job before any folder is made."""
     return [
@@ -108,11 +104,17 @@ def why_not(plan: BatchPlan, task: Task, output: str) -> str:
     return refusal(output, "no batch before has written it")
 
 
+def left_over(plan: BatchPlan, task: Task, row: Row | None = None) -> list[str]:
+    """What earlier runs left for the picture beside the output of its row, by default its .ltk file.  Raises Exists."""
+    output = task.job.target if row is None else row.output or copy_of(task.job)
+    return leftovers.found(task.earlier, task.job, output, plan.folder)
+
+
 def perform(plan: BatchPlan, task: Task) -> Row:
     """Does what is to do for one task: convert, note in the journal, write.  Raises what these raise, and Exists."""
-    if (row := done_before(plan, task)) is not None:
-        return row
     job = task.job
+    if (row := done_before(plan, task)) is not None:
+        return replace(row, removed=leftovers.remove(left_over(plan, task, row)))
     if text := why_not(plan, task, job.target):
         raise Exists(text)
     start = time.perf_counter()
@@ -125,12 +127,13 @@ def perform(plan: BatchPlan, task: Task) -> Row:
     output = row.output or job.target
     if status == COPIED and (text := why_not(plan, task, output)):
         raise Exists(text)
+    left = left_over(plan, task, row)
     row = replace(row, input_bytes=before.st_size, seconds=round(time.perf_counter() - start, 3))
     _note(plan, job, before, journal.stamp_of(before, now), row, result.data)
     if status != KEPT:
         overwrite = job.placement.overwrite or journal.made(task.known, output, plan.folder)
         streams.write(output, result.data, replace(job.placement, overwrite=overwrite, mark=plan.mark))
-    return row
+    return replace(row, removed=leftovers.remove(left))
 
 
 def _row(job: Job, result: Result, status: str) -> Row:

@@ -61,7 +61,7 @@ def chunks_of(picture: Picture, metadata: str | Iterable[str], alpha: str, say: 
     if left_out:
         say(f"metadata left out: {', '.join(left_out)}")
     if "dpi" in picture.metadata and (shape := shape_of_pixels(picture.metadata["dpi"])):
-        kept = "as PNG and JPEG made of it will say" if "dpi" in kinds else "--metadata dpi keeps that"
+        kept = "as PNG and JPEG made of it will say" if "dpi" in kinds else 'metadata="dpi" keeps that'
         say(f"pixels are not square ({shape}); {kept}")
     return tuple(chunks)
 

@@ -13,7 +13,7 @@ from ltokc.geometry import Size
 from ltokc.pictures import jpeg, png
 from ltokc.pictures.formats import open_listed
 
-OPTION = "--allow-damaged takes what there is of it"
+ADVICE = "allow_damaged=True takes what there is of it"
 
 
 @dataclass(slots=True)
@@ -30,7 +30,7 @@ class Damage:
 
 def damaged(why: str, rescue: bool = False) -> FormatError:
     """The error of a picture that is not whole; rescue: whether a part of it can be had."""
-    return FormatError(f"truncated or damaged picture ({why})" + f"; {OPTION}" * rescue)
+    return FormatError(f"truncated or damaged picture ({why})" + f"; {ADVICE}" * rescue)
 
 
 def without_bad_chunks(file: BinaryIO, damage: Damage) -> BinaryIO:

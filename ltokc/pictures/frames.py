@@ -55,7 +55,7 @@ def others(image: Image.Image) -> list[str]:
     if image.format in BESIDE or image.tell() > 0 or (frames := count(image)) == 1:
         return []
     what = "page" if image.format in PAGES else "frame"
-    return [f"first of {frames} {what}s taken, the others are not kept (encode --frame N takes another)"]
+    return [f"first of {frames} {what}s taken, the others are not kept (encode with frame=N takes another)"]
 
 
 @contextlib.contextmanager

@@ -94,6 +94,7 @@ def load(
     damage = Damage(allow_damaged)
     with _input_errors():
         if isinstance(source, Image.Image):
+            _refuse_closed(source)
             with frames.shown(source, frame):
                 _check_size(*source.size, limit_pixels)
                 known = unseen(source, _file_of(source))
@@ -106,6 +107,24 @@ def load(
                 known = unseen(image, file)
                 known.losses += frames.choose(image, frame)
                 return _from_image(image, limit_pixels, value_range, known, damage)
+
+
+def _refuse_closed(image: Image.Image) -> None:
+    """UsageError: the pixels of a caller's picture cannot be had any more."""
+    file = getattr(image, "fp", None)
+    closed = bool(getattr(image, "tile", None)) and (file is None or getattr(file, "closed", False))
+    try:
+        _ = image.im
+    except ValueError:  # what Pillow says of it
+        closed = True
+    except AssertionError:  # not loaded yet
+        pass
+    if closed:
+        raise UsageError("the PIL image is closed: encode it before that, or a copy() of it")
+
+
+def _is_text(source: object) -> bool:
+    return isinstance(source, io.TextIOBase)
 
 
 def _file_of(image: Image.Image) -> BinaryIO | None:
@@ -133,6 +152,8 @@ def _input_errors() -> Iterator[None]:
 def _opened(source: str | os.PathLike[str] | BinaryIO) -> Iterator[BinaryIO]:
     """A seekable, not empty binary file at its start; closes only what it opened."""
     if isinstance(source, (str, os.PathLike)):
+        if not os.fspath(source):
+            raise UsageError("the name of the picture is empty")
         if Path(source).is_dir():
             raise FormatError("is a directory, not a picture")
         try:
@@ -143,7 +164,11 @@ def _opened(source: str | os.PathLike[str] | BinaryIO) -> Iterator[BinaryIO]:
             raise FormatError(f"cannot be read ({(error.strerror or str(error)).lower()})") from error
         except ValueError as error:  # a zero byte in the name
             raise FormatError(f"cannot be read ({error})") from error
+    elif _is_text(source):
+        raise UsageError('the file is open as text; a picture needs open(..., "rb")')
     elif hasattr(source, "read"):
+        if getattr(source, "closed", False):
+            raise UsageError("the file is closed")
         file = source
     else:
         kind = type(source).__name__
@@ -184,7 +209,7 @@ def _check_size(width: int, height: int, limit_pixels: int | None) -> None:
         raise LimitError(f"{width} x {height}: a side may have at most {MAX_SIDE:,} pixels")
     if limit_pixels is not None and width * height > limit_pixels:
         pixels = f"{width} x {height} = {width * height:,} pixels"
-        raise LimitError(f"{pixels}, over the limit of {limit_pixels:,} (--limit-pixels)")
+        raise LimitError(f"{pixels}, over the limit of {limit_pixels:,} (limit_pixels)")
 
 
 def _from_image(

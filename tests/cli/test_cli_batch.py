@@ -219,7 +219,9 @@ def test_resume_notices_other_bytes_of_equal_size_and_time(tree: Path) -> None:
 def test_no_clobber(tree: Path) -> None:
     Path("out").mkdir()
     Path("out/a.ltk").write_bytes(b"mine")
-    assert batch("in/*.png", "-d", "out", "-n").exit_code == 3
+    assert batch("in/*.png", "-d", "out", "-n", "--report", "r.json").exit_code == 3
+    (row,) = json.loads(Path("r.json").read_text())["pictures"]
+    assert (row["status"], row["notes"]) == ("skipped", "out/a.ltk exists")
     assert outputs() == {"a.ltk": b"mine"}
     assert not Path(JOURNAL).exists()
 

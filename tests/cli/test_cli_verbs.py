@@ -202,6 +202,19 @@ def test_trim(here: Path, encoded: bytes) -> None:
     assert run("trim", "photo.ltk", "--tokens", "5", "-o", "photo.ltk").exit_code == 2
 
 
+@pytest.mark.parametrize(("options", "said"), [
+    (("--target-size", "1M"), "bytes are all there is of this file, less than the 1,000,000 that were asked for"),
+    (("--tokens", "9999"), "tokens are all there is of this file, fewer than were asked for"),
+])  # fmt: skip
+def test_trim_says_where_there_is_no_more(here: Path, encoded: bytes, options: tuple[str, ...], said: str) -> None:
+    Path("photo.ltk").write_bytes(encoded)
+    result = run("trim", "photo.ltk", *options, "-o", "same.ltk", "--json")
+    assert result.exit_code == 0 and said in result.stderr and Path("same.ltk").read_bytes() == encoded
+    (loss,) = json.loads(result.stdout)["losses"]
+    assert loss.endswith(said) and f"photo.ltk: {loss}" in result.stderr.splitlines()
+    assert "all there is" not in run("trim", "photo.ltk", "--target-size", str(len(encoded)), "-o", "b.ltk").stderr
+
+
 def test_tokens(here: Path, encoded: bytes) -> None:
     Path("photo.ltk").write_bytes(encoded)
     assert run("tokens", "photo.ltk").stdout.startswith("level ")

@@ -81,6 +81,25 @@ def test_the_others_are_done_on_a_full_disk(place: Path) -> None:
     assert Image.open("out/flat.png").size == (8, 8)
 
 
+@pytest.mark.parametrize(("length", "why"), [(LIMIT - 60, "cannot be written"), (LIMIT, "cannot be written (file too")])
+def test_a_journal_on_a_full_disk_is_named(place: Path, length: int, why: str) -> None:
+    """Where its first line still fits, and where none does."""
+    Path("out").mkdir()
+    Path("out/.ltokc-batch.journal").write_bytes(b"\n" * length)
+    done = program("batch", "photo.png", "-d", "out", "-e", "0", "-j", "1", preexec_fn=small_files)
+    assert done.returncode == 1 and f"out/.ltokc-batch.journal: {why}".encode() in done.stderr
+    assert not Path("out/photo.ltk").exists()
+
+
+@needs_full
+@pytest.mark.parametrize("args", [["decode", "photo.ltk", "-o", "-"], ["encode", "photo.png", "-o", "-"]])
+def test_a_full_standard_output_is_named(place: Path, args: list[str]) -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([sys.executable, "-m", "ltokc", *args], stdout=full, stderr=subprocess.PIPE,
+                              env=ENVIRONMENT, timeout=60, check=False)  # fmt: skip
+    assert f"{args[1]}: standard output: cannot be written (no space left on device)" in one_line(done.stderr)
+
+
 @needs_full
 @pytest.mark.parametrize(
     "args", [["decode", "photo.ltk", "-o", "/dev/full", "-f", "png"], ["encode", "photo.png", "-o", "/dev/full"]]
@@ -205,7 +224,7 @@ def test_the_output_folder_becomes_a_file(place: Path, encoded: bytes) -> None:
     assert Path("out").read_text() == "mine"
 
 
-SIGNALS = [signal.SIGINT, signal.SIGTERM]
+SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 
 @pytest.fixture(scope="module")
@@ -246,7 +265,7 @@ def test_a_signal_with_workers(place: Path, long_work: Path, number: signal.Sign
         time.sleep(0.05)
     workers = children(process.pid)
     assert len(workers) >= 2
-    os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
+    os.killpg(process.pid, number) if number != signal.SIGTERM else process.send_signal(number)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130 and b"interrupted" in stderr and b"Traceback" not in stderr, stderr.decode()
     assert files() == before
@@ -254,6 +273,21 @@ def test_a_signal_with_workers(place: Path, long_work: Path, number: signal.Sign
     while any(Path(f"/proc/{worker}").exists() for worker in workers) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_an_interrupted_batch_says_how_far_it_is(place: Path, long_work: Path, number: signal.Signals) -> None:
+    Path("long.png").symlink_to(long_work)
+    process = start("batch", "photo.png", "long.png", "photo.png", "-d", "out", "-j", "1", "-v", process_group=0)
+    assert process.stderr
+    assert process.stderr.readline().startswith(b"photo.png -> out/photo.ltk")
+    time.sleep(0.3)
+    process.send_signal(number)
+    rest = process.stderr.read()
+    assert process.wait(60) == 130
+    assert rest == b"1 of 2 done; --resume goes on with the rest\nltokc: interrupted\n"
+    done = program("batch", "photo.png", "-d", "out", "-j", "1", "--resume")
+    assert done.returncode == 0 and b"nothing to do" in done.stderr
 
 
 def test_ctrl_c_is_heard_where_this_process_ignores_it(place: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +76,34 @@ def test_nothing_in_a_folder_is_missing_from_a_complete_one_in_silence(here: Pat
     assert result.exit_code == 1, result.stderr
     assert "ltokc: out is not complete: 1 left out that --exclude does not name" in result.stderr
     assert run(*line, "--exclude", name.split("/")[0]).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "line", ["batch -r in -d out --dry-run", "batch in/** -d out --dry-run", "encode -r in -d out"]
+)
+def test_a_pattern_that_matches_nothing_is_named(album: Path, line: str) -> None:
+    said = "ltokc: warning: --exclude {} matches nothing"
+    result = run(
+        *line.split(), "--keep-suffix", "--exclude", "in/plain.png", "--exclude", "*.tif", "--exclude", "*.txt"
+    )
+    assert result.exit_code == 0 and said.format("*.tif") in result.stderr
+    assert said.format("in/plain.png") not in result.stderr and "plain.png ->" not in result.stderr
+    result = run(*line.split(), "--keep-suffix", "--overwrite", "--exclude", "draft", "--exclude", "*.txt", "--quiet")
+    assert result.exit_code == 0 and result.stderr == ""
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+@pytest.mark.parametrize("name", ["p.jpg", "p"])
+@pytest.mark.parametrize("source", ["in", "in/*"])
+def test_a_pipe_is_missing_from_a_complete_folder(here: Path, name: str, source: str) -> None:
+    Path("in").mkdir()
+    Path("in/gray.png").write_bytes(Path("photo.png").read_bytes())
+    os.mkfifo(f"in/{name}")
+    line = ["batch", source, "-d", "out", "-e", "0", "-j", "1", "--keep-smaller"]
+    result = run(*line)
+    assert result.exit_code == 1 and f"left out: 1 that is no regular file: in/{name}" in result.stderr
+    assert "ltokc: out is not complete: 1 left out that --exclude does not name" in result.stderr
+    assert run(*line, "--resume", "--exclude", name).exit_code == 0
 
 
 @pytest.mark.parametrize("name", [".DS_Store", "Thumbs.db", "desktop.ini", "._photo.png"])

@@ -16,7 +16,8 @@ import ltokc
 from ltokc import container
 from ltokc.compare.codecs import make_codec
 from ltokc.container import EXIF, ICC, XMP, Chunk
-from tests.support.cli_runner import ENVIRONMENT, program, run
+from ltokc.errors import LossWarning
+from tests.support.cli_runner import ENVIRONMENT, names, program, run
 
 EVIL = "a\x1b]0;owned\x07\x1b[31m\u009b2J\u202e.ltk"
 NUMBER = "9" * 400
@@ -127,3 +128,43 @@ def test_what_needs_a_closed_stream_is_told() -> None:
     assert done.returncode == 1 and b"Bad file descriptor" in done.stderr and done.stderr.count(b"\n") == 1
     done = program("-V", preexec_fn=closing(1))
     assert done.returncode == 1 and b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("line", [
+    ["encode", ""], ["encode", "photo.png", "-o", ""], ["encode", "photo.png", "-d", ""], ["decode", ""],
+    ["batch", "photo.png", "-d", ""], ["batch", "", "-d", "out"], ["trim", "a.ltk", "--tokens", "1", "-o", ""],
+    ["batch", "photo.png", "-d", "out", "--report", ""], ["info", ""], ["compare", "photo.png", ""],
+    ["info", "a.ltk", "--heatmap", ""], ["thumbnail", "a.ltk", ""], ["tokens", ""],
+    ["compare", "photo.png", "photo.png", "--html", ""],
+])  # fmt: skip
+def test_an_empty_name_is_called_that(here: Path, line: list[str]) -> None:
+    before = names()
+    result = run(*line)
+    assert result.exit_code == 2 and "the name is empty, as that of a shell variable that is not set" in result.stderr
+    assert names() == before
+
+
+def test_messages_name_options_here_and_arguments_in_python(here: Path) -> None:
+    """Of errors and of losses."""
+    frames = [Image.new("RGB", (40, 30), colour) for colour in ("red", "blue")]
+    frames[0].save("two.gif", save_all=True, append_images=frames[1:])
+    Image.open("photo.png").save("whole.jpg")
+    Path("cut.jpg").write_bytes(Path("whole.jpg").read_bytes()[:-300])
+    for line, said in (
+        (["cut.jpg"], "; --allow-damaged takes what there is of it"),
+        (["two.gif", "-e", "0"], "(encode with --frame N takes another)"),
+        (["photo.png", "--limit-pixels", "9"], "over the limit of 9 (--limit-pixels)"),
+    ):
+        for command in (["encode", *line, "--overwrite"], ["batch", *line, "-d", "out", "-j", "1", "--overwrite"]):
+            assert said in run(*command).stderr
+    with pytest.raises(ltokc.FormatError, match="; allow_damaged=True takes what there is of it$"):
+        ltokc.encode("cut.jpg")
+    with pytest.warns(LossWarning, match="encode with frame=N takes another"):
+        ltokc.encode("two.gif", effort=0)
+    with pytest.raises(ltokc.LimitError, match=r"over the limit of 9 \(limit_pixels\)$"):
+        ltokc.encode("photo.png", limit_pixels=9)
+
+
+def test_a_report_that_only_versus_writes_is_told_so(here: Path) -> None:
+    result = run("batch", "photo.png", "-d", "out", "--report", "a.html")
+    assert result.exit_code == 1 + ("Usage" in result.stderr) and ".json (with --versus also .html)" in result.stderr

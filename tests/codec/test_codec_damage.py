@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -18,7 +19,7 @@ from ltokc.entropy import file
 from ltokc.entropy.depth_map import read_depths
 from ltokc.entropy.range_coder import RangeDecoder
 from ltokc.entropy.segment import SegmentWriter
-from ltokc.errors import FormatError, LimitError, LtokcError, ModelError
+from ltokc.errors import FormatError, LimitError, LossWarning, LtokcError, ModelError
 from ltokc.token_grid import Tokens, token_capacity
 from ltokc.zoo import registry
 from ltokc.zoo.model import Model, open_model
@@ -63,6 +64,7 @@ def record(tokens: int, width: int, height: int, segment_cells: int = 0) -> Ltk:
 
 
 # -- cut files ---------------------------------------------------------------------------------------------------------
+@pytest.mark.filterwarnings("ignore:the file is cut")
 def test_every_length_of_a_kilobyte(kilobyte: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """Cut anywhere behind its header a file decodes, with tokens of the whole and never fewer than a shorter one's."""
     monkeypatch.setattr(Model, "runtime", lambda *_: Blank())
@@ -91,6 +93,7 @@ def test_every_length_of_a_kilobyte(kilobyte: bytes, monkeypatch: pytest.MonkeyP
     assert before == whole.count
 
 
+@pytest.mark.filterwarnings("ignore:the file is cut")
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.995])
 def test_a_cut_file_is_the_picture_of_its_tokens(kilobyte: bytes, share: float) -> None:
     cut = kilobyte[: HEADER + int(share * (len(kilobyte) - HEADER))]
@@ -105,6 +108,28 @@ def test_a_cut_file_is_the_picture_of_its_tokens(kilobyte: bytes, share: float) 
             verb(cut)
 
 
+def test_it_is_said_how_much_of_a_cut_file_is_shown(kilobyte: bytes) -> None:
+    cut = kilobyte[: len(kilobyte) // 2]
+    held, whole = ltokc.tokens(cut, allow_truncated=True).count, ltokc.info(kilobyte).tokens
+    with pytest.warns(LossWarning, match=f"^the file is cut: {held:,} of {whole:,} tokens shown$") as caught:
+        ltokc.decode(cut, allow_truncated=True)
+    assert caught[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ltokc.decode(kilobyte, allow_truncated=True)
+    said: list[str] = []
+    ltokc.decode(cut, allow_truncated=True, tokens=whole - 1, say=said.append)
+    ltokc.decode(kilobyte[:-1], allow_truncated=True, say=said.append)
+    ltokc.decode(cut, allow_truncated=True, reduce=8, say=said.append)
+    ltokc.decode(kilobyte[:HEADER], allow_truncated=True, say=said.append)
+    assert said == [
+        f"the file is cut: {held:,} of {whole - 1:,} tokens shown",
+        f"the file is cut: {whole:,} of {whole:,} tokens shown; what follows them is missing",
+        "the file is cut: what is there of it is shown",
+        "the file is cut: none of its tokens is left",
+    ]
+
+
 def test_cut_segments_and_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     small_segments(monkeypatch)
     rgba = np.dstack([grainy(520, 520), np.arange(520 * 520, dtype=np.uint8).reshape(520, 520)])
@@ -116,7 +141,11 @@ def test_cut_segments_and_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
         assert before <= arrays.count
         before = arrays.count
     assert before == ltokc.info(data).tokens
-    assert ltokc.decode(data[:-1], allow_truncated=True).mode == "RGB"  # its alpha is not whole
+    said: list[str] = []
+    assert ltokc.decode(data[:-1], allow_truncated=True, say=said.append).mode == "RGB"  # its alpha is not whole
+    assert ltokc.decode(data[: head + 9], allow_truncated=True, say=said.append).size == (520, 520)
+    assert said[0].endswith(f"{before:,} of {before:,} tokens shown; alpha is missing")
+    assert " of more than " in said[1] and said[1].endswith(" tokens shown; alpha is missing")
 
 
 # -- damage ------------------------------------------------------------------------------------------------------------

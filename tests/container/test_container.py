@@ -372,7 +372,7 @@ def test_a_chunk_larger_than_the_limit() -> None:
 
 def test_limit_of_pixels() -> None:
     data = write(file(1, 1, 20000, 20000, (Segment(0, False, b""),) * 100, segment_cells=32))
-    with pytest.raises(LimitError, match="--limit-pixels"):
+    with pytest.raises(LimitError, match="limit_pixels"):
         read(data)
     assert read(data, limit_pixels=None).width == read(data, limit_pixels=400_000_000).width == 20000
     with pytest.raises(LimitError):

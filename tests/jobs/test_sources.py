@@ -110,6 +110,10 @@ EXCLUDES = [
     (["2024/*/raw"], ["in/a.jpg", "in/d.TIF", "in/raw/b.jpg"]),
     (["/raw"], ["in/2024/x/raw/c.jpg", "in/a.jpg", "in/d.TIF"]),
     (["raw/*"], ["in/2024/x/raw/c.jpg", "in/a.jpg", "in/d.TIF"]),
+    (["in/raw"], ["in/2024/x/raw/c.jpg", "in/a.jpg", "in/d.TIF"]),
+    (["./IN/raw/"], ["in/2024/x/raw/c.jpg", "in/a.jpg", "in/d.TIF"]),
+    (["in/2024/*/raw/c.*"], ["in/a.jpg", "in/d.TIF", "in/raw/b.jpg"]),
+    (["/in/raw"], ["in/2024/x/raw/c.jpg", "in/a.jpg", "in/d.TIF", "in/raw/b.jpg"]),
     (["in"], ["in/2024/x/raw/c.jpg", "in/a.jpg", "in/d.TIF", "in/raw/b.jpg"]),
 ]
 
@@ -134,6 +138,30 @@ def test_exclude_holds_for_named_files_too(folder: Path) -> None:
     out = LeftOut()
     assert taken(["in/a.jpg", "in/b.tif", "in/gone.tif"], out, exclude=("*.tif",)) == ["in/a.jpg"]
     assert list(out.paths[EXCLUDED]) == ["in/b.tif", "in/gone.tif"]
+
+
+def test_exclude_as_a_shell_completes_it(folder: Path) -> None:
+    """The way to a file as it was typed, also an absolute one, a folder before it, and names with brackets."""
+    put("in/a.jpg", "in/[raw]/b.jpg", "in/c/d.jpg")
+    everything = ["in/a.jpg", "in/[raw]/b.jpg", "in/c/d.jpg"]
+    cases = {"in/c/": everything[:2], "in/a.jpg": everything[1:], "in/": [], "./in/c": everything[:2],
+             "/in/c": everything, "else/a.jpg": everything}  # fmt: skip
+    for exclude, left in cases.items():
+        assert taken(everything, LeftOut(), exclude=(exclude,)) == left, exclude
+    whole = f"{folder}/in"
+    assert taken([whole], LeftOut(), exclude=(f"{whole}/c/",)) == [f"{whole}/[raw]/b.jpg", f"{whole}/a.jpg"][::-1]
+    assert taken(["in/[raw]"], LeftOut(), exclude=("in/[raw]/b.jpg",)) == []
+    assert taken(["in"], LeftOut(), exclude=("in/",)) == [] == taken(["./in/"], LeftOut(), exclude=("in/",))
+    assert taken(["."], LeftOut(), exclude=("in/c",)) == ["./in/a.jpg", "./in/[raw]/b.jpg"]
+
+
+def test_patterns_that_match_nothing_are_known(folder: Path) -> None:
+    put("in/a.jpg", "in/raw/b.jpg", "in/c.txt")
+    out = LeftOut()
+    assert taken(["in"], out, exclude=("raw", "*.txt", "in/drafts", "*.tif")) == ["in/a.jpg"]
+    assert out.idle() == ["in/drafts", "*.tif"]
+    out = LeftOut()
+    assert expand("in/**/*.jpg", ("raw", "drafts"), out) == ["in/a.jpg"] and out.idle() == ["drafts"]
 
 
 def test_a_pattern_follows_no_links_to_folders(folder: Path) -> None:

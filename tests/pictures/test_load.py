@@ -275,7 +275,7 @@ def test_first_frame_of_several(format: str) -> None:
     picture = load(encoded(frames[0], format, save_all=True, append_images=frames[1:], **options))
     assert picture.rgb[2, 2].tolist() == [250, 0, 0]
     what = "pages" if format == "TIFF" else "frames"
-    assert picture.losses == [f"first of 3 {what} taken, the others are not kept (encode --frame N takes another)"]
+    assert picture.losses == [f"first of 3 {what} taken, the others are not kept (encode with frame=N takes another)"]
 
 
 # ---- refusals ---------------------------------------------------------------------------------------------------
@@ -372,3 +372,41 @@ def test_bomb_is_refused_before_decoding(limit: int | None) -> None:
     header = b"P6 60000 60000 255\n" if limit else b"P6 70000 9 255\n"
     refusal(io.BytesIO(header + b"\0" * 100), LimitError, limit_pixels=limit)
     assert before == Image.MAX_IMAGE_PIXELS
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "AVIF"])
+@pytest.mark.parametrize("loaded", [False, True])
+def test_a_closed_picture_is_called_closed(kind: str, loaded: bool) -> None:
+    image = Image.open(rgb_file(kind))
+    if loaded:
+        image.load()
+    image.close()
+    with pytest.raises(UsageError, match="the PIL image is closed"):
+        load(image)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_a_picture_whose_file_is_closed_is_called_closed(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "picture"
+    path.write_bytes(rgb_file(kind).getvalue())
+    with Image.open(path) as image:
+        pass
+    with pytest.raises(UsageError, match="the PIL image is closed"):
+        load(image)
+    with Image.open(path) as image:
+        image.load()
+    assert load(image).rgb.shape == photo().shape, "its pixels are there"
+    with open(path, "rb") as file:
+        image = Image.open(file)
+    for closed, what in ((image, "the PIL image is closed"), (file, "the file is closed")):
+        with pytest.raises(UsageError, match=what):
+            load(closed)
+
+
+def test_a_file_that_is_open_as_text_and_an_empty_name(tmp_path: Path) -> None:
+    path = tmp_path / "picture"
+    path.write_bytes(rgb_file().getvalue())
+    with open(path) as file, pytest.raises(UsageError, match=r'open as text; a picture needs open\(..., "rb"\)'):
+        load(file)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="the name of the picture is empty"):
+        load("")

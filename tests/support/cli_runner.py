@@ -27,13 +27,14 @@ def program(*args: str, **options: object) -> subprocess.CompletedProcess[bytes]
 
 
 def hears_ctrl_c() -> None:
-    """For `preexec_fn`: the child hears SIGINT.
+    """For `preexec_fn`: the child hears SIGINT and SIGHUP.
 
-    A shell starts a background job (`nohup make test &`) with SIGINT ignored, every process below inherits that, and
+    A shell starts a background job (`nohup make test &`) with these ignored, every process below inherits that, and
     Python installs its handler only where the signal is not ignored.
     """
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGHUP})
 
 
 def names() -> set[str]:

@@ -104,7 +104,7 @@ def open_runtime(
         backend = _chosen(device)
     if backend == "openvino":
         if device == "cuda":
-            raise UsageError("OpenVINO runs on the CPU here: choose another backend for --device cuda")
+            raise UsageError('OpenVINO runs on the CPU here: choose another backend for device="cuda"')
         if not find_spec("openvino"):
             raise ModelError("OpenVINO is not installed: pip install 'ltokc[fast]'")
         from ltokc.tokenizer.runtime.openvino import OpenVinoRuntime
