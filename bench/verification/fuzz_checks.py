@@ -110,7 +110,7 @@ def cut_everywhere(data: bytes) -> int:
     whole, before, header_done = codec.tokens(data), -1, False
     for length in range(len(data)):
         part = data[:length]
-        if attempt(codec.tokens, part)[1] != "FormatError":
+        if attempt(codec.tokens, part)[1] not in ("FormatError", "TruncatedError"):
             raise Contradiction(f"{length} of {len(data)} bytes are taken for a whole file")
         tokens, said = attempt(codec.tokens, part, allow_truncated=True)
         if tokens is None:

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from ltokc.losses.lpips import LPIPS
 from ltokc.tokenizer.nn.config import CELL
@@ -30,7 +30,6 @@ from ltokc.train.data.loader import Batches, batches
 from ltokc.train.data.pictures import Pictures
 from ltokc.train.data.watch import Watch
 from ltokc.train.export.state import CHECKPOINT, CONSTANT, has_state, read_state
-from ltokc.train.export.tensors import FLOAT_PRIOR
 from ltokc.train.local_sgd import LocalSGD
 from ltokc.train.log import Log
 from ltokc.train.objective import Objective
@@ -39,11 +38,11 @@ from ltokc.train.recipe import Recipe
 from ltokc.train.speed import probe
 from ltokc.train.speed.integers import AllIntegers
 from ltokc.train.speed.rows import Rows, switch
+from ltokc.train.start import tensors_to_start_from
 from ltokc.train.update import Update
 
 WATCHED = 100  # batches before the first step of a run that keeps units alive
 MAX_WORKERS = 14  # processes at most that draw crops for a GPU
-NEW_BLOCK = re.compile(r"(encoder|pre|final)\..*\.[abc]\.(weight|bias)|levels\.\d+\.query\.told\.weight")
 LEARNING = {  # names of what learns, by the recipe's `train`
     "encoder": ENCODER_ONLY,  # files are decoded as before
     "queries": re.compile(r"levels\.\d+\.query\."),
@@ -145,20 +144,7 @@ class Trainer:
         Blocks that the recipe's network has and the weights lack are added such that they change nothing at first, and
         so are the blocks that the recipe wants anew.  Raises KeyError for other tensors that the weights lack.
         """
-        tensors = {k: v.float() for k, v in load_file(weights).items()}
-        packed = weights.with_name(FLOAT_PRIOR)
-        if packed.exists():  # a packed model has its prior as integers; what they were made of lies beside it
-            tensors = {k: v for k, v in tensors.items() if not k.startswith("prior.")}
-            tensors |= {k: v.float() for k, v in load_file(packed).items()}
-        fresh = self.net.state_dict()
-        for block in self.recipe.blocks if self.recipe.anew else ():
-            for part in ("a.weight", "a.bias", "b.weight", "b.bias", "c.weight"):  # what it added to all places stays
-                name = f"{block}.{part}"
-                tensors[name] = torch.zeros_like(fresh[name]) if part == "c.weight" else fresh[name].clone()
-        grown = {name: t for name, t in fresh.items() if name not in tensors}
-        if stray := [name for name in grown if not NEW_BLOCK.fullmatch(name)]:
-            raise KeyError(stray[0])
-        tensors |= {name: torch.zeros_like(t) if ".c." in name or ".told." in name else t for name, t in grown.items()}
+        tensors = tensors_to_start_from(weights, self.net.state_dict(), self.recipe)
         self.net.load_state_dict(tensors)
         self.ema.load_state_dict(tensors)
 

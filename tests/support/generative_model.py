@@ -12,7 +12,7 @@ def random_generator(path: Path, state8: int = 160, state4: int = 96, **sizes: i
     import torch
 
     from ltokc.tokenizer.nn.generative import Generator, GeneratorConfig
-    from ltokc.train.generative.loop import save_generator
+    from ltokc.train.generative.saved import save_generator
 
     torch.manual_seed(3)
     small = {

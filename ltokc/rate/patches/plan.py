@@ -31,8 +31,8 @@ MOSTLY = 0.6  # share of the cells in patches from which on one over the whole p
 PREVIEW = 1  # levels of a cell that a patch covers
 PREVIEW_OF_ALL = 2  # levels where a patch covers the whole picture
 BESIDE = 3  # levels of a covered cell beside one that is not
-NARROW_QUALITY = 80  # of the lossy codec, where no look says what is enough
-FEW = CELL * CELL  # px, of pictures too narrow to be compared that a patch shows better than tokens
+FEW = 512  # px, of pictures too narrow to be compared that a patch shows better than tokens
+FEWEST, FEWEST_QUALITY = 64, 80  # px, of those that cost next to nothing, and the lossy codec's quality for them
 Mask = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 Planner = Callable[[RDCurves], Plan]
@@ -104,7 +104,8 @@ def whole(picture: TokenizedPicture, ltk: Ltk, effort: int, quality: float) -> P
 def alone(picture: TokenizedPicture, ltk: Ltk, effort: int, quality: float) -> Patched:
     """A patch over a picture that `is_plain`, at a quality of the encoder."""
     coder = coder_of(picture, ltk, effort, drawing_of(picture.rgb))
-    least = 0 if picture.measurable else NARROW_QUALITY
+    few = picture.rgb.shape[0] * picture.rgb.shape[1] <= FEWEST
+    least = FEWEST_QUALITY if few else 0
     found = whole_at(picture, coder, max(codec_quality(quality), least))
     return replace(found, plan=uniform(float(PREVIEW), tuple(picture.size.grid)))
 

@@ -24,14 +24,11 @@ from typing import Protocol
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors import safe_open
-from safetensors.torch import save_file
 
 from ltokc.losses.grid_pattern import grid_pattern_energy
 from ltokc.tokenizer.generative import COARSE, COARSE_PLANES, OWN_PLANES, WEIGHTS
 from ltokc.tokenizer.nn.generative import (
     Generator,
-    GeneratorConfig,
     hidden_weights,
     with_gain,
     with_more_detail,
@@ -39,6 +36,7 @@ from ltokc.tokenizer.nn.generative import (
 from ltokc.train.alive import Alive
 from ltokc.train.generative.discriminator import Discriminator, relativistic
 from ltokc.train.generative.recipe import GenerativeRecipe, Stage
+from ltokc.train.generative.saved import generator_of, save_generator
 from ltokc.train.generative.states import FrozenDecoder, States
 from ltokc.train.generative.statistics import STRIDES, Features, chroma_energy, still_residual, wasserstein
 from ltokc.train.generative.visibility import skin, visible
@@ -127,11 +125,10 @@ class Trainer:
     # -- from weights of another run -------------------------------------------------------------------------------
     def start_from(self, path: Path) -> None:
         """Takes a generator's weights, without its gate.  Raises ValueError for those of another network."""
-        with safe_open(path, "pt") as f:
-            config = GeneratorConfig.from_json(f.metadata()["config"])
-            weights = {k: f.get_tensor(k).float() for k in f.keys() if not k.startswith("gate.")}  # noqa: SIM118
+        config, weights = generator_of(path)
         if replace(config, gate=self.recipe.network.gate) != self.recipe.network:
             raise ValueError(f"{path.name} is a generator of other sizes than the recipe's")
+        weights = {name: tensor for name, tensor in weights.items() if not name.startswith("gate.")}
         self.net.load_state_dict(weights, strict=False)
         self.ema.load_state_dict(self.net.state_dict())
 
@@ -299,11 +296,3 @@ Seen = tuple[torch.Tensor, Sequence[torch.Tensor]]  # a picture and its feature 
 
 def _repeated(x: torch.Tensor, samples: int) -> torch.Tensor:
     return x.repeat(samples, 1, 1, 1).contiguous(memory_format=torch.channels_last)
-
-
-def save_generator(net: Generator, path: Path) -> None:
-    """Weights as fp16 safetensors, the network's sizes in the metadata; atomic, and the same bytes each time."""
-    tensors = {k: v.detach().cpu().half().contiguous() for k, v in net.state_dict().items()}
-    temporary = path.with_suffix(".tmp")
-    save_file(tensors, temporary, {"config": net.config.to_json()})
-    os.replace(temporary, path)
