@@ -9,6 +9,7 @@ from PIL import Image, features
 import ltokc
 from ltokc import container
 from ltokc.container.chunks import PATCHES
+from ltokc.errors import LossWarning
 from tests.support.cli_runner import run
 
 pytestmark = pytest.mark.skipif(not features.check("webp"), reason="Pillow without WebP")
@@ -68,5 +69,5 @@ def test_a_prefix_decodes(tmp_path):
     """The patch can be cut off; what is left shows the tokens."""
     (tmp_path / "a.ltk").write_bytes(data := ltokc.encode(Image.new("RGB", (300, 200), BLUE)))
     assert run("verify", str(tmp_path / "a.ltk")).exit_code == 0
-    with pytest.warns(ltokc.LossWarning, match="what follows them is missing"):
+    with pytest.warns(LossWarning, match="what follows them is missing"):
         assert ltokc.decode(data[:-9], allow_truncated=True).size == (300, 200)
