@@ -24,7 +24,7 @@ from ltokc.tokenizer.nn.blocks import Block
 
 MEMORY = 0.98  # of the running means, a step
 SILENT = 5e-4  # share of places; a unit that fires on fewer is drawn anew
-FAINT = 0.1  # of usual weights, of a unit drawn anew whose output nothing can be kept from
+FAINT = 0.1  # of usual weights: those of a unit drawn anew that many layers read
 
 
 @dataclass(slots=True)
@@ -102,13 +102,13 @@ class Alive:
     @contextmanager
     def step(self) -> Iterator[None]:
         """Takes the means off gradients before the step, and what it did along them off the biases behind it."""
-        learning = [u for u in self.watched.values() if u.convolution.weight.grad is not None]
+        learning = [each for each in self.watched.values() if each.convolution.weight.grad is not None]
         before = []
         with torch.no_grad():
             for each in learning:
                 weight, bias = each.convolution.weight, _bias(each.convolution)
-                if weight.grad is not None and bias.grad is not None:
-                    weight.grad -= bias.grad.view(-1, 1, 1, 1) * each.mean.view(1, -1, 1, 1)
+                assert weight.grad is not None and bias.grad is not None
+                weight.grad -= bias.grad.view(-1, 1, 1, 1) * each.mean.view(1, -1, 1, 1)
                 before.append(weight.detach().clone())
         yield
         with torch.no_grad():
