@@ -45,40 +45,36 @@ def encode(
     `ltokc.tokenizer.runtime.open_runtime`. progress: gets (steps done, in all); what it raises ends it. Raises
     FormatError, LimitError, ModelError, UsageError.
     """
-    from ltokc.pictures.chunks import chunks_of, is_gray, pixels_of
-    from ltokc.pictures.load import Picture, load
+    from ltokc.pictures.load import load
     from ltokc.rate.effort import effort_of
-    from ltokc.rate.room import filled, with_room
     from ltokc.rate.target import RateTarget
-    from ltokc.rate.tokenized import tokenized
-    from ltokc.rate.written import Writing, check_patches, of_quality, of_size
     from ltokc.zoo.model import open_model
 
     container.check_limit(limit_pixels)
     rates = {"quality": quality, "tokens": tokens, "target_size": target_size, "target_bpp": target_bpp}
     RateTarget.check(**rates)
-    patched = check_patches(patches)
     effort_ = effort_of(effort)
     effort_.require()
-    picture = image
-    if not isinstance(image, Picture):
-        picture = load(image, limit_pixels=limit_pixels, value_range=value_range, frame=frame,
-                       allow_damaged=allow_damaged)  # fmt: skip
-    opened = open_model(model)
+    picture = load(image, limit_pixels=limit_pixels, value_range=value_range, frame=frame, allow_damaged=allow_damaged)
+    opened, size = open_model(model), Size.of(picture.rgb)
+    networks = opened.networks(backend, device, precision=precision)
+    networks.prepare(size, size.box, effort_.graphs)
+    from ltokc.pictures.chunks import chunks_of, is_gray, pixels_of  # these take a while too, meanwhile
+    from ltokc.rate.room import filled, with_room
+    from ltokc.rate.tokenized import tokenized
+    from ltokc.rate.written import Writing, check_patches, of_quality, of_size
+
+    patched = check_patches(patches)
     for loss in picture.losses:
         say(loss)
     chunks = chunks_of(picture, metadata, alpha, say)
     rgb = pixels_of(picture, alpha)
-    size = Size.of(rgb)
     target = RateTarget.of(size, strict=strict, **rates)
     cells = opened.tiling.segment_cells(size)
     ltk = Ltk(Header(opened.entry.id, opened.entry.bitstream_hash, *size, cells, is_gray(rgb)), ()).with_chunks(chunks)
-    if target.size is not None:
-        ltk = with_room(ltk, picture.alpha, target.size, say)
-    networks = opened.networks(backend, device, precision=precision)
+    ltk = ltk if target.size is None else with_room(ltk, picture.alpha, target.size, say)
     effort_ = effort_.of_picture(size, opened.rounding is not None)
-    found = tokenized(opened, networks, rgb, effort_, target, progress)
-    how = Writing(found, effort_, device, patched)
+    how = Writing(tokenized(opened, networks, rgb, effort_, target, progress), effort_, device, patched)
     if target.size is not None:
         return filled(of_size(ltk, target, how, say), picture.alpha, target.size)
     return of_quality(ltk, target, how)
@@ -99,11 +95,7 @@ def decode(
     the pictures that the tokens allow: seed, 0 to 2**32 - 1, says which; detail, 0 to 1: how much it adds to the
     faithful one).  Raises FormatError, LimitError, ModelError, UsageError.
     """
-    from PIL import Image
-
-    from ltokc.entropy.file import read_tokens, told_of_cut
-    from ltokc.pictures.chunks import compose, hides_tokens, metadata_of
-    from ltokc.pictures.metadata import generated_xmp
+    from ltokc.container.hidden import hide_tokens
     from ltokc.tokenizer.generative import sampling_of
     from ltokc.tokenizer.regions import levels_for_reduced, needed
     from ltokc.zoo.model import model_of
@@ -125,10 +117,18 @@ def decode(
     container.check_density(ltk, limit, part.levels)
     part = part.up_to(levels_for_reduced(reduce, len(model.levels)))
     networks = model.networks(backend, device, sampling, precision)
-    steps = Steps(progress, len(part.levels) + len(networks.decoder_windows(size, box)))
-    image, hidden, found = Image.new("RGB", (box.width, box.height)), hides_tokens(ltk, box), None
+    hidden, found = hide_tokens(ltk, box), None
     if not hidden:
         networks.prepare(size, box)
+    from PIL import Image  # this takes a while too, meanwhile
+
+    from ltokc.entropy.file import read_tokens, told_of_cut
+    from ltokc.pictures.chunks import compose, metadata_of
+    from ltokc.pictures.metadata import generated_xmp
+
+    steps = Steps(progress, len(part.levels) + len(networks.decoder_windows(size, box)))
+    image = Image.new("RGB", (box.width, box.height))
+    if not hidden:
         found = read_tokens(model.prior, ltk, part, limit=tokens, steps=steps)
         for left, top, pixels in networks.parts(found, size, box):
             image.paste(Image.fromarray(pixels), (left - box.left, top - box.top))

@@ -140,8 +140,10 @@ def runtime_threads() -> int | None:
 def limit_libraries() -> None:
     """Keeps the numerical libraries of a program, which are not loaded yet, to one thread where it cannot start more.
 
-    They start one for every core; where that fails, OpenBLAS ends the process.
+    They start one for every core; where that fails, OpenBLAS ends the process.  While there is nothing to do OpenBLAS's
+    threads sleep, unless OPENBLAS_THREAD_TIMEOUT says otherwise: spinning, they keep a core from the networks.
     """
+    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")  # the least: 2**4 cycles
     if not can_start(cores()):
         os.environ.update(dict.fromkeys(VARIABLES, "1"))
 

@@ -65,13 +65,14 @@ def suffixes_of(kind: str) -> tuple[str, ...]:
 def decode_one(job: Job, format: str, how: dict[str, Any], samples: int = 1) -> Result:
     """`how`: keyword arguments of `ltokc.codec.decode`; samples: drawings of a generative one on one sheet."""
     from ltokc import codec
-    from ltokc.pictures.save import render
-    from ltokc.pictures.sheet import sheet
 
     start = time.perf_counter()
     data = read_ltk(job.source)
     losses: list[str] = []
     image = codec.decode(data, progress=advance, say=losses.append, **how)
+    from ltokc.pictures.save import render  # with numpy and Pillow, which the decoder has loaded by now
+    from ltokc.pictures.sheet import sheet
+
     if samples > 1:
         seeds = range(how["seed"] + 1, how["seed"] + samples)
         said: list[str] = []  # once is enough

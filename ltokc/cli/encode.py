@@ -23,6 +23,7 @@ from ltokc.jobs.streams import STDIO
 from ltokc.pictures.options import ALPHA_MODES
 from ltokc.rate.defaults import PATCH_MODES
 
+SMALL = 2_000_000  # bytes of a picture's file
 RATES = ("quality", "tokens", "target_size", "target_bpp")
 
 
@@ -36,12 +37,27 @@ def keywords(strict: bool, **options_: Any) -> dict[str, Any]:
     return options_ | {name: value for name, value in rates.items() if value is not None} | {"strict": strict}
 
 
+def _open_beside(source: str, how: dict[str, Any]) -> None:
+    """Lets the networks be opened while the picture is read, where its file is small.
+
+    Then it goes through them in one piece, most likely; others take other graphs (`ltokc.tokenizer.windows`).
+    """
+    if source == STDIO or not 0 < os.path.getsize(source) <= SMALL:
+        return
+    from ltokc.rate.effort import effort_of
+    from ltokc.zoo.model import open_model
+
+    runtime = open_model(how["model"]).runtime(how["backend"], how["device"], how["precision"])
+    runtime.prepare(*effort_of(how["effort"]).graphs)
+
+
 def encode_one(job: Job, load: dict[str, Any], how: dict[str, Any]) -> Result:
     """`load`, `how`: keyword arguments of `ltokc.pictures.load.load` and `ltokc.codec.encode`."""
+    start = time.perf_counter()
+    _open_beside(job.source, how)
     from ltokc import codec
     from ltokc.pictures.load import load as load_picture
 
-    start = time.perf_counter()
     source = io.BytesIO(streams.read(STDIO)) if job.source == STDIO else job.source
     given = {name: how[name] for name in ("frame", "allow_damaged") if name in how}
     picture = load_picture(source, **given, **load)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from functools import cache
 
 import numpy as np
@@ -11,6 +12,7 @@ from ltokc.ort.silent import ort
 
 SPINNING = "session.intra_op.allow_spinning"  # of threads that wait for work: it takes the cores from others
 SHARED_ARENA = "session.use_env_allocators"
+_REGISTERING = threading.Lock()  # a pool can be registered once, and sessions are made by several threads
 GROW_AS_ASKED = 1  # not to the next power of two
 SHRINK = "memory.enable_memory_arena_shrinkage"  # of the options of a run: the pool is emptied after it
 
@@ -21,7 +23,9 @@ def session_options(threads: int | None) -> ort.SessionOptions:
     options.log_severity_level = 3
     options.enable_mem_pattern = False  # it would plan a second block beside what the first run of a shape has taken
     options.add_session_config_entry(SPINNING, "0")
-    if _shared_arena():
+    with _REGISTERING:
+        shared = _shared_arena()
+    if shared:
         options.add_session_config_entry(SHARED_ARENA, "1")
     if threads:
         options.intra_op_num_threads = threads

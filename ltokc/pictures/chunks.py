@@ -113,12 +113,6 @@ def compose(image: Image, ltk: Ltk, box: Box) -> Image:
     return image
 
 
-def hides_tokens(ltk: Ltk, box: Box) -> bool:
-    """Whether patches show every pixel of a region, so that its tokens need not be decoded."""
-    found = [patches.parse(chunk.data, ltk.header) for chunk in ltk.chunks if chunk.fourcc == PATCHES]
-    return bool(found) and patches.cover(found, ltk.header, box)
-
-
 def check_pictures(ltk: Ltk) -> None:
     """Decodes what chunks hold of pictures: alpha, colour grid, patches.  Raises FormatError where that fails."""
     for chunk in ltk.chunks:

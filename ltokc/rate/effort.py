@@ -14,6 +14,8 @@ from ltokc.arguments import whole
 from ltokc.geometry import Grid, Size
 from ltokc.rate.defaults import HIGHEST_EFFORT
 from ltokc.rate.refine.schedule import Schedule
+from ltokc.tokenizer.gradient import GRAPHS
+from ltokc.tokenizer.runtime import DETOKENIZER, TOKENIZER
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,11 @@ class Effort:
     def measures(self) -> bool:
         """Whether the picture is decoded before its plan is made."""
         return self.decodes > 0
+
+    @property
+    def graphs(self) -> tuple[str, ...]:
+        """The model's graphs that encoding runs, in their order."""
+        return (TOKENIZER, *((DETOKENIZER,) if self.measures else ()), *(GRAPHS if self.gradients else ()))
 
     def require(self) -> None:
         """Raises ModelError if what the effort needs is not installed."""

@@ -27,7 +27,7 @@ from ltokc.tokenizer.receptive_field import (
     encoder_cells,
     tokenizer_spans,
 )
-from ltokc.tokenizer.runtime import Cuts, Runtime, feature_cut, state_cut
+from ltokc.tokenizer.runtime import DETOKENIZER, Cuts, Runtime, feature_cut, state_cut
 
 Windows = list[tuple["WindowSide", "WindowSide"]]  # (y, x)
 
@@ -102,10 +102,13 @@ class Networks:
         )
         return _in_groups([(y, x) for y in rows for x in columns])
 
-    def prepare(self, size: Size, box: Box) -> None:
-        """Lets the runtime get ready, beside other work, to make a picture that goes through in one piece."""
+    def prepare(self, size: Size, box: Box, graphs: Sequence[str] = (DETOKENIZER,)) -> None:
+        """Lets the runtime get ready, beside other work, for a picture that goes through in one piece.
+
+        graphs: those that will be run, in their order (`ltokc.tokenizer.runtime.Runtime.prepare`).
+        """
         if self.sampling is None and box == size.box and self.tiling.fits(box):
-            self.runtime.prepare()
+            self.runtime.prepare(*graphs)
 
     def tokenizer_windows(self, size: Size) -> Windows:
         """The windows that make the tokens of a picture of this size; cores are whole cells."""

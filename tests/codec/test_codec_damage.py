@@ -49,7 +49,7 @@ class Blank:
         rows, columns = digits[0].shape[2:]
         return np.zeros((1, 48, rows * 16, columns * 16), np.uint8)
 
-    def prepare(self) -> None:
+    def prepare(self, *graphs: str) -> None:
         pass
 
     def release(self) -> None:

@@ -74,13 +74,17 @@ class Runtime(Protocol):
         self, digits: Sequence[np.ndarray], masks: Sequence[np.ndarray], by_pixels: ByPixels
     ) -> list[np.ndarray | None]: ...
 
-    def prepare(self) -> None:
-        """Opens the decoder of whole pictures beside other work; `detokenize` waits for it."""
+    def prepare(self, *graphs: str) -> None:
+        """Opens graphs for whole pictures, one after the other, beside other work; who runs one waits for it.
+
+        graphs: of TOKENIZER, DETOKENIZER and those of `ltokc.tokenizer.gradient`.  Those that it lacks are left out.
+        """
 
     def release(self) -> None:
         """Gives memory that large windows took back to the system; the next call takes what it needs anew."""
 
 
+TOKENIZER, DETOKENIZER = "tokenizer", "detokenizer"  # graphs of a model
 BACKENDS = ("auto", "onnx", "openvino", "torch")
 PRECISIONS = ("auto", "exact")
 

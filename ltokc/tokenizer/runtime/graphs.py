@@ -1,19 +1,53 @@
-"""What runtimes of ONNX graphs share: the tokenizer's outputs, and the gradient's two graphs."""
+"""What runtimes of ONNX graphs share: the tokenizer's outputs, the gradient's two graphs, and how graphs are opened."""
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Generic, TypeVar
 
 import numpy as np
 
+from ltokc.errors import ModelError
+from ltokc.threads import beside
 from ltokc.tokenizer.gradient import BACKWARD
 from ltokc.tokenizer.runtime import ByPixels, Cuts, feeds
 from ltokc.tokenizer.runtime.gradient_passes import through_graphs
 
+Opened = TypeVar("Opened")
+
+
+class OpenedOnce(Generic[Opened]):
+    """What takes long to open, by key: each once, whoever asks for it first, and different ones at a time."""
+
+    def __init__(self) -> None:
+        self.held: dict[str, Opened] = {}
+        self._opening: dict[str, threading.Lock] = {}
+
+    def get(self, key: str, open_it: Callable[[], Opened]) -> Opened:
+        with self._opening.setdefault(key, threading.Lock()):
+            if key not in self.held:
+                self.held[key] = open_it()
+        return self.held[key]
+
 
 class GraphRuntime(ABC):
     """See `ltokc.tokenizer.runtime.Runtime`."""
+
+    def prepare(self, *graphs: str) -> None:
+        beside(partial(self._open_all, graphs))
+
+    def _open_all(self, graphs: Sequence[str]) -> None:
+        for name in graphs:
+            with contextlib.suppress(ModelError):  # who runs it is told
+                self._open(self._backward() if name == BACKWARD else name)
+
+    @abstractmethod
+    def _open(self, name: str) -> object:
+        """Opens a graph for whole pictures.  Raises ModelError."""
 
     def tokenize(
         self, packed: np.ndarray, masks: Sequence[np.ndarray], cuts: Cuts | None = None,

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import warnings
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +11,9 @@ import numpy as np
 from ltokc.errors import ModelError
 from ltokc.ort.sessions import empty_pool, session_options
 from ltokc.ort.silent import ort
-from ltokc.threads import beside
 from ltokc.tokenizer.gradient import BACKWARD_8
-from ltokc.tokenizer.runtime import Cuts, feeds
-from ltokc.tokenizer.runtime.graphs import GraphRuntime
+from ltokc.tokenizer.runtime import DETOKENIZER, TOKENIZER, Cuts, feeds
+from ltokc.tokenizer.runtime.graphs import GraphRuntime, OpenedOnce
 from ltokc.tokenizer.runtime.onnx_cuts import with_cuts
 
 WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"  # of a graph that comes from memory
@@ -36,17 +33,16 @@ class OnnxRuntime(GraphRuntime):
         self.providers.append("CPUExecutionProvider")
         self.folder, self.threads = folder, threads
         self.fast = precision == "auto" and not cuda
-        self.sessions: dict[str, ort.InferenceSession] = {}
-        self._making = threading.Lock()
+        self.sessions: OpenedOnce[ort.InferenceSession] = OpenedOnce()
         self.name = f"onnxruntime {ort.__version__} {'CUDA' if cuda else 'CPU'}ExecutionProvider"
 
     def session(self, name: str, cuts: Cuts | None = None) -> ort.InferenceSession:
         """The session of a graph, or of the same graph with cuts; those that it has are named by `cuts`."""
         key = name if cuts is None else f"{name} in windows"
-        with self._making:
-            if key not in self.sessions:
-                self.sessions[key] = self._opened(name, cuts)
-        return self.sessions[key]
+        return self.sessions.get(key, lambda: self._opened(name, cuts))
+
+    def _open(self, name: str) -> ort.InferenceSession:
+        return self.session(name)
 
     def _opened(self, name: str, cuts: Cuts | None) -> ort.InferenceSession:
         options = session_options(self.threads)
@@ -56,7 +52,7 @@ class OnnxRuntime(GraphRuntime):
             if cuts is not None:
                 options.add_session_config_entry(WEIGHTS_FOLDER, str(self.folder))
                 strides = [int(cut.removeprefix("state_")) for cut in cuts if cut.startswith("state_")]
-                source = with_cuts(path.read_bytes(), strides, features=name == "tokenizer")
+                source = with_cuts(path.read_bytes(), strides, features=name == TOKENIZER)
             session = ort.InferenceSession(source, options, providers=self.providers)
         except ModelError:
             raise
@@ -69,7 +65,7 @@ class OnnxRuntime(GraphRuntime):
         self, outputs: Sequence[str], packed: np.ndarray, masks: Sequence[np.ndarray], cuts: Cuts | None,
         depth: Sequence[np.ndarray] | None,
     ) -> list[np.ndarray]:  # fmt: skip
-        session = self.session("tokenizer", cuts)
+        session = self.session(TOKENIZER, cuts)
         given = feeds.of_tokenizer(packed, masks, cuts)
         if any(each.name == feeds.DEPTH.format(0) for each in session.get_inputs()):
             given |= feeds.of_depth(masks, depth)
@@ -78,7 +74,7 @@ class OnnxRuntime(GraphRuntime):
     def detokenize(
         self, digits: Sequence[np.ndarray], masks: Sequence[np.ndarray], cuts: Cuts | None = None
     ) -> np.ndarray:
-        return self.session("detokenizer", cuts).run(None, feeds.of_decoder(digits, masks, cuts))[0]
+        return self.session(DETOKENIZER, cuts).run(None, feeds.of_decoder(digits, masks, cuts))[0]
 
     def generate(
         self, digits: Sequence[np.ndarray], masks: Sequence[np.ndarray], noise: Sequence[np.ndarray], detail: float,
@@ -97,10 +93,6 @@ class OnnxRuntime(GraphRuntime):
         outputs = [each.name for each in session.get_outputs()]
         found = session.run(outputs, {each.name: given[each.name] for each in session.get_inputs()})
         return dict(zip(outputs, found, strict=True))
-
-    def prepare(self) -> None:
-        if "detokenizer" not in self.sessions:
-            beside(partial(self.session, "detokenizer"))
 
     def release(self) -> None:
         empty_pool()

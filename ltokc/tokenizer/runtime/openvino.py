@@ -9,10 +9,8 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import sys
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
@@ -22,18 +20,18 @@ import numpy as np
 
 from ltokc.errors import ModelError
 from ltokc.ort.inline import with_weights
-from ltokc.threads import beside, can_start, cores
+from ltokc.threads import can_start, cores
 from ltokc.tokenizer.generative import GENERATIVE
 from ltokc.tokenizer.generative import WEIGHTS as GENERATOR
-from ltokc.tokenizer.runtime import Cuts, blobs, feeds
-from ltokc.tokenizer.runtime.graphs import GraphRuntime
+from ltokc.tokenizer.runtime import DETOKENIZER, TOKENIZER, Cuts, blobs, feeds
+from ltokc.tokenizer.runtime.graphs import GraphRuntime, OpenedOnce
 from ltokc.tokenizer.runtime.onnx_cuts import with_cuts
 from ltokc.tokenizer.runtime.onnx_layout import channels_last
 from ltokc.tokenizer.runtime.silent_openvino import openvino
 
 FAST, EXACT = "bf16", "f32"
 WEIGHTS = "model.safetensors"
-DECODER, PICTURE = "detokenizer", "packed"  # a graph, and its output
+PICTURE = "packed"  # output of the detokenizer
 MACHINE = ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")  # properties that a compiled graph depends on
 
 
@@ -101,25 +99,24 @@ class OpenVinoRuntime(GraphRuntime):
             self.core = openvino.Core()
         except RuntimeError as error:
             raise ModelError(f"OpenVINO cannot start: {_line(error)}") from error
-        self.graphs: dict[str, _Graph] = {}
-        self._making = threading.Lock()
+        self.graphs: OpenedOnce[_Graph] = OpenedOnce()
         version = openvino.get_version().partition("-")[0]
         self.name = f"openvino {version} CPU {self.precision}"
 
     def _graph(self, name: str, cuts: Cuts | None = None) -> _Graph:
         key = name if cuts is None else f"{name} in windows"
-        with self._making:
-            if key not in self.graphs:
-                self.graphs[key] = self._compiled(name, cuts)
-        return self.graphs[key]
+        return self.graphs.get(key, lambda: self._compiled(name, cuts))
+
+    def _open(self, name: str) -> _Graph:
+        return self._graph(name)
 
     def _compiled(self, name: str, cuts: Cuts | None) -> _Graph:
         try:
             model = (self.folder / f"{name}.onnx").read_bytes()
             if cuts is not None:
                 strides = [int(cut.removeprefix("state_")) for cut in cuts if cut.startswith("state_")]
-                model = with_cuts(model, strides, features=name == "tokenizer")
-            if name == DECODER:
+                model = with_cuts(model, strides, features=name == TOKENIZER)
+            if name == DETOKENIZER:
                 model = channels_last(model, PICTURE)
             config = {
                 "INFERENCE_PRECISION_HINT": EXACT if name == GENERATIVE else self.precision,
@@ -162,7 +159,7 @@ class OpenVinoRuntime(GraphRuntime):
         self, outputs: Sequence[str], packed: np.ndarray, masks: Sequence[np.ndarray], cuts: Cuts | None,
         depth: Sequence[np.ndarray] | None,
     ) -> list[np.ndarray]:  # fmt: skip
-        graph = self._graph("tokenizer", cuts)
+        graph = self._graph(TOKENIZER, cuts)
         given = feeds.of_tokenizer(packed, masks, cuts)
         if any(feeds.DEPTH.format(0) in each.get_names() for each in graph.compiled.inputs):
             given |= feeds.of_depth(masks, depth)
@@ -171,7 +168,7 @@ class OpenVinoRuntime(GraphRuntime):
     def detokenize(
         self, digits: Sequence[np.ndarray], masks: Sequence[np.ndarray], cuts: Cuts | None = None
     ) -> np.ndarray:
-        found = self._graph(DECODER, cuts).run(feeds.of_decoder(digits, masks, cuts), [PICTURE])[0]
+        found = self._graph(DETOKENIZER, cuts).run(feeds.of_decoder(digits, masks, cuts), [PICTURE])[0]
         return found.transpose(0, 3, 1, 2)
 
     def generate(
@@ -187,12 +184,8 @@ class OpenVinoRuntime(GraphRuntime):
         inputs = [each.get_any_name() for each in graph.compiled.inputs]
         return dict(zip(outputs, graph.run({each: given[each] for each in inputs}, outputs), strict=True))
 
-    def prepare(self) -> None:
-        if DECODER not in self.graphs:
-            beside(partial(self._graph, DECODER))
-
     def release(self) -> None:
-        for graph in list(self.graphs.values()):
+        for graph in list(self.graphs.held.values()):
             graph.release()
         libc = ctypes.CDLL(None) if sys.platform == "linux" else None
         if libc is not None and hasattr(libc, "malloc_trim"):  # musl has none

@@ -126,7 +126,7 @@ class TorchRuntime:
         picture.backward(torch.from_numpy(np.ascontiguousarray(by_picture)).to(picture).permute(2, 0, 1)[None])
         return [None if value.grad is None else value.grad.cpu().numpy() for value in values]
 
-    def prepare(self) -> None:
+    def prepare(self, *graphs: str) -> None:
         """All is there already."""
 
     def release(self) -> None:
