@@ -7,11 +7,28 @@ The CPU affinity and the size of the machine do not show these limits.  `root`: 
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path("/sys/fs/cgroup")
 MEMBERSHIP = Path("/proc/self/cgroup")
+FRESH = 1.0  # seconds, for which what this process's own groups said is believed: it is asked for at every turn
+
+
+class _Said:
+    """What this process's groups said of CPU time, and when."""
+
+    at = -math.inf
+    cpus = math.inf
+
+
+def own_cpus() -> float:
+    """`cpus` of this process, at most `FRESH` seconds old."""
+    now = time.monotonic()
+    if now - _Said.at > FRESH:
+        _Said.at, _Said.cpus = now, cpus()
+    return _Said.cpus
 
 
 def cpus(root: Path = ROOT, membership: Path = MEMBERSHIP) -> float:

@@ -39,7 +39,7 @@ class Steps:
 
 def cores() -> int:
     """Cores that this process may use, by its affinity and by the CPU quota of its container (rounded up)."""
-    return max(1, math.ceil(min(_affinity(), cgroup.cpus())))
+    return max(1, math.ceil(min(_affinity(), cgroup.own_cpus())))
 
 
 def _affinity() -> int:

@@ -67,13 +67,13 @@ def test_all_is_what_quota_and_memory_allow(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(cgroup, "memory", lambda: 1e15)
     monkeypatch.setattr(os, "sysconf", lambda _: 1 << 25, raising=False)
     for quota, expected in ((math.inf, 64), (2.5, 3), (0.2, 1)):
-        monkeypatch.setattr(cgroup, "cpus", lambda quota=quota: quota)
+        monkeypatch.setattr(cgroup, "own_cpus", lambda quota=quota: quota)
         assert threads.cores() == threads.most_workers() == expected
-    monkeypatch.setattr(cgroup, "cpus", lambda: math.inf)
+    monkeypatch.setattr(cgroup, "own_cpus", lambda: math.inf)
     for memory, expected in ((3.5e9, 3), (1e8, 1)):
         monkeypatch.setattr(cgroup, "memory", lambda memory=memory: memory)
         assert threads.most_workers() == expected
-    monkeypatch.setattr(cgroup, "cpus", lambda: 4.0)
+    monkeypatch.setattr(cgroup, "own_cpus", lambda: 4.0)
     monkeypatch.delenv("LTOKC_THREADS", raising=False)
     assert threads.runtime_threads() == 4  # a runtime of its own choice would start 64
 
@@ -124,3 +124,16 @@ def test_one_thread_where_no_other_can_be_made(here: Path, encoded: bytes, tmp_p
                               check=False)  # fmt: skip
         assert done.returncode == 0, done.stderr
         assert done.stdout[:2] in (b"P6", b"\x89L"), done.stdout[:100]
+
+
+def test_a_quota_is_asked_for_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+    now = [1e9]
+    monkeypatch.setattr(cgroup, "cpus", lambda: asked.append(now[0]) or 2.0)
+    monkeypatch.setattr(cgroup.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(cgroup._Said, "at", -math.inf)
+    monkeypatch.setattr(cgroup._Said, "cpus", math.inf)
+    for seconds in (0.0, 0.5, 0.6, 0.1):
+        now[0] += seconds
+        assert cgroup.own_cpus() == 2.0
+    assert asked == [1e9, 1e9 + 1.1]

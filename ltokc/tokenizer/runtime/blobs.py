@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import mmap
 import os
 import sys
 import time
@@ -54,17 +55,19 @@ def cache_folder() -> Path | None:
 
 
 def read(key: str) -> memoryview | None:
-    """The blob of a key, if there is a whole one that only this user can have written; its bytes may be changed."""
+    """The blob of a key, if there is a whole one that only this user can have written; its bytes may be changed.
+
+    It is mapped, not copied: a blob is never written over, only replaced or removed, which a mapping outlives.
+    """
     folder = cache_folder()
     if not key or folder is None or not _is_ours(folder):
         return None
     path = folder / f"{key}{SUFFIX}"
     try:
         with path.open("rb") as file:
-            data = memoryview(bytearray(os.fstat(file.fileno()).st_size))
-            data = data[: file.readinto(data)]
+            data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
         os.utime(path)
-    except OSError:
+    except (OSError, ValueError):  # ValueError: it is empty
         return None
     blob = data[DIGEST:]
     return blob if hashlib.sha256(blob).digest() == data[:DIGEST] else None
