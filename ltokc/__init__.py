@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ltokc.codec import decode, encode, info, tokens, trim, verify
-    from ltokc.errors import FormatError, LimitError, LtokcError, ModelError, UsageError
+    from ltokc.errors import FormatError, LimitError, LossWarning, LtokcError, ModelError, TruncatedError, UsageError
     from ltokc.threads import set_threads
 
 __version__ = "0.1.0"
 
 _VERBS = ("decode", "encode", "info", "tokens", "trim", "verify")
-_ERRORS = ("FormatError", "LimitError", "LtokcError", "ModelError", "UsageError")
+_ERRORS = ("FormatError", "LimitError", "LossWarning", "LtokcError", "ModelError", "TruncatedError", "UsageError")
 __all__ = [
-    "FormatError", "LimitError", "LtokcError", "ModelError", "UsageError", "__version__",
-    "decode", "encode", "info", "register_pillow", "set_threads", "tokens", "trim", "verify",
+    "FormatError", "LimitError", "LossWarning", "LtokcError", "ModelError", "TruncatedError", "UsageError",
+    "__version__", "decode", "encode", "info", "register_pillow", "set_threads", "tokens", "trim", "verify",
 ]  # fmt: skip
 
 

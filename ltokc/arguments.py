@@ -25,7 +25,7 @@ def whole(name: str, value: Any, least: int, most: int | None = None) -> int:
 
 def number(name: str, value: Any, least: float, most: float = math.inf) -> float:
     """A finite number from `least` to `most`.  Raises UsageError, also for True, NaN and what is no number."""
-    found = _real(value)
+    found = real(value)
     if found is None or not least <= found <= most:
         bounds = f"{least:g} to {most:g}" if most < math.inf else f"finite and not below {least:g}"
         raise UsageError(f"{name} is {bounds}, not {shown(value)}")
@@ -34,13 +34,14 @@ def number(name: str, value: Any, least: float, most: float = math.inf) -> float
 
 def above_zero(name: str, value: Any) -> float:
     """A finite number above 0.  Raises UsageError."""
-    found = _real(value)
+    found = real(value)
     if found is None or found <= 0:
         raise UsageError(f"{name} is a number above 0, not {shown(value)}")
     return found
 
 
-def _real(value: Any) -> float | None:
+def real(value: Any) -> float | None:
+    """A finite number as float; None for anything else, texts of numbers too."""
     if isinstance(value, (bool, str, bytes)):
         return None
     try:

@@ -37,13 +37,13 @@ def encode(
     image: a path, file object, PIL image, uint8 array (H, W, 3) or what else `ltokc.pictures.load.load` takes; frame:
     which one of several in it, from 1; allow_damaged: take what can be read of a damaged one.
     One rate control at a time: quality 0..1 (default 0.6), tokens, target_size in bytes, target_bpp in bits per pixel
-    of the whole file. A target is met from below, alpha and metadata give way; where even the smallest file is larger,
-    it is returned (`strict`: UsageError). metadata: "all", "none" or which of `ltokc.pictures.options.METADATA_KINDS`
-    to keep; alpha: "keep", "drop" or "blend" (with white). say: called with each thing that is not kept as it was; by
-    default these are LossWarnings. effort: 0 to 4, see `ltokc.rate.effort`; above 2 torch is needed. patches: "auto" or
-    "off" (tokens alone), see `ltokc.rate.patches`. value_range: of floats, see `load`. backend, device, precision: see
-    `ltokc.tokenizer.runtime.open_runtime`. progress: gets (steps done, in all); what it raises ends it. Raises
-    FormatError, LimitError, ModelError, UsageError.
+    of the whole file. A target is met from below, alpha and metadata give way (UsageError: not even alpha fits); where
+    even the smallest file is larger, it is returned (`strict`: UsageError). metadata: "all", "none" or which of
+    `ltokc.pictures.options.METADATA_KINDS` to keep; alpha: "keep", "drop" or "blend" (with white). say: called with
+    each thing that is not kept as it was; by default these are LossWarnings. effort: 0 to 4, see `ltokc.rate.effort`;
+    above 2 torch is needed. patches: "auto" or "off" (tokens alone), see `ltokc.rate.patches`. value_range: of floats,
+    see `load`. backend, device, precision: see `ltokc.tokenizer.runtime.open_runtime`. progress: gets (steps done, in
+    all); what it raises ends it. Raises FormatError, LimitError, ModelError, UsageError.
     """
     from ltokc.pictures.load import load
     from ltokc.rate.effort import effort_of
@@ -150,7 +150,7 @@ def info(data: bytes) -> Info:
 
 def trim(
     data: bytes, *, tokens: int | None = None, target_size: int | None = None,
-    limit_pixels: int | None = DEFAULT_LIMIT_PIXELS,
+    limit_pixels: int | None = DEFAULT_LIMIT_PIXELS, say: Say = warn_of_loss,
 ) -> bytes:  # fmt: skip
     """Cuts a file to its first tokens or to so many bytes, without touching pixels; a smaller file comes back as it is.
 
@@ -168,10 +168,10 @@ def trim(
     container.check_density(ltk, limit_pixels)
     held = sum(segment.tokens for segment in ltk.segments)
     if len(data) <= target_size if target_size is not None else held <= (tokens or 0):
-        return data
+        return bytes(data)
     file = FileWriter.reopen(model_of(ltk).prior, ltk)
     if target_size is not None:
-        return fitted(ltk, file, target_size, strict=True)
+        return fitted(ltk, file, target_size, strict=True, say=say)
     return file.write(ltk, file.share(tokens or 0))
 
 

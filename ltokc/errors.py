@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable
 
+OWN = ("ltokc", "PIL")  # packages whose lines no warning is about
 Say = Callable[[str], None]  # tells what of a picture is not kept as it was
 
 
@@ -37,8 +39,11 @@ class LossWarning(UserWarning):
 
 
 def warn_of_loss(told: str) -> None:
-    """A LossWarning at the line that called the verb."""
-    warnings.warn(told, LossWarning, stacklevel=3)
+    """A LossWarning at the line that called the verb, however deep in ltokc, or in Pillow's `save`, it is said."""
+    level, frame = 2, sys._getframe(1)
+    while frame.f_globals.get("__name__", "").partition(".")[0] in OWN and frame.f_back is not None:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(told, LossWarning, stacklevel=level)
 
 
 def one_line(error: BaseException) -> str:

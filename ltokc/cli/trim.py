@@ -29,7 +29,8 @@ def trim(
 ) -> None:  # fmt: skip
     """Cut a .ltk file to fewer tokens or bytes.
 
-    The last tokens, those of the finest details, are left out; the picture is not decoded and encoded again.
+    The last tokens, those of the finest details, are left out; the picture is not decoded and encoded again. Where a
+    size leaves no room for patches, which show lettering and drawings, they go first, and that is said.
 
     \b
     Examples:
@@ -53,10 +54,12 @@ def trim(
     else:
         with console.each(source):
             before = read_ltk(source)
-            after = codec.trim(before, tokens=tokens, target_size=target_size, **options.pixel_limit(limit_pixels))
+            losses: list[str] = []
+            how = options.pixel_limit(limit_pixels)
+            after = codec.trim(before, tokens=tokens, target_size=target_size, say=losses.append, **how)
             about = codec.info(after)
             streams.write(output, after, job.placement)
-            losses = _all_there_is(len(before), about.tokens, tokens, target_size) if after == before else []
+            losses += _all_there_is(len(before), about.tokens, tokens, target_size) if after == before else []
             console.say(f"{source} -> {output}  {len(before):,} -> {len(after):,} bytes  {about.bpp:.3f} bpp")
             for loss in losses:
                 console.say(f"{source}: {loss}")

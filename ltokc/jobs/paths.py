@@ -136,8 +136,12 @@ def _check(inputs: Sequence[str], rule: OutputRule) -> None:
     if directory is not None and os.path.exists(directory) and not os.path.isdir(directory):
         raise UsageError(f"-d {directory}: is not a folder")
     if output is not None:
-        if len(inputs) > 1 or os.path.isdir(inputs[0]):
+        if len(inputs) > 1:
             raise UsageError("-o takes one input; for several use -d")
+        if os.path.isdir(inputs[0]):
+            raise UsageError(
+                f"{inputs[0]}: is a folder, and -o is one file; -r takes the files in it, -d says where to"
+            )
         if is_folder(output):
             raise UsageError(f"-o {output}: is a folder; use -d")
         if same_file(inputs[0], output):

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from PIL import Image
+from PIL import Image, ImageFile
 
 from ltokc.errors import FormatError, one_line
 from ltokc.geometry import Size
 from ltokc.pictures import jpeg, png
 from ltokc.pictures.formats import open_listed
 
+END_OF_CODESTREAM, TAIL = b"\xff\xd9", 64  # of JPEG 2000, and bytes in which it is looked for
 ADVICE = "allow_damaged=True takes what there is of it"
 
 
@@ -74,7 +77,8 @@ def _unread(kind: str) -> FormatError:
 def load_pixels(image: Image.Image, damage: Damage) -> None:
     """`image.load()`; where damage is allowed, what had been decoded before the error is taken.  Raises FormatError."""
     try:
-        image.load()
+        with _heard_of_cut(image, damage):
+            image.load()
     except (OSError, SyntaxError, EOFError, ValueError, IndexError) as error:
         if damage.kind:
             raise _unread(damage.kind) from error
@@ -85,6 +89,54 @@ def load_pixels(image: Image.Image, damage: Damage) -> None:
         damage.losses.append(f"the file is damaged ({one_line(error)}): what is missing of the picture is blank")
         image.tile = []  # type: ignore[attr-defined]
         image.load()
+
+
+class _Ending:
+    """A file that remembers whether there was nothing left of it when something was read."""
+
+    def __init__(self, file: Any):
+        self.file, self.ended = file, False
+
+    def read(self, size: int = -1) -> bytes:
+        data: bytes = self.file.read(size)
+        self.ended |= size > 0 and not data
+        return data
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.file, name)
+
+
+@contextmanager
+def _heard_of_cut(image: Image.Image, damage: Damage) -> Iterator[None]:
+    """Tells of a file that is cut where the caller has set Pillow's LOAD_TRUNCATED_IMAGES, which says nothing of it."""
+    file = getattr(image, "fp", None)
+    if not ImageFile.LOAD_TRUNCATED_IMAGES or file is None or not getattr(image, "tile", None):
+        yield
+        return
+    heard = _Ending(file)
+    both: tuple[Any, Any] = image, getattr(image, "png", None)
+    readers = [reader for reader in both if getattr(reader, "fp", None) is file]
+    for reader in readers:
+        reader.fp = heard
+    try:
+        yield
+    finally:
+        for reader in readers:
+            if reader.fp is heard:
+                reader.fp = file
+    if _lacks_end(file) if image.format == "JPEG2000" else heard.ended:
+        damage.losses.append(
+            "the file is cut, as LOAD_TRUNCATED_IMAGES allows: what is missing of the picture is blank"
+        )
+
+
+def _lacks_end(file: BinaryIO) -> bool:
+    """Whether a JPEG 2000 file, whose reader always goes on to its end, has no marker of the end there."""
+    place = file.tell()
+    file.seek(-min(TAIL, file.seek(0, os.SEEK_END)), os.SEEK_END)
+    tail = file.read()
+    file.seek(place)
+    return END_OF_CODESTREAM not in tail
 
 
 def _begun(image: Image.Image) -> bool:

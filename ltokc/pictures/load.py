@@ -39,9 +39,7 @@ TIFF_KEPT = tuple(  # of a TIFF's own directory; EXIF 2.32 has them in its first
 )
 SIDEWAYS = 5  # of EXIF's orientations, the first of those that exchange width and height
 JPEG = b"\xff\xd8\xff"
-_HINTS = (  # files that Pillow does not know and users do have: (offset, bytes, reason)
-    (0, b"\x89LTK", "already a .ltk file"),
-)
+_HINTS = ((0, b"\x89LTK", "already a .ltk file"),)  # files that users have: (offset, bytes, reason)
 
 
 @dataclass
@@ -85,6 +83,7 @@ def load(
     if frame is not None:
         whole("frame", frame, 1)
     if isinstance(source, np.ndarray):
+        source = np.asarray(source)  # a matrix keeps two dimensions, whatever is asked of it
         if (frame or 1) > 1:
             raise UsageError(f"there is no frame {shown(frame)} in an array")
         if source.ndim >= 2:
@@ -145,6 +144,8 @@ def _input_errors() -> Iterator[None]:
     except MemoryError as error:
         raise LimitError("not enough memory for this picture") from error
     except Exception as error:
+        if isinstance(error, OSError) and error.errno:  # of the system, not Pillow's
+            raise FormatError(f"cannot be read ({(error.strerror or str(error)).lower()})") from error
         raise damaged_picture(one_line(error)) from error
 
 
@@ -169,12 +170,15 @@ def _opened(source: str | os.PathLike[str] | BinaryIO) -> Iterator[BinaryIO]:
     elif hasattr(source, "read"):
         if getattr(source, "closed", False):
             raise UsageError("the file is closed")
+        if not getattr(source, "readable", lambda: True)():
+            raise UsageError('the file is not open for reading; a picture needs open(..., "rb")')
         file = source
     else:
         kind = type(source).__name__
         raise UsageError(f"a picture is a path, a binary file (io.BytesIO), a PIL image or an array, not {kind}")
     try:
-        yield file if file.seekable() else io.BytesIO(file.read())
+        seekable = getattr(file, "seekable", lambda: False)  # objects that can do nothing but read have none
+        yield file if seekable() else io.BytesIO(file.read())
     finally:
         if file is not source:
             file.close()
@@ -182,9 +186,9 @@ def _opened(source: str | os.PathLike[str] | BinaryIO) -> Iterator[BinaryIO]:
 
 def _identify(file: BinaryIO, limit_pixels: int | None, damage: Damage) -> tuple[BinaryIO, Image.Image]:
     """Opens the header, after the sizes by which Pillow would allocate on the way; also the file that is read."""
-    start = file.tell()
+    file.seek(0)
     head = file.read(16)
-    file.seek(start)
+    file.seek(0)
     if not head:
         raise FormatError("the file is empty")
     for offset, magic, reason in _HINTS:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from ltokc.arguments import shown
+from ltokc.arguments import real, shown
 from ltokc.errors import FormatError, UsageError
 
 ValueRange = tuple[float, float]  # samples that become 0 and 255
@@ -20,10 +20,10 @@ def check_range(value_range: ValueRange | None) -> None:
     if value_range is None:
         return
     try:
-        low, high = (float(value) for value in value_range)
-    except (TypeError, ValueError, OverflowError):
-        low = high = math.nan
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        low, high = map(real, value_range)
+    except (TypeError, ValueError):
+        low = high = None
+    if low is None or high is None or low >= high:
         raise UsageError(f"value_range is (low, high), two finite numbers with low < high, not {shown(value_range)}")
 
 
@@ -50,7 +50,7 @@ def to_8_bit(
     if not (math.isfinite(lowest) and math.isfinite(highest)):
         raise FormatError("the picture has samples that are not finite numbers")
     if value_range is not None:
-        low, high = value_range
+        low, high = (float(value) for value in value_range)
         notes.append(f"samples from {low:g} to {high:g} scaled to 8 bits")
     elif kind == "f":
         low, high = 0.0, 1.0

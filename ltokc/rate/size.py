@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from ltokc.container.chunks import PATCHES
+from ltokc.container.patches import covered_cells, parse
 from ltokc.container.records import Ltk
 from ltokc.entropy.file import FileWriter
 from ltokc.errors import Say, UsageError
@@ -42,17 +45,19 @@ def counts_of(file: FileWriter, plan: Plan, tokens: int | None = None) -> list[i
     return file.at_keep(plan.keep) if plan.keep is not None else file.without_last(plan.dropped_tail)
 
 
-def fitted(ltk: Ltk, file: FileWriter, size: int, strict: bool) -> bytes:
+def fitted(ltk: Ltk, file: FileWriter, size: int, strict: bool, say: Say | None = None) -> bytes:
     """The file with the most tokens that is no larger than `size` bytes.
 
-    Patches go, those of the last segments first, where they leave no room for the file without a token.  Where even
-    that is larger, it is returned, or with `strict` UsageError raised.
+    Patches go, those of the last segments first, where they leave no room for the file without a token, and `say` is
+    told.  Where even that is larger, it is returned, or with `strict` UsageError raised.
     """
-    empty = file.write(ltk, file.nothing)
+    empty, whole = file.write(ltk, file.nothing), ltk
     while len(empty) > size and any(chunk.fourcc == PATCHES for chunk in ltk.chunks):
         last = max(i for i, chunk in enumerate(ltk.chunks) if chunk.fourcc == PATCHES)
         ltk = ltk.with_chunks(ltk.chunks[:last] + ltk.chunks[last + 1 :])
         empty = file.write(ltk, file.nothing)
+    if say is not None and len(ltk.chunks) < len(whole.chunks):
+        say(_without_patches(whole, ltk))
     if len(empty) > size:
         if strict:
             raise UsageError(f"the smallest file of this picture has {len(empty)} bytes, more than {size}")
@@ -68,6 +73,19 @@ def fitted(ltk: Ltk, file: FileWriter, size: int, strict: bool) -> bytes:
         if len(data) <= size:
             return max(best, data, key=len)
         low, step = max(0, low - step), step * 2
+
+
+def _without_patches(before: Ltk, after: Ltk) -> str:
+    """What is said of patches that went: how much of the picture they showed."""
+    shown = [
+        covered_cells([parse(chunk.data, ltk.header) for chunk in ltk.chunks if chunk.fourcc == PATCHES], ltk.header)
+        for ltk in (before, after)
+    ]
+    share = max(1, round(100 * float(np.mean(shown[0] & ~shown[1]))))
+    return (
+        f"patches over {share} % of the picture are left out to meet the size, which tokens show coarsely there: "
+        "encoding the original to this size looks better"
+    )
 
 
 def sized(

@@ -96,10 +96,16 @@ def of_size(ltk: Ltk, target: RateTarget, how: Writing, say: Say) -> bytes:
     Patches are tried for pictures with a drawn part, and where all tokens do not fill the size.
     """
     picture, effort, device, patches = how.picture, how.effort, how.device, how.patches
-    said: list[str] = []
-    data = sized(ltk, picture, target, effort, device, said.append)
     size = target.size
     assert size is not None
+    if patches and patched.is_plain(picture):
+        plain = _largest(STEPS, size, lambda quality: of_quality(ltk, RateTarget(quality=quality), how))
+        if plain is not None:
+            if plain.last and len(plain.data) < size * (1 - SPARE):
+                say(all_there_is(len(plain.data), size))
+            return plain.data
+    said: list[str] = []
+    data = sized(ltk, picture, target, effort, device, said.append)
     better: _Largest | None = None
     if patches and picture.measurable and len(data) <= size:
         if patched.drawn_part(picture.rgb) is not None:

@@ -38,6 +38,7 @@ def levels_for_reduced(reduce: int, levels: int) -> int:
     Measured on Kodak at full quality: the smaller picture is within 36 dB of the one made with all levels.
     Raises UsageError.
     """
-    if whole("reduce", reduce, 1, 8) not in (1, 2, 4, 8):
-        raise UsageError(f"reduce is 1, 2, 4 or 8, not {reduce}")
-    return max(1, levels - round(levels * (reduce.bit_length() - 1) / 8))
+    factor = whole("reduce", reduce, 1, 8)
+    if factor not in (1, 2, 4, 8):
+        raise UsageError(f"reduce is 1, 2, 4 or 8, not {factor}")
+    return max(1, levels - round(levels * (factor.bit_length() - 1) / 8))

@@ -218,3 +218,12 @@ def test_limits_and_unknown_names() -> None:
         ltokc.decode(ltokc.encode(smooth(8, 8), tokens=1), decoder="nobody")
     with pytest.raises(UsageError, match="backend"):
         ltokc.encode(smooth(8, 8), backend="tvm")
+
+
+# -- tokens as values ------------------------------------------------------------------------------------------------
+def test_tokens_are_compared_by_what_they_hold() -> None:
+    data = ltokc.encode(smooth(100, 70), tokens=40)
+    one, other = ltokc.tokens(data), ltokc.tokens(data)
+    assert one == other and one != ltokc.tokens(ltokc.trim(data, tokens=20)) and one != "tokens"
+    other.digits[0][0, 0, 0] += 1
+    assert one != other

@@ -136,3 +136,8 @@ def _is_number(value: Any) -> bool:
 def test_pillows_scale_is_not_ours() -> None:
     with pytest.raises(ValueError, match="did you mean 60"):
         Image.fromarray(PICTURE).save(io.BytesIO(), "LTK", quality=0.6)
+
+
+@pytest.mark.parametrize("factor", [1, 2, 4, 8])
+def test_numbers_of_numpy_are_numbers(factor: int) -> None:
+    assert ltokc.decode(DATA, reduce=np.int64(factor)).size == ltokc.decode(DATA, reduce=factor).size
