@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-import runpy
+import importlib
 import sys
 from pathlib import Path
 
@@ -39,7 +39,8 @@ def main() -> int:
         return 2
     sys.argv[0] = f"python -m bench {name}"
     sys.modules["__main__"].__package__ = None  # else click takes argv[0] for a module of this package
-    runpy.run_module(f"bench.{found[name].parent.name}.{found[name].stem}", run_name="__main__", alter_sys=False)
+    module = importlib.import_module(f"bench.{found[name].parent.name}.{found[name].stem}")  # so that workers find it
+    module.main()
     return 0
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -9,9 +11,11 @@ import pytest
 
 pytest.importorskip("torch")  # some benchmarks train
 
-from bench.__main__ import ROOMS, commands, main, summary
+from PIL import Image
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*found in sys.modules:RuntimeWarning")  # other tests import some
+from bench.__main__ import ROOMS, commands, main, summary
+from tests.support.pictures import grainy
+
 BENCH = Path(__file__).resolve().parents[2] / "bench"
 
 
@@ -55,3 +59,14 @@ def test_help_of_the_fuzzer_needs_no_atheris(
 def test_a_name_that_is_none_is_one_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     assert run("nothing", monkeypatch=monkeypatch) == 2
     assert capsys.readouterr().err == "bench: no benchmark is called 'nothing'; `python -m bench` lists them\n"
+
+
+def test_workers_find_what_they_are_to_do(tmp_path: Path) -> None:
+    """In a process of its own, as it is called: processes that it starts load the benchmark by its name."""
+    for i in range(2):
+        Image.fromarray(grainy(64, 48, i)).save(tmp_path / f"{i}.png")
+    out = tmp_path / "out.json"
+    command = [sys.executable, "-m", "bench", "rate-distortion", "--images", str(tmp_path), "--codecs", "webp",
+               "--qualities", "20", "-j", "2", "--out", str(out)]  # fmt: skip
+    subprocess.run(command, cwd=BENCH.parent, check=True, capture_output=True)
+    assert len(json.loads(out.read_text())["rows"]) == 2
