@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 import time
 from functools import partial
 from typing import Any
@@ -17,7 +18,7 @@ from ltokc.cli.progress import advance
 from ltokc.cli.wording import as_options
 from ltokc.jobs import paths, streams
 from ltokc.jobs.conversion import Result
-from ltokc.jobs.kinds import PICTURES
+from ltokc.jobs.kinds import HEAD, PICTURES, is_picture
 from ltokc.jobs.paths import Job, OutputRule
 from ltokc.jobs.streams import STDIO
 from ltokc.pictures.options import ALPHA_MODES
@@ -37,12 +38,24 @@ def keywords(strict: bool, **options_: Any) -> dict[str, Any]:
     return options_ | {name: value for name, value in rates.items() if value is not None} | {"strict": strict}
 
 
+def _is_small(source: str) -> bool:
+    """Whether it is a file of at most `SMALL` bytes with the first bytes of a picture; what cannot be read is none."""
+    try:
+        about = os.stat(source)
+        if source == STDIO or not stat.S_ISREG(about.st_mode) or about.st_size > SMALL:
+            return False
+        with open(source, "rb") as file:
+            return is_picture(file.read(HEAD))
+    except OSError:
+        return False
+
+
 def _open_beside(source: str, how: dict[str, Any]) -> None:
-    """Lets the networks be opened while the picture is read, where its file is small.
+    """Lets the networks be opened while the picture is read, where its file is small and begins as pictures do.
 
     Then it goes through them in one piece, most likely; others take other graphs (`ltokc.tokenizer.windows`).
     """
-    if source == STDIO or not 0 < os.path.getsize(source) <= SMALL:
+    if not _is_small(source):
         return
     from ltokc.rate.effort import effort_of
     from ltokc.zoo.model import open_model
