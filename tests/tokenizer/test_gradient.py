@@ -95,9 +95,9 @@ def test_decoding_makes_no_session_for_it(model: Model) -> None:
     runtime = open_runtime(model.folder, "onnx", "cpu")
     given = tokens(model)
     runtime.detokenize(*given)
-    assert set(runtime.sessions.held) == {"detokenizer"}  # type: ignore[attr-defined]
+    assert set(runtime.opened.held) == {"detokenizer"}  # type: ignore[attr-defined]
     runtime.digit_gradient(*given, of_a_loss)
-    assert set(runtime.sessions.held) == {"detokenizer", "forward", "backward8"}  # type: ignore[attr-defined]
+    assert set(runtime.opened.held) == {"detokenizer", "forward", "backward8"}  # type: ignore[attr-defined]
 
 
 def test_it_needs_no_torch(model: Model, tmp_path: Path) -> None:

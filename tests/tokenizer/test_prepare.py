@@ -102,7 +102,7 @@ def test_an_effort_opens_what_it_runs(runtime: Runtime, effort: int, graphs: lis
                 thread.join(60)
     finally:
         ltokc.set_threads(None)
-    assert list(runtime.sessions.held) == [BACKWARD_8 if name == BACKWARD else name for name in graphs]  # type: ignore[attr-defined]
+    assert list(runtime.opened.held) == [BACKWARD_8 if name == BACKWARD else name for name in graphs]  # type: ignore[attr-defined]
 
 
 def test_a_graph_that_cannot_be_opened_is_told_when_it_is_run(tmp_path: Path) -> None:

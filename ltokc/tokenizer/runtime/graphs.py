@@ -7,7 +7,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -37,13 +37,17 @@ class OpenedOnce(Generic[Opened]):
 class GraphRuntime(ABC):
     """See `ltokc.tokenizer.runtime.Runtime`."""
 
+    opened: OpenedOnce[Any]  # graphs by name; those with cuts have names of their own
+
     def prepare(self, *graphs: str) -> None:
-        beside(partial(self._open_all, graphs))
+        names = [self._backward() if name == BACKWARD else name for name in graphs]
+        if any(name not in self.opened.held for name in names):
+            beside(partial(self._open_all, names))
 
     def _open_all(self, graphs: Sequence[str]) -> None:
         for name in graphs:
             with contextlib.suppress(ModelError):  # who runs it is told
-                self._open(self._backward() if name == BACKWARD else name)
+                self._open(name)
 
     @abstractmethod
     def _open(self, name: str) -> object:

@@ -33,13 +33,13 @@ class OnnxRuntime(GraphRuntime):
         self.providers.append("CPUExecutionProvider")
         self.folder, self.threads = folder, threads
         self.fast = precision == "auto" and not cuda
-        self.sessions: OpenedOnce[ort.InferenceSession] = OpenedOnce()
+        self.opened: OpenedOnce[ort.InferenceSession] = OpenedOnce()
         self.name = f"onnxruntime {ort.__version__} {'CUDA' if cuda else 'CPU'}ExecutionProvider"
 
     def session(self, name: str, cuts: Cuts | None = None) -> ort.InferenceSession:
         """The session of a graph, or of the same graph with cuts; those that it has are named by `cuts`."""
         key = name if cuts is None else f"{name} in windows"
-        return self.sessions.get(key, lambda: self._opened(name, cuts))
+        return self.opened.get(key, lambda: self._opened(name, cuts))
 
     def _open(self, name: str) -> ort.InferenceSession:
         return self.session(name)

@@ -99,13 +99,13 @@ class OpenVinoRuntime(GraphRuntime):
             self.core = openvino.Core()
         except RuntimeError as error:
             raise ModelError(f"OpenVINO cannot start: {_line(error)}") from error
-        self.graphs: OpenedOnce[_Graph] = OpenedOnce()
+        self.opened: OpenedOnce[_Graph] = OpenedOnce()
         version = openvino.get_version().partition("-")[0]
         self.name = f"openvino {version} CPU {self.precision}"
 
     def _graph(self, name: str, cuts: Cuts | None = None) -> _Graph:
         key = name if cuts is None else f"{name} in windows"
-        return self.graphs.get(key, lambda: self._compiled(name, cuts))
+        return self.opened.get(key, lambda: self._compiled(name, cuts))
 
     def _open(self, name: str) -> _Graph:
         return self._graph(name)
@@ -185,7 +185,7 @@ class OpenVinoRuntime(GraphRuntime):
         return dict(zip(outputs, graph.run({each: given[each] for each in inputs}, outputs), strict=True))
 
     def release(self) -> None:
-        for graph in list(self.graphs.held.values()):
+        for graph in list(self.opened.held.values()):
             graph.release()
         libc = ctypes.CDLL(None) if sys.platform == "linux" else None
         if libc is not None and hasattr(libc, "malloc_trim"):  # musl has none
