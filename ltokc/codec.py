@@ -59,20 +59,19 @@ def encode(
     opened, size = open_model(model), Size.of(picture.rgb)
     networks = opened.networks(backend, device, precision=precision)
     networks.prepare(size, size.box, effort_.graphs)
-    from ltokc.pictures.chunks import chunks_of, is_gray, pixels_of  # these take a while too, meanwhile
+    from ltokc.pictures.chunks import chunks_of, is_gray, pixels_of, tell_of_shape  # these take a while too, meanwhile
     from ltokc.rate.room import filled, with_room
     from ltokc.rate.tokenized import tokenized
     from ltokc.rate.written import Writing, check_patches, of_quality, of_size
 
     patched = check_patches(patches)
-    for loss in picture.losses:
-        say(loss)
     chunks = chunks_of(picture, metadata, alpha, say)
     rgb = pixels_of(picture, alpha)
     target = RateTarget.of(size, strict=strict, **rates)
     cells = opened.tiling.segment_cells(size)
     ltk = Ltk(Header(opened.entry.id, opened.entry.bitstream_hash, *size, cells, is_gray(rgb)), ()).with_chunks(chunks)
     ltk = ltk if target.size is None else with_room(ltk, picture.alpha, target.size, say)
+    tell_of_shape(picture, ltk, say)
     effort_ = effort_.of_picture(size, opened.rounding is not None)
     how = Writing(tokenized(opened, networks, rgb, effort_, target, progress), effort_, device, patched)
     if target.size is not None:

@@ -44,11 +44,13 @@ MAX_TEXTS = MAX_CHUNKS - len(METADATA) - 1  # so that with alpha there is room f
 def chunks_of(picture: Picture, metadata: str | Iterable[str], alpha: str, say: Say) -> tuple[Chunk, ...]:
     """The chunks of a picture; metadata: see `options.kinds_of`; alpha: "keep", "drop" or "blend".  Raises UsageError.
 
-    What is asked for and cannot be kept is told by `say`.
+    The picture's losses and what is asked for and cannot be kept are told by `say`.
     """
     if alpha not in ALPHA_MODES:
         raise UsageError(f"alpha is keep, drop or blend, not {alpha!r}")
     kinds = kinds_of(metadata)
+    for loss in picture.losses:
+        say(loss)
     chunks = []
     if picture.alpha is not None and alpha == "keep":
         chunks.append(Chunk(ALPHA, encode_alpha(picture.alpha)))
@@ -60,10 +62,15 @@ def chunks_of(picture: Picture, metadata: str | Iterable[str], alpha: str, say: 
         left_out += [f"{len(picture.texts) - MAX_TEXTS} texts more"] if len(picture.texts) > MAX_TEXTS else []
     if left_out:
         say(f"metadata left out: {', '.join(left_out)}")
-    if "dpi" in picture.metadata and (shape := shape_of_pixels(picture.metadata["dpi"])):
-        kept = "as PNG and JPEG made of it will say" if "dpi" in kinds else 'metadata="dpi" keeps that'
-        say(f"pixels are not square ({shape}); {kept}")
     return tuple(chunks)
+
+
+def tell_of_shape(picture: Picture, kept: Ltk, say: Say) -> None:
+    """Says of pixels that are not square, and whether the file, with the chunks that had room in it, says so too."""
+    if "dpi" in picture.metadata and (shape := shape_of_pixels(picture.metadata["dpi"])):
+        noted = any(chunk.fourcc == RESOLUTION for chunk in kept.chunks)
+        how = "as PNG and JPEG made of it will say" if noted else 'metadata="dpi" keeps that, where there is room'
+        say(f"pixels are not square ({shape}); {how}")
 
 
 def pixels_of(picture: Picture, alpha: str) -> np.ndarray:

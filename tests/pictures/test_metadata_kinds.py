@@ -257,3 +257,14 @@ def test_texts_outlive_what_pillow_does_to_a_picture(made: Callable[[Image.Image
     Image.fromarray(smooth(60, 40)).save(tiff, "TIFF", compression="tiff_lzw")
     with Image.open(tiff) as image:
         assert "text" not in ltokc.decode(ltokc.encode(image.copy(), effort=0, metadata="all")).info
+
+
+def test_a_shape_that_had_no_room_is_not_said_to_be_kept(tmp_path: Path) -> None:
+    path = tmp_path / "fax.png"
+    Image.fromarray(smooth(60, 40)).save(path, dpi=(204, 98))
+    for size, kept in ((2000, True), (40, False)):
+        said: list[str] = []
+        data = ltokc.encode(path, target_size=size, metadata="dpi", effort=0, say=said.append)
+        shape = [each for each in said if "not square" in each]
+        assert len(shape) == 1 and ("PNG and JPEG made of it will say" in shape[0]) == kept
+        assert any(name == "pHYs" for name, _ in ltokc.info(data).chunks) == kept
