@@ -11,6 +11,7 @@ Between four points the correction is bilinear, in exact integers.
 
 from __future__ import annotations
 
+import itertools
 import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -147,16 +148,22 @@ class Corrections:
         whole = 2 * self.spacing  # weights of the two points along a side, and four quarters, are so many together
         shift = (4 * whole * whole).bit_length() - 1
         first, second, weight = self._between(np.arange(left, left + width), 2)
+        points = np.ascontiguousarray(self.values.transpose(1, 2, 0), np.int32)  # as pixels lie, (rows, columns, planes)
+        weight = weight[:, None]
         for y in range(0, height, STRIP):
             part = (0, y, width, min(height, y + STRIP))
             upper, lower, share = self._between(np.arange(top + y, top + part[3]), 1)
-            rows = self.values[:, upper[0] : lower[-1] + 1].astype(np.int32)
-            across = rows[:, :, first] * (whole - weight) + rows[:, :, second] * weight  # (planes, rows, width)
-            upper, lower = upper - upper[0], lower - upper[0]
-            total = across[:, upper] * (whole - share)[:, None] + across[:, lower] * share[:, None]
-            total = (total + (1 << shift - 1)) >> shift
-            rgb = np.asarray(image.crop(part)).astype(np.int32) + total.transpose(1, 2, 0)
-            image.paste(Images.fromarray(rgb.clip(0, 255).astype(np.uint8)), part[:2])
+            rows = points[upper[0] : lower[-1] + 1]
+            across = rows[:, first] * (whole - weight) + rows[:, second] * weight  # (rows, width, planes)
+            total = np.empty((part[3] - y, *across.shape[1:]), np.int32)
+            starts = [0, *(np.flatnonzero(np.diff(upper) | np.diff(lower)) + 1), len(upper)]
+            for begin, end in itertools.pairwise(starts):  # rows of pixels between the same two rows of points
+                over, under = across[upper[begin] - upper[0]], across[lower[begin] - upper[0]]
+                np.multiply(under - over, share[begin:end, None, None], out=total[begin:end])
+                total[begin:end] += over * whole + (1 << shift - 1)
+            total >>= shift
+            rgb = total + np.asarray(image.crop(part))
+            image.paste(Images.fromarray(rgb.clip(0, 255, out=rgb).astype(np.uint8)), part[:2])
 
     def _between(self, positions: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """For pixels along one side: the points that they lie between, and the weight of the second, of 2 spacing."""
