@@ -148,7 +148,7 @@ class Corrections:
         whole = 2 * self.spacing  # weights of the two points along a side, and four quarters, are so many together
         shift = (4 * whole * whole).bit_length() - 1
         first, second, weight = self._between(np.arange(left, left + width), 2)
-        points = np.ascontiguousarray(self.values.transpose(1, 2, 0), np.int32)  # as pixels lie, (rows, columns, planes)
+        points = np.ascontiguousarray(self.values.transpose(1, 2, 0), np.int32)  # (rows, columns, planes)
         weight = weight[:, None]
         for y in range(0, height, STRIP):
             part = (0, y, width, min(height, y + STRIP))
