@@ -49,7 +49,10 @@ def open_listed(file: BinaryIO) -> Image.Image:
         if name not in Image.OPEN:  # a build of Pillow without this format
             continue
         factory, accept = Image.OPEN[name]
-        accepted = accept is None or accept(head)
+        try:
+            accepted = accept is None or accept(head)
+        except (struct.error, IndexError):  # it looks at bytes that a short file lacks
+            continue
         if not accepted or isinstance(accepted, str):  # a text says what this build of Pillow lacks
             continue
         file.seek(0)

@@ -88,3 +88,11 @@ def test_texts_are_no_range() -> None:
     texts: Any = ("0", "1")
     with pytest.raises(UsageError, match="value_range"):
         load(grainy(40, 30).astype(np.float32), value_range=texts)
+
+
+@pytest.mark.parametrize("length", range(1, 17))
+@pytest.mark.parametrize("byte", [b"x", b"\0", b"\x0c"])
+def test_a_file_of_few_bytes_is_no_picture(byte: bytes, length: int) -> None:
+    with pytest.raises(FormatError) as told:
+        load(io.BytesIO(byte * length))
+    assert "unpack" not in str(told.value) and "index" not in str(told.value)
