@@ -38,7 +38,7 @@ def keywords(strict: bool, **options_: Any) -> dict[str, Any]:
     return options_ | {name: value for name, value in rates.items() if value is not None} | {"strict": strict}
 
 
-def _is_small(source: str) -> bool:
+def _is_small_picture(source: str) -> bool:
     """Whether it is a file of at most `SMALL` bytes with the first bytes of a picture; what cannot be read is none."""
     try:
         about = os.stat(source)
@@ -55,7 +55,7 @@ def _open_beside(source: str, how: dict[str, Any]) -> None:
 
     Then it goes through them in one piece, most likely; others take other graphs (`ltokc.tokenizer.windows`).
     """
-    if not _is_small(source):
+    if not _is_small_picture(source):
         return
     from ltokc.rate.effort import effort_of
     from ltokc.zoo.model import open_model

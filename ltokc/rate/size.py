@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ltokc.container.chunks import PATCHES
-from ltokc.container.patches import covered_cells, parse
+from ltokc.container.hidden import patches_of
+from ltokc.container.patches import covered_cells
 from ltokc.container.records import Ltk
 from ltokc.entropy.file import FileWriter
 from ltokc.errors import Say, UsageError
@@ -77,11 +78,8 @@ def fitted(ltk: Ltk, file: FileWriter, size: int, strict: bool, say: Say | None 
 
 def _without_patches(before: Ltk, after: Ltk) -> str:
     """What is said of patches that went: how much of the picture they showed."""
-    shown = [
-        covered_cells([parse(chunk.data, ltk.header) for chunk in ltk.chunks if chunk.fourcc == PATCHES], ltk.header)
-        for ltk in (before, after)
-    ]
-    share = max(1, round(100 * float(np.mean(shown[0] & ~shown[1]))))
+    shown, still = (covered_cells(patches_of(ltk), ltk.header) for ltk in (before, after))
+    share = max(1, round(100 * float(np.mean(shown & ~still))))
     return (
         f"patches over {share} % of the picture are left out to meet the size, which tokens show coarsely there: "
         "encoding the original to this size looks better"

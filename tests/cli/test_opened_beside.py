@@ -28,22 +28,22 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [("a.png", True), ("text.png", False), ("empty.png", False), ("b", False), ("none.png", False), ("-", False)],
 )
 def test_a_small_file_that_begins_as_a_picture(folder: Path, source: str, small: bool) -> None:
-    assert encode._is_small(source) is small
+    assert encode._is_small_picture(source) is small
 
 
 def test_a_large_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encode, "SMALL", 100)
-    assert not encode._is_small("a.png")
+    assert not encode._is_small_picture("a.png")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
 def test_a_pipe_is_not_opened(folder: Path) -> None:
     os.mkfifo("pipe")
-    assert not encode._is_small("pipe")
+    assert not encode._is_small_picture("pipe")
 
 
 def test_the_file_is_the_same(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert run("encode", "a.png", "-o", "one.ltk").exit_code == 0
-    monkeypatch.setattr(encode, "_is_small", lambda _: False)
+    monkeypatch.setattr(encode, "_is_small_picture", lambda _: False)
     assert run("encode", "a.png", "-o", "other.ltk").exit_code == 0
     assert Path("one.ltk").read_bytes() == Path("other.ltk").read_bytes()
