@@ -16,6 +16,7 @@ from ltokc.cli.models_fit_colour import fit_colour
 from ltokc.cli.models_fit_rounding import fit_rounding
 from ltokc.cli.models_pack import pack
 from ltokc.cli.models_prune import prune
+from ltokc.cli.models_quantize import quantize
 from ltokc.cli.train_halting import fit_halting
 from ltokc.errors import ModelError
 
@@ -47,8 +48,8 @@ def models(ctx: click.Context) -> None:
     """List, show, find, check and make models.
 
     Without a command: list. Models are looked for in the folders that LTOKC_MODELS names, and in the package. A
-    model is made in nine steps: models pack, models prune, train-halting, models add-halting, models fit-colour,
-    models add-colour, models fit-rounding, models add-rounding, models verify.
+    model is made in ten steps: models pack, models prune, models quantize, train-halting, models add-halting, models
+    fit-colour, models add-colour, models fit-rounding, models add-rounding, models verify.
 
     \b
     Examples:
@@ -151,7 +152,7 @@ def verify(console: Console, names: tuple[str, ...]) -> None:
 
 
 for step in (
-    pack, prune, fit_halting, add_halting, add_encoder, fit_colour, add_colour, fit_rounding, add_rounding,
+    pack, prune, quantize, fit_halting, add_halting, add_encoder, fit_colour, add_colour, fit_rounding, add_rounding,
     add_generator,
 ):  # fmt: skip
     models.add_command(step)

@@ -97,7 +97,7 @@ def open_runtime(
 
     backend: "auto" decides by the machine alone: OpenVINO where it is installed, the processor multiplies bf16 and no
     GPU is used, else ONNX Runtime, else torch. precision: "exact" is fp32; "auto" lets OpenVINO, and torch for
-    gradients, take bf16 where the processor has it, and ONNX Runtime 8-bit integers for gradients. threads: for the
+    gradients, take bf16 where the processor has it, and OpenVINO and ONNX Runtime 8-bit integers. threads: for the
     CPU; None: as of `ltokc.threads.runtime_threads`. digests: SHA-256 of files in the folder that were compared, in
     hexadecimal: these need not be read for that again.
     """
@@ -128,15 +128,19 @@ def open_runtime(
 
 
 def runtime_name(backend: str = "auto", device: str = "auto", precision: str = "auto") -> str:
-    """What `open_runtime` opens on this machine: "onnx", "torch", "openvino bf16" or "openvino f32"; ", cuda" if asked.
+    """What `open_runtime` opens on this machine, or in words what it would.
 
-    Opens nothing, and does not look whether it could.
+    "onnx" (in fp32), "onnx 8-bit", "torch", "openvino bf16" or "openvino f32"; ", cuda" if asked.
     """
     name = _chosen(device) if backend == "auto" else backend
     if name == "openvino" and find_spec("openvino"):
         from ltokc.tokenizer.runtime.openvino import chosen_precision
 
         name = f"openvino {chosen_precision(precision)}"
+    if name == "onnx" and precision == "auto" and device != "cuda" and find_spec("onnxruntime"):
+        from ltokc.ort.integers import multiplies_exactly
+
+        name = "onnx 8-bit" if multiplies_exactly() else name
     return f"{name}, cuda" if device == "cuda" else name
 
 

@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from ltokc.errors import ModelError
+from ltokc.ort.integers import multiplies_exactly
 from ltokc.ort.sessions import empty_pool, session_options
 from ltokc.ort.silent import ort
+from ltokc.tokenizer.eight_bit import file_of
 from ltokc.tokenizer.gradient import BACKWARD_8
 from ltokc.tokenizer.runtime import DETOKENIZER, TOKENIZER, Cuts, feeds
 from ltokc.tokenizer.runtime.graphs import GraphRuntime, OpenedOnce
@@ -46,7 +48,7 @@ class OnnxRuntime(GraphRuntime):
 
     def _opened(self, name: str, cuts: Cuts | None) -> ort.InferenceSession:
         options = session_options(self.threads)
-        path = self.folder / f"{name}.onnx"
+        path = self.folder / file_of(self.folder, name, self.fast and multiplies_exactly())
         source: str | bytes = str(path)
         try:
             if cuts is not None:
@@ -57,7 +59,7 @@ class OnnxRuntime(GraphRuntime):
         except ModelError:
             raise
         except Exception as error:  # ONNX Runtime raises a family of its own
-            raise ModelError(f"cannot load {name}.onnx: {str(error).splitlines()[0]}") from error
+            raise ModelError(f"cannot load {path.name}: {str(error).splitlines()[0]}") from error
         self.name = f"onnxruntime {ort.__version__} {session.get_providers()[0]}"
         return session
 

@@ -21,6 +21,7 @@ import numpy as np
 from ltokc.errors import ModelError
 from ltokc.ort.inline import with_weights
 from ltokc.threads import can_start, cores
+from ltokc.tokenizer.eight_bit import file_of
 from ltokc.tokenizer.generative import GENERATIVE
 from ltokc.tokenizer.generative import WEIGHTS as GENERATOR
 from ltokc.tokenizer.runtime import DETOKENIZER, TOKENIZER, Cuts, blobs, feeds
@@ -111,8 +112,9 @@ class OpenVinoRuntime(GraphRuntime):
         return self._graph(name)
 
     def _compiled(self, name: str, cuts: Cuts | None) -> _Graph:
+        file = file_of(self.folder, name, self.precision == FAST)
         try:
-            model = (self.folder / f"{name}.onnx").read_bytes()
+            model = (self.folder / file).read_bytes()
             if cuts is not None:
                 strides = [int(cut.removeprefix("state_")) for cut in cuts if cut.startswith("state_")]
                 model = with_cuts(model, strides, features=name == TOKENIZER)
@@ -126,9 +128,9 @@ class OpenVinoRuntime(GraphRuntime):
             key = self._key(name, model, config) if blobs.cache_folder() else ""
             return self._kept(key, config) or _Graph(self._made(model, config, key))
         except OSError as error:
-            raise ModelError(f"cannot read {name}.onnx: {error.strerror}") from error
+            raise ModelError(f"cannot read {file}: {error.strerror}") from error
         except RuntimeError as error:
-            raise ModelError(f"cannot load {name}.onnx: {_line(error)}") from error
+            raise ModelError(f"cannot load {file}: {_line(error)}") from error
 
     def _key(self, name: str, model: bytes, config: dict[str, Any]) -> str:
         """Names all that a compiled graph depends on; threads are told when it is read."""

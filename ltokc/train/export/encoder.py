@@ -10,12 +10,13 @@ from safetensors.numpy import load_file, save
 
 from ltokc.atomic import write_atomic
 from ltokc.errors import ModelError
-from ltokc.tokenizer import generative
+from ltokc.tokenizer import eight_bit, generative
 from ltokc.tokenizer.nn.config import LadderConfig
 from ltokc.tokenizer.nn.generative import GeneratorConfig
 from ltokc.tokenizer.nn.ladder import ENCODER_ONLY, Ladder
 from ltokc.tokenizer.silent import Silent, with_silent
 from ltokc.train.export import package
+from ltokc.train.export.eight_bit_blocks import write_eight_bit_graphs
 from ltokc.train.export.eight_bit_graph import write_gradient_graphs
 from ltokc.train.export.generative_graph import write_generative_graph
 from ltokc.train.export.onnx_graph import write_graphs
@@ -26,7 +27,9 @@ Tensors = dict[str, np.ndarray]
 
 
 def add_encoder(weights: Path, models: Path, name: str) -> None:
-    """Replaces the encoder of models/<name>/ and enters the changed files in the registry.  Nothing is pruned then.
+    """Replaces the encoder of models/<name>/ and enters the changed files in the registry.
+
+    Nothing is pruned then, and the graphs in 8-bit integers go: they were measured on the encoder before.
 
     weights: ema.safetensors of a training run, or another model.safetensors.  Graphs are written anew, since they say
     where in the file each tensor lies.  Raises ModelError for a model that is not there, and for an encoder that is
@@ -41,6 +44,7 @@ def add_encoder(weights: Path, models: Path, name: str) -> None:
         raise ModelError(f"{weights}: no encoder of {name} ({str(error).splitlines()[0]})") from error
     if package.bitstream_hash(tensors) != entry["bitstream_hash"]:
         raise ModelError(f"{folder / WEIGHTS}: not the weights that the registry names")
+    package.remove_files(models, name, (eight_bit.FILE, *eight_bit.FILES))
     rewrite(models, name, tensors, config.to_json())
 
 
@@ -67,6 +71,8 @@ def rewrite(models: Path, name: str, tensors: Tensors, about: str) -> None:
     (folder / WEIGHTS).chmod(0o644)
     write_graphs(folder, config)
     write_gradient_graphs(folder, config)
+    if eight_bit.FILE in entry["files"]:
+        write_eight_bit_graphs(folder, config)
     if generative.WEIGHTS in entry["files"]:
         generator = Weights(folder / generative.WEIGHTS).header["__metadata__"]["config"]
         write_generative_graph(folder, config, GeneratorConfig.from_json(generator))

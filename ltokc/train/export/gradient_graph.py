@@ -25,10 +25,8 @@ from onnx import TensorProto, helper
 
 from ltokc.tokenizer.gradient import BACKWARD, FORWARD, first_level
 from ltokc.tokenizer.nn.config import STRIDES, LadderConfig
-from ltokc.train.export.onnx_graph import F, LadderGraph, tensor_value
+from ltokc.train.export.onnx_graph import F, LadderGraph, Values, tensor_value
 from ltokc.zoo.weights import WEIGHTS
-
-Values = list[onnx.ValueInfoProto]
 
 
 def positive(name: str) -> str:
@@ -44,16 +42,12 @@ class ForwardGraph(LadderGraph):
         self.noting = False
         self.positive: Values = []
 
-    def block(self, x: str, name: str) -> str:
-        awake, y = self.awake(name), x
-        if awake == []:
-            return self.without_units(x, name)
-        for convolution, outputs in ((f"{name}.a", None), (f"{name}.b", awake)):
-            y = self.op("Relu", self.conv(y, convolution, outputs=outputs))
-            if self.noting:
-                channels = self.header[convolution + ".weight"]["shape"][0] if outputs is None else len(outputs)
-                self._note(y, convolution, channels)
-        return self.op("Add", x, self.conv(y, name + ".c", inputs=awake))
+    def hidden(self, x: str, convolution: str, outputs: Sequence[int] | None = None) -> str:
+        y = super().hidden(x, convolution, outputs)
+        if self.noting:
+            channels = self.header[convolution + ".weight"]["shape"][0] if outputs is None else len(outputs)
+            self._note(y, convolution, channels)
+        return y
 
     def _note(self, y: str, convolution: str, channels: int) -> None:
         """y: what the ReLU gives, above 0 exactly where its input is.
@@ -61,9 +55,12 @@ class ForwardGraph(LadderGraph):
         uint8 costs both runtimes less than bool: OpenVINO makes one operation of the two nodes.
         """
         name = positive(convolution)
-        above = self.op("Greater", y, self.constant(0.0))
-        self.nodes.append(helper.make_node("Cast", [above], [name], to=TensorProto.UINT8))
+        self.nodes.append(helper.make_node("Cast", [self.above(y)], [name], to=TensorProto.UINT8))
         self.positive.append(helper.make_tensor_value_info(name, TensorProto.UINT8, [1, channels, None, None]))
+
+    def above(self, y: str) -> str:
+        """1 where it is above 0, else 0, of any type."""
+        return self.op("Greater", y, self.constant(0.0))
 
 
 class BackwardGraph(LadderGraph):
@@ -141,25 +138,28 @@ class BackwardGraph(LadderGraph):
         return self.op("Add", state, self.back(filled, f"levels.{k}.fill"))
 
 
-def write_gradient_graphs(folder: Path, config: LadderConfig) -> Values:
-    """Writes forward.onnx and backward.onnx beside the folder's model.safetensors; gives the maps of the ReLUs."""
-    weights, levels, first = folder / WEIGHTS, list(enumerate(config.levels)), first_level(config.levels)
+def forward_nodes(f: ForwardGraph) -> tuple[Values, Values]:
+    """Builds the way there; gives inputs and outputs."""
+    levels, first = list(enumerate(f.config.levels)), first_level(f.config.levels)
     masks = [tensor_value(f"sent_{k}", TensorProto.UINT8, 1, v.stride) for k, v in levels]
     digits = [tensor_value(f"digits_{k}", TensorProto.INT8, v.digits, v.stride) for k, v in levels]
     picture = tensor_value("picture", F, 48, STRIDES[0])
-
-    f = ForwardGraph(weights, config)
     state, stride = f.start(f.cast("sent_0")), len(STRIDES) - 1
     for k, level in levels:
         s = STRIDES.index(level.stride)
         state, stride = f.descend(state, stride, s), s
         f.noting = k >= first
         state = f.absorb(k, state, f.cast(f"digits_{k}"), f.cast(f"sent_{k}"))
-    state = f.descend(f.blocks(state, "final", config.final_blocks), stride, 0)
+    state = f.descend(f.blocks(state, "final", f.config.final_blocks), stride, 0)
     f.nodes.append(helper.make_node("Identity", [f.conv(state, "head")], [picture.name]))
-    f.save(folder / f"{FORWARD}.onnx", [*digits, *masks], [picture, *f.positive])
+    return [*digits, *masks], [picture, *f.positive]
 
-    b = BackwardGraph(weights, config)
+
+def write_gradient_graphs(folder: Path, config: LadderConfig) -> Values:
+    """Writes forward.onnx and backward.onnx beside the folder's model.safetensors; gives the maps of the ReLUs."""
+    f = ForwardGraph(folder / WEIGHTS, config)
+    f.save(folder / f"{FORWARD}.onnx", *forward_nodes(f))
+    b = BackwardGraph(folder / WEIGHTS, config)
     b.save(folder / f"{BACKWARD}.onnx", *way_back(b, f.positive))
     return f.positive
 

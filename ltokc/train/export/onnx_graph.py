@@ -22,6 +22,7 @@ from ltokc.tokenizer.silent import Silent, awake_units, silent_units
 
 OPSET = 17
 F = TensorProto.FLOAT
+Values = list[onnx.ValueInfoProto]
 
 
 class Graph:
@@ -91,9 +92,12 @@ class Graph:
         awake = self.awake(name)
         if awake == []:
             return self.without_units(x, name)
-        y = self.op("Relu", self.conv(x, name + ".a"))
-        y = self.op("Relu", self.conv(y, name + ".b", outputs=awake))
+        y = self.hidden(self.hidden(x, name + ".a"), name + ".b", awake)
         return self.op("Add", x, self.conv(y, name + ".c", inputs=awake))
+
+    def hidden(self, x: str, convolution: str, outputs: Sequence[int] | None = None) -> str:
+        """A convolution inside a block and its ReLU."""
+        return self.op("Relu", self.conv(x, convolution, outputs=outputs))
 
     def without_units(self, x: str, name: str) -> str:
         """A block all of whose units are silent: the bias of its last convolution is added."""
@@ -190,37 +194,49 @@ def tensor_value(name: str, kind: int, channels: int, stride: int) -> onnx.Value
     return helper.make_tensor_value_info(name, kind, [1, channels, f"h{stride}", f"w{stride}"])
 
 
-def write_graphs(folder: Path, config: LadderConfig) -> None:
-    """Writes tokenizer.onnx and detokenizer.onnx beside the folder's model.safetensors."""
-    weights = folder / "model.safetensors"
-    masks = [tensor_value(f"sent_{k}", TensorProto.UINT8, 1, level.stride) for k, level in enumerate(config.levels)]
-    digits = [
-        tensor_value(f"digits_{k}", TensorProto.INT8, level.digits, level.stride)
-        for k, level in enumerate(config.levels)
-    ]
-
-    g = LadderGraph(weights, config, pruned=True)
+def tokenizer_nodes(g: LadderGraph) -> tuple[Values, Values]:
+    """Builds the tokenizer; gives inputs and outputs."""
+    config, levels = g.config, g.config.levels
     features = g.features("packed")
     state, stride = g.start(features[-1]), len(STRIDES) - 1
-    for k, level in enumerate(config.levels):
+    for k, level in enumerate(levels):
         s = STRIDES.index(level.stride)
         state, stride = g.descend(state, stride, s), s
         sent = g.cast(f"sent_{k}")
         symbols = g.op("Mul", g.query(k, state, features[s], f"depth_{k}" if config.told else None), sent)
         g.nodes.append(helper.make_node("Cast", [symbols], [f"digits_{k}"], to=TensorProto.INT8))
-        if k + 1 < len(config.levels):
+        if k + 1 < len(levels):
             state = g.absorb(k, state, symbols, sent)
-    told = [tensor_value(f"depth_{k}", F, 1, level.stride) for k, level in enumerate(config.levels) if config.told]
-    values = [tensor_value(f"values_{k}", F, level.digits, level.stride) for k, level in enumerate(config.levels)]
-    packed = tensor_value("packed", TensorProto.UINT8, 48, 4)
-    g.save(folder / "tokenizer.onnx", [packed, *masks, *told], [*digits, *values])
+    digits, masks, packed = _values(config)
+    told = [tensor_value(f"depth_{k}", F, 1, level.stride) for k, level in enumerate(levels) if config.told]
+    values = [tensor_value(f"values_{k}", F, level.digits, level.stride) for k, level in enumerate(levels)]
+    return [packed, *masks, *told], [*digits, *values]
 
-    g = LadderGraph(weights, config)
+
+def detokenizer_nodes(g: LadderGraph) -> tuple[Values, Values]:
+    """Builds the faithful decoder; gives inputs and outputs."""
+    digits, masks, packed = _values(g.config)
     state, stride = g.start("sent_0:f"), len(STRIDES) - 1
     g.nodes.insert(0, helper.make_node("Cast", ["sent_0"], ["sent_0:f"], to=F))
-    for k, level in enumerate(config.levels):
+    for k, level in enumerate(g.config.levels):
         s = STRIDES.index(level.stride)
         state, stride = g.descend(state, stride, s), s
         state = g.absorb(k, state, g.cast(f"digits_{k}"), g.cast(f"sent_{k}"))
     g.nodes.append(helper.make_node("Identity", [g.pixels(state, stride)], [packed.name]))
-    g.save(folder / "detokenizer.onnx", [*digits, *masks], [packed])
+    return [*digits, *masks], [packed]
+
+
+def _values(config: LadderConfig) -> tuple[Values, Values, onnx.ValueInfoProto]:
+    """Digits and masks of all levels, and the picture."""
+    levels = list(enumerate(config.levels))
+    masks = [tensor_value(f"sent_{k}", TensorProto.UINT8, 1, level.stride) for k, level in levels]
+    digits = [tensor_value(f"digits_{k}", TensorProto.INT8, level.digits, level.stride) for k, level in levels]
+    return digits, masks, tensor_value("packed", TensorProto.UINT8, 48, 4)
+
+
+def write_graphs(folder: Path, config: LadderConfig) -> None:
+    """Writes tokenizer.onnx and detokenizer.onnx beside the folder's model.safetensors."""
+    tokenizer = LadderGraph(folder / "model.safetensors", config, pruned=True)
+    tokenizer.save(folder / "tokenizer.onnx", *tokenizer_nodes(tokenizer))
+    detokenizer = LadderGraph(folder / "model.safetensors", config)
+    detokenizer.save(folder / "detokenizer.onnx", *detokenizer_nodes(detokenizer))

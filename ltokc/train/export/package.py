@@ -17,10 +17,11 @@ from safetensors.torch import load_file
 from ltokc.atomic import write_atomic
 from ltokc.errors import ModelError
 from ltokc.geometry import Level
-from ltokc.tokenizer import colour, generative, gradient, halting, rounding, silent
+from ltokc.tokenizer import colour, eight_bit, generative, gradient, halting, rounding, silent
 from ltokc.tokenizer.nn.config import LadderConfig
 from ltokc.tokenizer.nn.generative import Generator, GeneratorConfig
 from ltokc.tokenizer.nn.ladder import ENCODER_ONLY, PICTURE_ONLY, Ladder
+from ltokc.train.export.eight_bit_blocks import load_measured, write_eight_bit_graphs
 from ltokc.train.export.eight_bit_graph import write_gradient_graphs
 from ltokc.train.export.generative_graph import write_generative_graph
 from ltokc.train.export.onnx_graph import write_graphs
@@ -136,6 +137,28 @@ def add_rounding(kernel: Path, models: Path, name: str) -> None:
     write_gradient_graphs(folder, LadderConfig.from_dict(Weights(folder / WEIGHTS).config))
     files = (file for file in (*gradient.FILES, f"{gradient.BACKWARD_8}.onnx") if (folder / file).exists())
     enter_files(registry, models, name, files)
+
+
+def add_eight_bit(measured: Path, models: Path, name: str) -> None:
+    """Copies what was measured into models/<name>/ and writes the graphs in 8-bit integers; enters all in the registry.
+
+    Raises ModelError for a model that is not there, and for what was measured on another network.
+    """
+    folder = models / entry_of(registry_of(models), models, name)["folder"]
+    load_measured(measured)
+    write_atomic(folder / eight_bit.FILE, measured.read_bytes())
+    write_eight_bit_graphs(folder, LadderConfig.from_dict(Weights(folder / WEIGHTS).config))
+    enter_files(registry_of(models), models, name, (eight_bit.FILE, *eight_bit.FILES))
+
+
+def remove_files(models: Path, name: str, files: Iterable[str]) -> None:
+    """Takes files of a model out of the registry, then out of its folder; those that it lacks are left out."""
+    registry = registry_of(models)
+    entry = entry_of(registry, models, name)
+    known = [file for file in files if entry["files"].pop(file, None)]
+    _write(models, registry)
+    for file in known:
+        (models / entry["folder"] / file).unlink(missing_ok=True)
 
 
 def _add_checked(

@@ -1,0 +1,177 @@
+"""How large the units of a model's blocks get, and what 8-bit integers are off by, on crops of training pictures.
+
+For the graphs of `ltokc.train.export.eight_bit_blocks`.  What a unit may reach is the largest that was seen: what is
+cut shows as a mark in the picture.  So crops keep all of their tokens at least half of the time, and fields of one
+colour and noise of full contrast are looked at too.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from onnx import helper
+from safetensors.numpy import save_file
+
+from ltokc.geometry import CELL
+from ltokc.ort.inline import with_weights
+from ltokc.ort.sessions import session_options
+from ltokc.ort.silent import ort
+from ltokc.threads import runtime_threads
+from ltokc.tokenizer.nn.config import LadderConfig
+from ltokc.tokenizer.runtime import DETOKENIZER, TOKENIZER, Runtime, feeds, open_runtime
+from ltokc.tokenizer.windows import pack
+from ltokc.train.export.eight_bit_blocks import EightBitGraph, Measured
+from ltokc.train.export.onnx_graph import F, LadderGraph, detokenizer_nodes, tokenizer_nodes
+from ltokc.zoo.weights import WEIGHTS, Weights
+
+Found = dict[str, dict[str, Measured]]  # graph -> block -> what it gave
+NODES = {TOKENIZER: tokenizer_nodes, DETOKENIZER: detokenizer_nodes}
+EXACT = ".query."  # blocks in floating point: integers before the rounding to digits cost 5 % of the bytes
+EVERY = 3  # so many crops a crop on which what integers are off by is measured
+SIDE = 2 * CELL  # of fields and noise
+FULL = 0.5  # share of the crops that keep all tokens
+
+
+def measured(folder: Path, crops: Iterable[np.ndarray], rng: np.random.Generator) -> Found:
+    """What the blocks of a tokenizer and its decoder give on crops (H, W, 3) uint8 of whole cells.
+
+    folder: of a model, with its weights and tokenizer.onnx.
+    """
+    config = LadderConfig.from_dict(Weights(folder / WEIGHTS).config)
+    runtime = open_runtime(folder, "onnx", "cpu", precision="exact")
+    given = [_feeds(runtime, config, crop, rng) for crop in (*crops, *_extremes(rng))]
+    return {name: _of_graph(folder, config, name, [each[name] for each in given]) for name in NODES}
+
+
+def save(found: Found, path: Path, about: dict[str, str]) -> None:
+    """Writes it as float16, with `about` as metadata."""
+    tensors = {
+        f"{graph}:{block}:{what}": np.asarray(getattr(each, what), np.float32).astype(np.float16)
+        for graph, blocks in found.items() for block, each in blocks.items()
+        for what in ("a", "b", "state", "a_off", "b_off")
+    }  # fmt: skip
+    save_file(tensors, path, about)
+
+
+def _extremes(rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """Fields of one colour, and noise."""
+    for corner in np.ndindex(2, 2, 2):
+        yield np.full((SIDE, SIDE, 3), np.multiply(corner, 255), np.uint8)
+    for levels in (256, 2):
+        for _ in range(3):
+            yield (rng.integers(0, levels, (SIDE, SIDE, 3)) * (255 // (levels - 1))).astype(np.uint8)
+
+
+def _feeds(
+    runtime: Runtime, config: LadderConfig, crop: np.ndarray, rng: np.random.Generator
+) -> dict[str, feeds.Feeds]:
+    """What both graphs are given: the crop, told a random depth, and its tokens of the levels up to that one."""
+    count = len(config.levels)
+    depth = count if rng.random() < FULL else int(rng.integers(1, count + 1))
+    sides = [(1, 1, crop.shape[0] // level.stride, crop.shape[1] // level.stride) for level in config.levels]
+    whole = [np.ones(shape, np.uint8) for shape in sides]
+    sent = [np.full(shape, k < depth, np.uint8) for k, shape in enumerate(sides)]
+    told = [np.full(shape, depth, np.float32) for shape in sides]
+    digits = runtime.tokenize(pack(crop), sent, None, told)
+    tokenizer = feeds.of_tokenizer(pack(crop), whole, None) | (feeds.of_depth(whole, told) if config.told else {})
+    return {TOKENIZER: tokenizer, DETOKENIZER: feeds.of_decoder(digits, sent, None)}
+
+
+class _Largest(LadderGraph):
+    """Gives out the largest value of every unit, and the range of what blocks are given."""
+
+    def __init__(self, weights: Path, config: LadderConfig, pruned: bool):
+        super().__init__(weights, config, pruned)
+        self.given: dict[str, str] = {}  # what is given out -> the node's output
+        self.blocks_seen: list[str] = []
+
+    def hidden(self, x: str, convolution: str, outputs: Sequence[int] | None = None) -> str:
+        block, _, part = convolution.rpartition(".")
+        if EXACT in block:
+            return super().hidden(x, convolution, outputs)
+        if part == "a":
+            self.blocks_seen.append(block)
+            self.given[f"{block}:low"] = self.op("ReduceMin", x, keepdims=0)
+            self.given[f"{block}:high"] = self.op("ReduceMax", x, keepdims=0)
+        y = super().hidden(x, convolution, outputs)
+        self.given[f"{block}:{part}"] = self.op("ReduceMax", y, axes=[0, 2, 3], keepdims=0)
+        return y
+
+
+class _Off(EightBitGraph):
+    """Computes every convolution both ways from the same floats, and gives out the means of both."""
+
+    def __init__(self, weights: Path, config: LadderConfig, pruned: bool):
+        super().__init__(weights, config, pruned)
+        self.given: dict[str, str] = {}
+
+    def hidden(self, x: str, convolution: str, outputs: Sequence[int] | None = None) -> str:
+        block, _, part = convolution.rpartition(".")
+        if block not in self.measured:
+            return LadderGraph.hidden(self, x, convolution, outputs)
+        known, given = self.measured[block], x
+        if part == "b":
+            given = self.integer(self.op("Mul", x, self.array(1 / known.steps("a")[None, :, None, None])), 1.0, 0)
+        elif self.whole(convolution):
+            given = self.integer(x, *known.state_steps())
+        plain = LadderGraph.conv(self, x, convolution, outputs=outputs)
+        for what, y in (("plain", plain), ("whole", super().conv(given, convolution, outputs=outputs))):
+            self.given[f"{block}:{part}:{what}"] = self.op("ReduceMean", y, axes=[0, 2, 3], keepdims=0)
+        return self.op("Relu", plain)
+
+    def conv(
+        self, x: str, name: str, stride: int = 1, shape: list[int] | None = None, outputs: Sequence[int] | None = None,
+        inputs: Sequence[int] | None = None,
+    ) -> str:  # fmt: skip
+        """In floating point, whatever was measured."""
+        return LadderGraph.conv(self, x, name, stride, shape, outputs, inputs)
+
+
+def _of_graph(folder: Path, config: LadderConfig, name: str, given: Sequence[feeds.Feeds]) -> dict[str, Measured]:
+    weights, pruned = folder / WEIGHTS, name == TOKENIZER
+    largest, off = _Largest(weights, config, pruned), _Off(weights, config, pruned)
+    found = _outcomes(largest, name, given)
+    off.measured = {block: _without_off(largest, block, found) for block in largest.blocks_seen}
+    both = _outcomes(off, name, given[::EVERY])
+    return {block: _with_off(off, block, known, both) for block, known in off.measured.items()}
+
+
+def _without_off(graph: _Largest, block: str, found: Sequence[dict[str, np.ndarray]]) -> Measured:
+    largest = [_full(graph, block, part, np.max([each[f"{block}:{part}"] for each in found], 0)) for part in "ab"]
+    state = (float(min(each[f"{block}:low"] for each in found)), float(max(each[f"{block}:high"] for each in found)))
+    return Measured(*largest, state, *(np.zeros_like(each) for each in largest))
+
+
+def _with_off(graph: _Off, block: str, known: Measured, found: Sequence[dict[str, np.ndarray]]) -> Measured:
+    lacking = []
+    for part in "ab":
+        plain, whole = (
+            _full(graph, block, part, np.mean([each[f"{block}:{part}:{what}"] for each in found], 0))
+            for what in ("plain", "whole")
+        )  # fmt: skip
+        lacking.append(plain - known.steps(part) * whole)
+    return Measured(known.a, known.b, known.state, *lacking)
+
+
+def _full(graph: LadderGraph, block: str, part: str, values: np.ndarray) -> np.ndarray:
+    """Of all units of a convolution; 0 for those that are left out."""
+    out = np.zeros(graph.header[f"{block}.{part}.bias"]["shape"][0], np.float32)
+    awake = graph.awake(block) if part == "b" else None
+    out[slice(None) if awake is None else awake] = values
+    return out
+
+
+def _outcomes(graph: _Largest | _Off, name: str, given: Sequence[feeds.Feeds]) -> list[dict[str, np.ndarray]]:
+    """What the graph gives out besides, for each of these inputs."""
+    inputs, outputs = NODES[name](graph)
+    besides = [helper.make_tensor_value_info(each, F, None) for each in graph.given.values()]
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "measuring.onnx"
+        graph.save(place, inputs, [*outputs, *besides])
+        source = with_weights(place.read_bytes(), graph.weights.parent)
+    session = ort.InferenceSession(source, session_options(runtime_threads()), providers=["CPUExecutionProvider"])
+    wanted = list(graph.given.values())
+    return [dict(zip(graph.given, session.run(wanted, each), strict=True)) for each in given]
