@@ -62,14 +62,14 @@ class LtkImageFile(ImageFile.ImageFile):
             return super().load()  # nothing more to do, or the complaint that verify() used the file up
         allow = bool(ImageFile.LOAD_TRUNCATED_IMAGES)
         try:
-            image = codec.decode(self._data, allow_truncated=allow, limit_pixels=None, reduce=self._reduce,
+            image = codec.decode(self._data, allow_truncated=allow, limit_pixels=_limit(), reduce=self._reduce,
                                  decoder=self.decoder, seed=self.seed, detail=self.detail)  # fmt: skip
         except LtokcError as error:
             raise OSError(str(error)) from error
         self._data = None
         if image.mode != self.mode:  # a cut file may have lost its alpha
             image = image.convert(self.mode)
-        self.im = image.im
+        self.im, self.readonly = image.im, 0
         self._size = image.size
         self.info.update(image.info)
         self._release()
@@ -149,6 +149,8 @@ def _with_metadata(image: Image.Image, options: dict[str, Any]) -> tuple[Image.I
         image = image.copy()  # its own `info` and EXIF
         image.info.update(beside.items())
         for name, value in given.items():
+            if name == "dpi" and (not isinstance(value, tuple | list) or len(value) != 2):
+                raise ValueError(f"dpi is a pair of numbers, across and down, not {value!r}")
             image.info[name] = value.tobytes() if isinstance(value, Image.Exif) else value
             kinds.append(METADATA[name])
     return image, list(dict.fromkeys(kinds))

@@ -52,7 +52,7 @@ def encode(
 
     container.check_limit(limit_pixels)
     rates = {"quality": quality, "tokens": tokens, "target_size": target_size, "target_bpp": target_bpp}
-    RateTarget.check(**rates)
+    RateTarget.check(strict=strict, **rates)
     effort_ = effort_of(effort)
     effort_.require()
     picture = load(image, limit_pixels=limit_pixels, value_range=value_range, frame=frame, allow_damaged=allow_damaged)
@@ -74,9 +74,9 @@ def encode(
     tell_of_shape(picture, ltk, say)
     effort_ = effort_.of_picture(size, opened.rounding is not None)
     how = Writing(tokenized(opened, networks, rgb, effort_, target, progress), effort_, device, patched)
-    if target.size is not None:
-        return filled(of_size(ltk, target, how, say), picture.alpha, target.size)
-    return of_quality(ltk, target, how)
+    data = of_quality(ltk, target, how) if target.size is None else of_size(ltk, target, how, say)
+    how.picture.steps.finish()
+    return data if target.size is None else filled(data, picture.alpha, target.size)
 
 
 def decode(
@@ -153,9 +153,10 @@ def trim(
 ) -> bytes:  # fmt: skip
     """Cuts a file to its first tokens or to so many bytes, without touching pixels; a smaller file comes back as it is.
 
-    Raises FormatError, ModelError, and UsageError if not even the empty picture and the chunks fit the size.
+    A size makes metadata and alpha give way as in `encode`, then patches.  Raises FormatError, ModelError, UsageError.
     """
     from ltokc.entropy.file import FileWriter
+    from ltokc.rate.room import with_room_again
     from ltokc.rate.size import fitted
     from ltokc.rate.target import RateTarget
     from ltokc.zoo.model import model_of
@@ -170,7 +171,7 @@ def trim(
         return bytes(data)
     file = FileWriter.reopen(model_of(ltk).prior, ltk)
     if target_size is not None:
-        return fitted(ltk, file, target_size, strict=True, say=say)
+        return fitted(with_room_again(ltk, target_size, say), file, target_size, strict=True, say=say)
     return file.write(ltk, file.share(tokens or 0))
 
 

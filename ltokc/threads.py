@@ -28,13 +28,22 @@ CELLS_IN_FLIGHT = 2048  # cells of the segments that are coded at a time: about 
 class Steps:
     """Counts steps and tells a callback, from the thread that calls `advance`."""
 
-    def __init__(self, progress: Progress | None, total: int):
+    def __init__(self, progress: Progress | None, total: int, estimate: bool = False):
+        """estimate: there may be fewer or more steps; the last one of `total` is `finish`."""
         self.progress, self.total, self.done = progress, total, 0
+        self.most = total - 1 if estimate else total
 
     def advance(self) -> None:
-        self.done = min(self.done + 1, self.total)
+        self._tell(min(self.done + 1, self.most))
+
+    def finish(self) -> None:
+        """All is done."""
+        self._tell(self.total)
+
+    def _tell(self, done: int) -> None:
+        self.done = done
         if self.progress:
-            self.progress(self.done, self.total)
+            self.progress(done, self.total)
 
 
 def cores() -> int:

@@ -118,10 +118,13 @@ def attempt(decode: Callable[[bytes], str], data: bytes) -> str:
 
 
 def pixels(data: bytes) -> tuple[int, float]:
-    """Largest difference and PSNR in dB between the pixels of ONNX Runtime and torch, both on the CPU."""
+    """Largest difference and PSNR in dB between the pixels of ONNX Runtime and torch, both in fp32 on the CPU."""
     import ltokc
 
-    a, b = (np.asarray(ltokc.decode(data, backend=backend, device="cpu"), np.int64) for backend in ("onnx", "torch"))
+    a, b = (
+        np.asarray(ltokc.decode(data, backend=backend, device="cpu", precision="exact"), np.int64)
+        for backend in ("onnx", "torch")
+    )
     error = float(((a - b) ** 2).mean())
     return int(abs(a - b).max()), 10 * math.log10(255**2 / error) if error else math.inf
 

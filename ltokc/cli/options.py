@@ -70,7 +70,7 @@ class Density(click.ParamType):
         except ValueError:
             self.fail(f"{value!r} is no number", param, ctx)
         if not (0 < number < math.inf):
-            self.fail(f"{value} is not above 0", param, ctx)
+            self.fail(f"{value} is no finite number above 0", param, ctx)
         return number
 
 

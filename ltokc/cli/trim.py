@@ -30,7 +30,8 @@ def trim(
     """Cut a .ltk file to fewer tokens or bytes.
 
     The last tokens, those of the finest details, are left out; the picture is not decoded and encoded again. Where a
-    size leaves no room for patches, which show lettering and drawings, they go first, and that is said.
+    size leaves no room for them, metadata goes and alpha gets coarser, then patches go, which show lettering, drawings
+    and what is above -q 0.9. That is said.
 
     \b
     Examples:

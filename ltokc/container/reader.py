@@ -65,11 +65,12 @@ def read(
     )
     whole = all(whole for _, whole in payloads)
     chunks: tuple[Chunk, ...] = ()
+    lost: bytes | None = None
     if whole:
-        chunks, whole = _read_chunks(cursor, header, chunk_count, allow_truncated)
+        chunks, lost = _read_chunks(cursor, header, chunk_count, allow_truncated)
     if cursor.left:
         raise _bytes_follow(cursor.position, len(data))
-    return Ltk(header, segments, chunks, not whole)
+    return Ltk(header, segments, chunks, not whole or lost is not None, lost or b"")
 
 
 def read_header(data: bytes) -> Header:
@@ -181,11 +182,14 @@ def _parse_segment(payload: bytes, cells: int, whole: bool) -> Segment:
     return Segment(number >> 1, bool(number & 1), payload[cursor.position :])
 
 
-def _read_chunks(cursor: Cursor, header: Header, count: int, allow_truncated: bool) -> tuple[tuple[Chunk, ...], bool]:
-    """The chunks, and whether all are there: an incomplete one is left out."""
+def _read_chunks(
+    cursor: Cursor, header: Header, count: int, allow_truncated: bool
+) -> tuple[tuple[Chunk, ...], bytes | None]:
+    """The chunks; and, where one is incomplete and left out, its name as far as it is known, else None."""
     chunks: list[Chunk] = []
     rules = ChunkRules(header)
     for _ in range(count):
+        fourcc = b""
         try:
             fourcc = cursor.take(4, "the name of a chunk")
             rules.name(fourcc)
@@ -194,13 +198,13 @@ def _read_chunks(cursor: Cursor, header: Header, count: int, allow_truncated: bo
             if not allow_truncated:
                 raise TruncatedError(str(error)) from None
             cursor.position = len(cursor.data)
-            return tuple(chunks), False
+            return tuple(chunks), fourcc
         rules.length(length)
         body, whole = cursor.sealed(length, zlib.crc32(fourcc), f"chunk {fourcc.decode()}", allow_truncated)
         if not whole:
-            return tuple(chunks), False
+            return tuple(chunks), fourcc
         chunks.append(Chunk(fourcc, body))
         rules.data(chunks[-1])
     if header.alpha != (ALPHA in rules.seen):
         raise FormatError("the header and the chunks disagree about alpha")
-    return tuple(chunks), True
+    return tuple(chunks), None

@@ -72,12 +72,16 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Ltk:
-    """One file.  `segments` in raster order; `truncated`: read from a file that was cut."""
+    """One file.  `segments` in raster order; `truncated`: read from a file that was cut.
+
+    lost: name of the chunk in which it was cut, if that is known; else b"".
+    """
 
     header: Header
     segments: tuple[Segment, ...]
     chunks: tuple[Chunk, ...] = ()
     truncated: bool = False
+    lost: bytes = b""
 
     def with_chunks(self, chunks: tuple[Chunk, ...]) -> Ltk:
         """The same file with these chunks; its header says whether alpha is among them."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ltokc import container
+from ltokc.container.chunks import PATCHES
 from ltokc.container.records import Header, Ltk, Segment
 from ltokc.entropy.prior import Prior
 from ltokc.entropy.segment import Limit, SegmentWriter, read_segment, reopen
@@ -142,6 +143,8 @@ def told_of_cut(ltk: Ltk, found: Tokens | None, needed: Needed, limit: int | Non
         return "the file is cut: none of its tokens is left"
     asked = total if limit is None else min(limit, total)
     alpha = ltk.header.alpha and not any(chunk.fourcc == container.ALPHA for chunk in ltk.chunks)
+    if ltk.lost == PATCHES:
+        return "the file is cut: a patch is missing, and tokens show coarsely what it showed, up to the whole picture"
     rest = "; alpha is missing" if alpha else "; what follows them is missing" if found.count >= asked else ""
     return f"the file is cut: {found.count:,} of {'more than ' * unknown}{asked:,} tokens shown{rest}"
 

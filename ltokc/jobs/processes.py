@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import os
 import signal
+import threading
 import time
 import traceback
 from collections import deque
@@ -103,6 +104,7 @@ class _Worker:
 
     process: Any
     pipe: Connection
+    alive: Connection  # nobody writes to it; when the parent dies, it closes
     given: deque[tuple[int, Any]] = field(default_factory=deque)
 
 
@@ -139,12 +141,14 @@ class _Pool:
 
     def _start(self) -> _Worker:
         here, there = self.context.Pipe()
+        over, alive = self.context.Pipe(duplex=False)
         threads = max(1, cores() // self.size)
         settings = _Settings(self.work, threads, self.started, self.heard is not None)
-        process = self.context.Process(target=_serve, args=(there, settings), daemon=True)
+        process = self.context.Process(target=_serve, args=(there, over, settings), daemon=True)
         process.start()
         there.close()  # so that the end of the process is the end of the pipe
-        return _Worker(process, here)
+        over.close()
+        return _Worker(process, here, alive)
 
     def _give(self, worker: _Worker) -> None:
         """A second job lies ready while one is at work, as long as nobody else would have to wait for it."""
@@ -243,7 +247,14 @@ class _Reporter:
                 self.pipe.send((None, (done, total)))
 
 
-def _serve(pipe: Connection, settings: _Settings) -> None:
+def _watch(over: Connection) -> None:
+    """Ends this process at once when its parent is gone, killed perhaps: the job at work is nobody's any more."""
+    with suppress(EOFError, OSError):
+        over.recv_bytes()
+    os._exit(1)
+
+
+def _serve(pipe: Connection, over: Connection, settings: _Settings) -> None:
     """The life of a process: jobs in, (True, value) or (False, exception) out, until the other end is gone.
 
     Before these, any number of (None, (steps done, in all)).
@@ -255,6 +266,7 @@ def _serve(pipe: Connection, settings: _Settings) -> None:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         for name in VARIABLES:
             os.environ.setdefault(name, str(settings.threads))  # numpy and the runtimes are not loaded yet
+        threading.Thread(target=_watch, args=(over,), daemon=True).start()
         if settings.started is not None:
             settings.started()
         while True:

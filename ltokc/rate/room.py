@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from ltokc.container.bitstreams import VP8, WEBP_MAX_SIDE
+from ltokc.container.chunks import COLOUR, PATCHES
 from ltokc.container.reader import read
 from ltokc.container.records import ALPHA, Chunk, Ltk, Segment, segment_count
 from ltokc.container.writer import write
@@ -45,6 +46,19 @@ def with_room(ltk: Ltk, alpha: np.ndarray | None, size: int, say: Say) -> Ltk:
     if before.get(ALPHA) != after.get(ALPHA):
         say(f"alpha coarsened to meet the size; without loss it takes {before[ALPHA]:,} bytes")
     return ltk if tuple(chunks) == ltk.chunks else ltk.with_chunks(tuple(chunks))
+
+
+def with_room_again(ltk: Ltk, size: int, say: Say) -> Ltk:
+    """The record of a file that is cut to `size` bytes: its metadata and alpha give way as in `with_room`."""
+    shows = [chunk for chunk in ltk.chunks if chunk.fourcc in (COLOUR, PATCHES)]
+    held = ltk.with_chunks(tuple(chunk for chunk in ltk.chunks if chunk not in shows))
+    if _bytes(list(held.chunks)) <= MOST * (size - _empty(held)):
+        return ltk
+    from ltokc.container.alpha import decode_alpha
+
+    planes = (chunk.data for chunk in held.chunks if chunk.fourcc == ALPHA)
+    alpha = next((decode_alpha(data, ltk.width, ltk.height) for data in planes), None)
+    return ltk.with_chunks((*shows, *with_room(held, alpha, size, say).chunks))
 
 
 def filled(data: bytes, alpha: np.ndarray | None, size: int) -> bytes:

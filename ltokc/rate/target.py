@@ -24,14 +24,16 @@ class RateTarget:
     strict: bool = False
 
     @staticmethod
-    def check(**given: float | None) -> None:
-        """The keywords of `ltokc.encode`: quality, tokens, target_size, target_bpp.
+    def check(*, strict: bool = False, **given: float | None) -> None:
+        """The keywords of `ltokc.encode`: quality, tokens, target_size, target_bpp, strict.
 
         Raises UsageError for more than one, and for a number that is none or out of its range.
         """
         rates = {name: value for name, value in given.items() if value is not None}
         if len(rates) > 1:
             raise UsageError(f"one rate control at a time, not {' and '.join(rates)}")
+        if strict and not rates.keys() & {"target_size", "target_bpp"}:
+            raise UsageError("strict goes with target_size or target_bpp")
         if "quality" in rates:
             number("quality", rates["quality"], 0, 1)
         if "tokens" in rates:

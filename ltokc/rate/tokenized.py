@@ -131,7 +131,8 @@ class TokenizedPicture:
             found, means = colour.choose(means, sent, self.model.colour)
             if effort.schedule is not None:
                 means = replace(means, decoded=self.decoded_means(plan, found))
-        if (means is None or not means.smooth) and self.values is not None and kernel is not None:
+        rounds = effort.gradients and not (means is not None and means.smooth)
+        if rounds and self.values is not None and kernel is not None:
             rounded = Rounding(self.networks, kernel, effort.gradients).run(self.rgb, found, self.values, bit, advance)
             found, means = rounded.tokens, means and replace(means, decoded=rounded.means)
         tokens = Tokens(found.levels, found.digits, self.tokens.masks)
@@ -179,7 +180,7 @@ def tokenized(
     segments = len(segment_boxes(*size, networks.tiling.segment_cells(size)))
     windows = len(networks.tokenizer_windows(size))
     walks = 2 if effort.measures and model.told else 1  # of which a wanted size may take one more
-    steps = Steps(progress, walks * windows + segments + effort.decodes + effort.steps(size.grid))
+    steps = Steps(progress, walks * windows + segments + effort.decodes + effort.steps(size.grid), estimate=True)
     kept = np.full(size.grid, usual_keep(model, target, size), np.float32)
     values: list[np.ndarray] | None = [] if effort.gradients else None
     tokens = networks.tokenize(rgb, advance=steps.advance, kept=kept, values=values)

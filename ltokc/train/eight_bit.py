@@ -1,8 +1,8 @@
 """How large the units of a model's blocks get, and what 8-bit integers are off by, on crops of training pictures.
 
 For the graphs of `ltokc.train.export.eight_bit_blocks`.  What a unit may reach is the largest that was seen: what is
-cut shows as a mark in the picture.  So crops keep all of their tokens at least half of the time, and fields of one
-colour and noise of full contrast are looked at too.
+cut shows as a mark in the picture.  So crops keep what files may keep, cells of all depths side by side and levels of
+which a part is there, some have random tokens, and fields of one colour and noise of full contrast are looked at too.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from ltokc.ort.inline import with_weights
 from ltokc.ort.sessions import session_options
 from ltokc.ort.silent import ort
 from ltokc.threads import runtime_threads
-from ltokc.tokenizer.nn.config import LadderConfig
+from ltokc.token_grid import full_masks
+from ltokc.tokenizer.nn.config import STRIDES, LadderConfig
 from ltokc.tokenizer.runtime import DETOKENIZER, TOKENIZER, Runtime, feeds, open_runtime
 from ltokc.tokenizer.windows import pack
 from ltokc.train.export.eight_bit_blocks import EightBitGraph, Measured
@@ -29,10 +30,13 @@ from ltokc.zoo.weights import WEIGHTS, Weights
 
 Found = dict[str, dict[str, Measured]]  # graph -> block -> what it gave
 NODES = {TOKENIZER: tokenizer_nodes, DETOKENIZER: detokenizer_nodes}
-EXACT = ".query."  # blocks in floating point: integers before the rounding to digits cost 5 % of the bytes
+COARSEST = 16  # stride in integers: an error at a coarser one is the colour of an area, and they take no time
+QUERY = (
+    ".query."  # these blocks stay in floating point too: integers before the rounding to digits cost 5 % of the bytes
+)
 EVERY = 3  # so many crops a crop on which what integers are off by is measured
 SIDE = 2 * CELL  # of fields and noise
-FULL = 0.5  # share of the crops that keep all tokens
+SHARES = {"whole": 0.3, "one depth": 0.15, "mixed": 0.2, "cut": 0.1, "random": 0.25}  # of crops, by what they keep
 
 
 def measured(folder: Path, crops: Iterable[np.ndarray], rng: np.random.Generator) -> Found:
@@ -68,14 +72,25 @@ def _extremes(rng: np.random.Generator) -> Iterator[np.ndarray]:
 def _feeds(
     runtime: Runtime, config: LadderConfig, crop: np.ndarray, rng: np.random.Generator
 ) -> dict[str, feeds.Feeds]:
-    """What both graphs are given: the crop, told a random depth, and its tokens of the levels up to that one."""
-    count = len(config.levels)
-    depth = count if rng.random() < FULL else int(rng.integers(1, count + 1))
-    sides = [(1, 1, crop.shape[0] // level.stride, crop.shape[1] // level.stride) for level in config.levels]
-    whole = [np.ones(shape, np.uint8) for shape in sides]
-    sent = [np.full(shape, k < depth, np.uint8) for k, shape in enumerate(sides)]
-    told = [np.full(shape, depth, np.float32) for shape in sides]
+    """What both graphs are given: the crop, told depths, and its tokens of these, at times not all, or random ones."""
+    count, cells = len(config.levels), [side // CELL for side in crop.shape[:2]]
+    kind = rng.choice(list(SHARES), p=list(SHARES.values()))
+    depths = np.full(cells, count if kind == "whole" else rng.integers(1, count + 1))
+    if kind in ("mixed", "random"):
+        depths = rng.integers(0, count + 1, cells)
+    masks = full_masks(config.levels, *cells, depths)
+    whole = [np.ones((1, 1, *mask.shape), np.uint8) for mask in masks]
+    sent = [mask[None, None].astype(np.uint8) for mask in masks]
+    told = [np.kron(np.maximum(depths, 1), np.ones([CELL // level.stride] * 2))[None, None] for level in config.levels]
+    told = [each.astype(np.float32) for each in told]
     digits = runtime.tokenize(pack(crop), sent, None, told)
+    if kind == "random":
+        halves = [(level.size - 1) // 2 for level in config.levels]
+        digits = [rng.integers(-half, half + 1, each.shape, np.int8) for each, half in zip(digits, halves, strict=True)]
+    if kind == "cut":  # in its last level
+        last = sent[int(depths.max()) - 1]
+        last &= rng.random(last.shape) < rng.random()
+    digits = [each * mask.astype(np.int8) for each, mask in zip(digits, sent, strict=True)]
     tokenizer = feeds.of_tokenizer(pack(crop), whole, None) | (feeds.of_depth(whole, told) if config.told else {})
     return {TOKENIZER: tokenizer, DETOKENIZER: feeds.of_decoder(digits, sent, None)}
 
@@ -88,9 +103,15 @@ class _Largest(LadderGraph):
         self.given: dict[str, str] = {}  # what is given out -> the node's output
         self.blocks_seen: list[str] = []
 
+    def stride(self, block: str) -> int:
+        room, *rest = block.split(".")
+        if room == "levels":
+            return self.config.levels[int(rest[0])].stride
+        return STRIDES[int(rest[0])] if room in ("encoder", "pre") else self.config.levels[-1].stride
+
     def hidden(self, x: str, convolution: str, outputs: Sequence[int] | None = None) -> str:
         block, _, part = convolution.rpartition(".")
-        if EXACT in block:
+        if QUERY in block or self.stride(block) > COARSEST:
             return super().hidden(x, convolution, outputs)
         if part == "a":
             self.blocks_seen.append(block)

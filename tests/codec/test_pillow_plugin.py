@@ -261,3 +261,24 @@ def test_a_long_file_behind_a_good_header_is_refused_unread(tmp_path: Path, enco
         file.truncate(3 << 30)
     with pytest.raises(UnidentifiedImageError):
         Image.open(path)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_pixels_can_be_written(data: bytes, times: int) -> None:
+    image = opened(data)
+    for _ in range(times):
+        pixels = image.load()
+    pixels[3, 2] = (9, 8, 7)  # type: ignore[index]
+    assert image.getpixel((3, 2)) == (9, 8, 7)
+
+
+@pytest.mark.parametrize("dpi", [300, "x", (300,), (300, 300, 300)])
+def test_a_resolution_is_a_pair(dpi: object) -> None:
+    with pytest.raises(ValueError, match="dpi is a pair"):
+        saved(Image.new("RGB", (16, 16)), dpi=dpi)
+    assert opened(saved(Image.new("RGB", (16, 16)), dpi=(300, 150))).info["dpi"] == pytest.approx((300, 150), abs=0.1)
+
+
+def test_strict_without_a_size_is_refused() -> None:
+    with pytest.raises(ValueError, match="strict goes with"):
+        saved(Image.new("RGB", (16, 16)), strict=True)

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import ltokc
-from ltokc.cli import main
+from ltokc.cli import cli, main
 from tests.support.pages import page
 from tests.support.pictures import grainy
 
@@ -77,3 +77,85 @@ def test_one_colour_of_a_wanted_size_is_that_colour(colour: tuple[int, int, int]
 def test_one_colour_of_too_small_a_size_is_of_tokens() -> None:
     data = ltokc.encode(Image.new("RGB", (300, 300), (255, 0, 0)), target_size=60)
     assert len(data) <= 60 and not ltokc.info(data).patches
+
+
+def told_in(how: dict) -> list[tuple[int, int]]:
+    steps: list[tuple[int, int]] = []
+    ltokc.encode(progress=lambda done, total: steps.append((done, total)), **how)
+    return steps
+
+
+MIXED = page(256, 192)
+MIXED.paste(Image.fromarray(grainy(128, 96)), (0, 96))
+RATES = [{}, {"quality": 0.95}, {"quality": 1.0}, {"tokens": 300}, {"target_size": 900}, {"target_bpp": 2.0}]
+
+
+@pytest.mark.parametrize("effort", [0, 1, 2])
+@pytest.mark.parametrize("picture", [Image.fromarray(grainy(160, 128)), MIXED], ids=["grain", "mixed"])
+@pytest.mark.parametrize("rate", RATES, ids=lambda rate: "-".join(map(str, rate)) or "default")
+def test_progress_rises_to_its_total_at_the_end(rate: dict, picture: Image.Image, effort: int) -> None:
+    """Also of pictures with patches, whatever is tried for them; at effort 2 a size once failed on these."""
+    steps = told_in({"image": picture, "effort": effort, **rate})
+    done = [each for each, _ in steps]
+    assert done == sorted(done) and len({total for _, total in steps}) == 1
+    assert [pair for pair in steps if pair[0] == pair[1]] == steps[-1:]
+
+
+def with_metadata(size: int, mode: str = "RGB") -> bytes:
+    """A file with so many bytes of EXIF data, and alpha if the mode has it."""
+    image = Image.fromarray(grainy(96, 96)).convert(mode)
+    if mode == "RGBA":
+        image.putalpha(Image.fromarray(grainy(96, 96, seed=3)).convert("L"))
+    image.info["exif"] = b"Exif\0\0" + Image.Exif().tobytes()[6:] + bytes(size)
+    return ltokc.encode(image, effort=0, metadata="all")
+
+
+def test_trimming_leaves_metadata_out_before_it_gives_up() -> None:
+    data = with_metadata(3000)
+    with pytest.warns(ltokc.LossWarning, match=r"metadata left out to meet the size: eXIf \(3,"):
+        small = ltokc.trim(data, target_size=700)
+    assert 150 < len(small) <= 700 and ltokc.info(small).tokens > 50
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert ltokc.trim(with_metadata(20), target_size=900) != data, "it has room"
+
+
+def test_trimming_makes_alpha_coarser() -> None:
+    data = with_metadata(0, "RGBA")
+    with pytest.warns(ltokc.LossWarning, match="alpha coarsened to meet the size"):
+        small = ltokc.trim(data, target_size=len(data) // 3)
+    assert len(small) <= len(data) // 3 and ltokc.decode(small).mode == "RGBA"
+    ltokc.verify(small)
+
+
+def test_a_file_that_lost_its_patch_by_a_byte_says_so() -> None:
+    data = ltokc.encode(page(), 1.0)
+    assert ltokc.info(data).patches
+    with pytest.warns(ltokc.LossWarning, match="a patch is missing"):
+        ltokc.decode(data[:-1], allow_truncated=True)
+    photo = ltokc.encode(grainy(96, 96), 0.6, effort=0, metadata="all")
+    with pytest.warns(ltokc.LossWarning, match="tokens shown"):
+        ltokc.decode(photo[:-9], allow_truncated=True)
+
+
+def test_the_backend_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ltokc.tokenizer import runtime
+
+    found = runtime.find_spec
+    monkeypatch.setattr(runtime, "find_spec", lambda name: None if name == "torch" else found(name))
+    with pytest.raises(ltokc.ModelError, match="torch is not installed"):
+        runtime.open_runtime(Path("nowhere"), "torch")
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["--target-bpp", "inf"], "inf is no finite number above 0"), (["--target-bpp", "0"], "0 is no finite number"),
+        (["--metadata", "all,none"], "metadata is 'all' alone"),
+    ],
+)  # fmt: skip
+def test_reasons_are_true(words: list[str], reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Image.fromarray(grainy(32, 32)).save(tmp_path / "x.png")
+    with pytest.raises(SystemExit):
+        cli(["encode", str(tmp_path / "x.png"), "-o", str(tmp_path / "x.ltk"), *words])
+    assert reason in capsys.readouterr().err

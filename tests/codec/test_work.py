@@ -156,3 +156,17 @@ def test_alpha_of_another_size_is_refused_before_it_is_decoded() -> None:
     ltk = container.read(claiming(0, b"")).with_chunks((Chunk(b"ALPH", alpha),))
     with pytest.raises(FormatError):
         codec.decode(container.write(ltk))
+
+
+def test_pillow_refuses_what_decode_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    import io
+
+    import ltokc
+
+    ltokc.register_pillow()
+    data = claiming(FREE_TOKENS + 1, b"")
+    with pytest.raises(OSError, match="tokens in a stream of 0 bytes"), Image.open(io.BytesIO(data)) as image:
+        image.load()
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+    with Image.open(io.BytesIO(data)) as image:
+        image.load()

@@ -118,12 +118,15 @@ def test_cut_files(name: str) -> None:
 
 
 @every_file
-@pytest.mark.parametrize("backend", ["onnx", "torch"])
-def test_pixels_are_within_the_bound(name: str, backend: str) -> None:
+@pytest.mark.parametrize(
+    ("backend", "precision", "kind"),
+    [("onnx", "exact", "reference"), ("onnx", "auto", "fast"), ("torch", "auto", "reference")],
+)
+def test_pixels_are_within_the_bound(name: str, backend: str, precision: str, kind: str) -> None:
     if backend == "torch":
         pytest.importorskip("torch")
     data, known = the(name)
-    image = ltokc.decode(data, backend=backend, device="cpu")
+    image = ltokc.decode(data, backend=backend, device="cpu", precision=precision)
     assert image.size == (known["width"], known["height"])
     assert image.mode == known["mode"] and ("A" in image.mode) == ("alpha_sha256" in known)
     if "A" in image.mode:
@@ -132,7 +135,7 @@ def test_pixels_are_within_the_bound(name: str, backend: str) -> None:
         wanted = np.asarray(reference.convert("RGB"), np.int64)
     left, top = known["pixels_from"]
     difference = np.asarray(image.convert("RGB"), np.int64)[top:, left:] - wanted
-    bound = known["pixels"]["reference"]
+    bound = known["pixels"][kind]
     assert abs(difference).max() <= bound["max_difference"]
     assert (difference**2).mean() <= 255**2 / 10 ** (bound["min_psnr"] / 10)
 

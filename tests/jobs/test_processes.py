@@ -122,3 +122,39 @@ def test_no_process_hears_ctrl_c_or_sighup_and_all_hear_sigterm(tmp_path: Path) 
                           text=True, timeout=60)  # fmt: skip
     held = sorted([int(signal.SIGINT), int(signal.SIGHUP)])
     assert done.stdout == f"{[held, held]}\n", done.stderr
+
+
+def sleeping(path: str) -> None:
+    Path(path).write_text(str(os.getpid()))
+    time.sleep(120)
+
+
+def exists(process: int) -> bool:
+    """Whether it runs; one that nobody has waited for does not."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="asks /proc")
+def test_processes_end_at_once_when_their_parent_is_killed(tmp_path: Path) -> None:
+    """A run that goes on with what it left would else find them at work."""
+    names = [str(tmp_path / name) for name in "ab"]
+    script = tmp_path / "parent.py"
+    script.write_text(
+        "from ltokc.jobs import processes\nfrom tests.jobs.test_processes import sleeping\n"
+        f"if __name__ == '__main__':\n    list(processes.run({names!r}, sleeping, 2))"
+    )
+    root = str(Path(__file__).resolve().parents[2])
+    with subprocess.Popen([sys.executable, str(script)], env={**os.environ, "PYTHONPATH": root}) as parent:
+        limit = time.monotonic() + 60
+        while not all(Path(name).exists() and Path(name).read_text() for name in names):
+            assert time.monotonic() < limit and parent.poll() is None
+            time.sleep(0.02)
+        parent.kill()
+    workers = [int(Path(name).read_text()) for name in names]
+    limit = time.monotonic() + 20
+    while any(map(exists, workers)):
+        assert time.monotonic() < limit
+        time.sleep(0.02)

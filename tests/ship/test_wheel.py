@@ -48,7 +48,8 @@ def test_of_the_models_it_has_what_the_codec_reads_and_no_more(names: set[str]) 
     assert {name.removeprefix(MODELS) for name in names if name.startswith(MODELS)} == {registry.REGISTRY} | wanted
     assert {Path(name).name for name in wanted} == {
         "model.safetensors", "tokenizer.onnx", "detokenizer.onnx", "forward.onnx", "backward.onnx",
-        "backward8.onnx", "halting.safetensors", "rounding.safetensors",
+        "backward8.onnx", "tokenizer8.onnx", "detokenizer8.onnx", "forward8.onnx",
+        "halting.safetensors", "rounding.safetensors",
         "colour.safetensors", "generative.safetensors", "generative.onnx",
     }  # fmt: skip
 

@@ -60,7 +60,10 @@ def test_onnx_and_torch_give_the_same_picture(quality: float) -> None:
     pytest.importorskip("torch")
     pytest.importorskip("onnxruntime")
     data = ltokc.encode(grainy(150, 130), quality)
-    a, b = (np.asarray(ltokc.decode(data, backend=backend, device="cpu"), int) for backend in ("onnx", "torch"))
+    a, b = (
+        np.asarray(ltokc.decode(data, backend=backend, device="cpu", precision="exact"), int)
+        for backend in ("onnx", "torch")
+    )
     assert np.abs(a - b).max() <= SAME
 
 
@@ -76,7 +79,8 @@ def test_onnx_and_torch_agree_where_tokens_are_missing(model: Model) -> None:
         digits.append(grid.astype(np.int8))
     tokens = Tokens(model.levels, digits, masks)
     pictures = [
-        model.networks(backend, "cpu").detokenize(tokens, Size(250, 190)).astype(int) for backend in ("onnx", "torch")
+        model.networks(backend, "cpu", precision="exact").detokenize(tokens, Size(250, 190)).astype(int)
+        for backend in ("onnx", "torch")
     ]
     assert pictures[0].shape == (190, 250, 3)
     assert np.abs(pictures[0] - pictures[1]).max() <= SAME
@@ -86,7 +90,9 @@ def test_onnx_and_torch_choose_nearly_the_same_tokens(model: Model) -> None:
     """Not all: where a value lies between two digits, rounding errors decide."""
     pytest.importorskip("torch")
     pytest.importorskip("onnxruntime")
-    a, b = (model.networks(backend, "cpu").tokenize(grainy(128, 128)) for backend in ("onnx", "torch"))
+    a, b = (
+        model.networks(backend, "cpu", precision="exact").tokenize(grainy(128, 128)) for backend in ("onnx", "torch")
+    )
     differing = sum(int((p != q).any(2).sum()) for p, q in zip(a.digits, b.digits, strict=True))
     assert differing <= 0.02 * a.count
 

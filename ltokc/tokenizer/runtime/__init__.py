@@ -121,6 +121,8 @@ def open_runtime(
 
         return OnnxRuntime(folder, device, threads, precision)
     if not find_spec("torch"):
+        if find_spec("onnxruntime"):
+            raise ModelError("torch is not installed: pip install torch, or leave the backend to be chosen")
         raise ModelError("no runtime is installed: pip install 'ltokc[cpu]' (or 'ltokc[gpu]', or torch)")
     from ltokc.tokenizer.runtime.torch import TorchRuntime
 
@@ -128,19 +130,17 @@ def open_runtime(
 
 
 def runtime_name(backend: str = "auto", device: str = "auto", precision: str = "auto") -> str:
-    """What `open_runtime` opens on this machine, or in words what it would.
+    """What `open_runtime` opens on this machine; opens nothing, and does not look whether it could.
 
-    "onnx" (in fp32), "onnx 8-bit", "torch", "openvino bf16" or "openvino f32"; ", cuda" if asked.
+    "onnx", "onnx f32" (if asked), "torch", "openvino bf16" or "openvino f32"; ", cuda" if asked.
     """
     name = _chosen(device) if backend == "auto" else backend
     if name == "openvino" and find_spec("openvino"):
         from ltokc.tokenizer.runtime.openvino import chosen_precision
 
         name = f"openvino {chosen_precision(precision)}"
-    if name == "onnx" and precision == "auto" and device != "cuda" and find_spec("onnxruntime"):
-        from ltokc.ort.integers import multiplies_exactly
-
-        name = "onnx 8-bit" if multiplies_exactly() else name
+    if name == "onnx" and precision == "exact":
+        name = "onnx f32"
     return f"{name}, cuda" if device == "cuda" else name
 
 

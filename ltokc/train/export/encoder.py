@@ -71,7 +71,7 @@ def rewrite(models: Path, name: str, tensors: Tensors, about: str) -> None:
     (folder / WEIGHTS).chmod(0o644)
     write_graphs(folder, config)
     write_gradient_graphs(folder, config)
-    if eight_bit.FILE in entry["files"]:
+    if (folder / eight_bit.FILE).exists():
         write_eight_bit_graphs(folder, config)
     if generative.WEIGHTS in entry["files"]:
         generator = Weights(folder / generative.WEIGHTS).header["__metadata__"]["config"]

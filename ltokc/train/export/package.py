@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -140,7 +140,7 @@ def add_rounding(kernel: Path, models: Path, name: str) -> None:
 
 
 def add_eight_bit(measured: Path, models: Path, name: str) -> None:
-    """Copies what was measured into models/<name>/ and writes the graphs in 8-bit integers; enters all in the registry.
+    """Copies what was measured into models/<name>/, writes the graphs in 8-bit integers, and enters these.
 
     Raises ModelError for a model that is not there, and for what was measured on another network.
     """
@@ -148,16 +148,16 @@ def add_eight_bit(measured: Path, models: Path, name: str) -> None:
     load_measured(measured)
     write_atomic(folder / eight_bit.FILE, measured.read_bytes())
     write_eight_bit_graphs(folder, LadderConfig.from_dict(Weights(folder / WEIGHTS).config))
-    enter_files(registry_of(models), models, name, (eight_bit.FILE, *eight_bit.FILES))
+    enter_files(registry_of(models), models, name, eight_bit.FILES)
 
 
-def remove_files(models: Path, name: str, files: Iterable[str]) -> None:
+def remove_files(models: Path, name: str, files: Sequence[str]) -> None:
     """Takes files of a model out of the registry, then out of its folder; those that it lacks are left out."""
     registry = registry_of(models)
     entry = entry_of(registry, models, name)
-    known = [file for file in files if entry["files"].pop(file, None)]
+    entry["files"] = {file: facts for file, facts in entry["files"].items() if file not in files}
     _write(models, registry)
-    for file in known:
+    for file in files:
         (models / entry["folder"] / file).unlink(missing_ok=True)
 
 
