@@ -26,6 +26,6 @@ def kinds_of(metadata: str | Iterable[str]) -> tuple[str, ...]:
         kinds = (str(metadata)[:40],)
     if unknown := [kind for kind in kinds if kind not in METADATA_KINDS]:
         if unknown[0] in ("all", "none"):
-            raise UsageError(f"metadata is {unknown[0]!r} alone, or some of {', '.join(METADATA_KINDS)}")
+            raise UsageError(f"metadata is none or all by itself, or some of {', '.join(METADATA_KINDS)}")
         raise UsageError(f"metadata is none, all, or some of {', '.join(METADATA_KINDS)}, not {unknown[0]!r}")
     return kinds

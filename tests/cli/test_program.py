@@ -29,7 +29,7 @@ USAGE = [
     (["encode", "photo.png", "--target-size", "2k", "--target-bpp", "0.1"], "one rate control at a time"),
     (["encode", "photo.png", "--target-size", "big"], "no size"),
     (["encode", "photo.png", "--target-size", "0"], "less than a byte"),
-    (["encode", "photo.png", "--target-bpp", "0"], "not above 0"),
+    (["encode", "photo.png", "--target-bpp", "0"], "no finite number above 0"),
     (["encode", "photo.png", "--tokens", "0"], "--tokens"),
     (["encode", "photo.png", "--strict"], "--strict goes with"),
     (["encode", "photo.png", "--metadata", "exif,gps"], "not 'gps'"),

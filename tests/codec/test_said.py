@@ -151,7 +151,7 @@ def test_the_backend_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -
     ("words", "reason"),
     [
         (["--target-bpp", "inf"], "inf is no finite number above 0"), (["--target-bpp", "0"], "0 is no finite number"),
-        (["--metadata", "all,none"], "metadata is 'all' alone"),
+        (["--metadata", "all,none"], "none or all by itself, or some of exif"),
     ],
 )  # fmt: skip
 def test_reasons_are_true(words: list[str], reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -69,5 +69,5 @@ def test_a_prefix_decodes(tmp_path):
     """The patch can be cut off; what is left shows the tokens."""
     (tmp_path / "a.ltk").write_bytes(data := ltokc.encode(Image.new("RGB", (300, 200), BLUE)))
     assert run("verify", str(tmp_path / "a.ltk")).exit_code == 0
-    with pytest.warns(LossWarning, match="what follows them is missing"):
+    with pytest.warns(LossWarning, match="a patch is missing"):
         assert ltokc.decode(data[:-9], allow_truncated=True).size == (300, 200)

@@ -121,20 +121,24 @@ class EightBitGraph(LadderGraph):
         if part != "c":
             steps = measured.steps(part)[kept]
             bias = (bias + (measured.a_off if part == "a" else measured.b_off)[kept]) / steps
-            steps = 1 / steps[:, None, None, None]
-            weight, values = self.op("Mul", weight, self.array(steps)), values * steps
-        if self.whole(name):
-            weight = self._integer_weight(weight, values, bias)
+            if self.whole(name):
+                weight = self._integer_weight(weight, values, bias, steps)
+            else:
+                weight = self.op("Mul", weight, self.array(1 / steps[:, None, None, None]))
         kernel = self.header[name + ".weight"]["shape"][2:]
         pads = [side // 2 for side in kernel] * 2
         return self.op("Conv", x, weight, self.array(bias.astype(np.float32)), kernel_shape=kernel, pads=pads)
 
-    def _integer_weight(self, weight: str, values: np.ndarray, bias: np.ndarray) -> str:
-        """In steps of the largest by output channel.  The bias, in 32 bits of the same step, has to fit."""
-        largest = np.maximum(np.abs(values).max((1, 2, 3)), np.abs(bias) * 2.0**-20)
+    def _integer_weight(self, weight: str, values: np.ndarray, bias: np.ndarray, units: np.ndarray) -> str:
+        """Divided by the steps of its units, in steps of the largest by output channel.
+
+        The bias, in 32 bits of the same step, has to fit.
+        """
+        largest = np.maximum(np.abs(values).max((1, 2, 3)) / units, np.abs(bias) * 2.0**-20)
         steps = (np.maximum(largest, 1e-6) / LARGEST_WEIGHT).astype(np.float32)
-        given = self.array(steps), self.array(np.zeros(len(steps), np.int8))
-        return self.op("DequantizeLinear", self.op("QuantizeLinear", weight, *given, axis=0), *given, axis=0)
+        zeros = self.array(np.zeros(len(steps), np.int8))
+        whole = self.op("QuantizeLinear", weight, self.array(steps * units), zeros, axis=0)
+        return self.op("DequantizeLinear", whole, self.array(steps), zeros, axis=0)
 
     def values(self, name: str) -> np.ndarray:
         """A tensor of the weights file as float32."""
