@@ -209,7 +209,7 @@ backend = click.option("--backend", type=click.Choice(["auto", "onnx", "openvino
                        show_default=True, help="Runtime of the networks. auto: openvino where it is installed and the "
                        "processor multiplies bf16, else onnx.")  # fmt: skip
 precision = click.option("--precision", type=click.Choice(["auto", "exact"]), default="auto", show_default=True,
-                         help="exact: fp32 also where bf16 and 8-bit integers are twice as fast.")  # fmt: skip
+                         help="exact: fp32 also where bf16 and 8-bit integers are faster.")  # fmt: skip
 device = click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True,
                       help="Where they run.")  # fmt: skip
 effort = click.option(

@@ -31,9 +31,7 @@ from ltokc.zoo.weights import WEIGHTS, Weights
 Found = dict[str, dict[str, Measured]]  # graph -> block -> what it gave
 NODES = {TOKENIZER: tokenizer_nodes, DETOKENIZER: detokenizer_nodes}
 COARSEST = 16  # stride in integers: an error at a coarser one is the colour of an area, and they take no time
-QUERY = (
-    ".query."  # these blocks stay in floating point too: integers before the rounding to digits cost 5 % of the bytes
-)
+QUERY = ".query."  # blocks that stay in floating point: digits are rounded right behind them, 5 % of the bytes
 EVERY = 3  # so many crops a crop on which what integers are off by is measured
 SIDE = 2 * CELL  # of fields and noise
 SHARES = {"whole": 0.3, "one depth": 0.15, "mixed": 0.2, "cut": 0.1, "random": 0.25}  # of crops, by what they keep

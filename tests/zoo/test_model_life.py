@@ -96,6 +96,11 @@ def test_from_a_run_to_a_file(weights: Path, models: Path, tmp_path: Path, monke
         assert registry.sha256(models / "mine" / name) == registry.sha256(SHIPPED / name)
 
     before = (models / registry.REGISTRY).read_bytes()
+    (models / "mine" / "tokenizer8.onnx").write_bytes(b"of other weights")
+    again = run("models", "pack", str(weights), "--models", str(models), *OPTIONS, "--description", "a test",
+                "--overwrite")  # fmt: skip
+    assert again.exit_code == 0 and (models / registry.REGISTRY).read_bytes() == before
+    assert {file.name for file in (models / "mine").iterdir()} == packed
     again = run("models", "pack", str(weights), "--models", str(models), *OPTIONS)
     assert again.exit_code == 1 and "model.safetensors exists; --overwrite replaces it" in again.stderr
     (models / "mine").rename(models / "aside")

@@ -92,6 +92,8 @@ def package(weights: Path, models: Path, listing: Listing) -> dict:
     save_file({k: np.ascontiguousarray(v) for k, v in tensors.items()}, folder / WEIGHTS, {"config": config})
     floats = {k: v.half().numpy() for k, v in net.state_dict().items() if k.startswith("prior.")}
     save_file(floats, folder / FLOAT_PRIOR)
+    for file in (eight_bit.FILE, *eight_bit.FILES):  # of other weights, which lay there before
+        (folder / file).unlink(missing_ok=True)
     for file in ("model.safetensors", FLOAT_PRIOR):
         (folder / file).chmod(0o644)
     write_graphs(folder, net.config)
