@@ -28,6 +28,7 @@ from ltokc.pictures.options import kinds_of
 
 FORMAT, MIME, SUFFIX = "LTK", "image/x-ltk", ".ltk"
 DEFAULT_QUALITY = 60
+MOST_DPI = 1e7  # what a file can hold, 2**31 - 1 pixels a metre, is more
 PASSED_ON = ("strict", "model", "effort", "patches", "alpha")  # options of `ltokc.encode` with its own values
 METADATA = {"exif": "exif", "icc_profile": "icc", "xmp": "xmp", "dpi": "dpi"}  # Pillow's name, ours
 
@@ -140,17 +141,30 @@ def _share(quality: Any) -> float:
     return found / 100
 
 
+def _resolution(dpi: Any) -> tuple[float, float] | None:
+    """The pair, or None where there is none: None, or 0 as files have it that do not know.  Raises ValueError."""
+    if dpi is None:
+        return None
+    try:
+        across, down = map(float, dpi)
+    except (TypeError, ValueError):
+        across = down = -1.0
+    if not (0 <= across < MOST_DPI and 0 <= down < MOST_DPI):
+        raise ValueError(f"dpi is a pair of numbers, across and down, not {dpi!r}")
+    return (across, down) if across and down else None
+
+
 def _with_metadata(image: Image.Image, options: dict[str, Any]) -> tuple[Image.Image, list[str]]:
     """The picture with what `exif=`, `icc_profile=` and `xmp=` give, and the kinds to keep."""
     kinds = list(kinds_of(options.get("metadata") or ()))
-    given = {name: options[name] for name in METADATA if options.get(name)}
+    given = {name: options[name] for name in METADATA if name != "dpi" and options.get(name)}
+    if (dpi := _resolution(options.get("dpi"))) is not None:
+        given["dpi"] = dpi
     if given:
         beside = as_info(image)
         image = image.copy()  # its own `info` and EXIF
         image.info.update(beside.items())
         for name, value in given.items():
-            if name == "dpi" and (not isinstance(value, tuple | list) or len(value) != 2):
-                raise ValueError(f"dpi is a pair of numbers, across and down, not {value!r}")
             image.info[name] = value.tobytes() if isinstance(value, Image.Exif) else value
             kinds.append(METADATA[name])
     return image, list(dict.fromkeys(kinds))

@@ -156,8 +156,7 @@ def trim(
     A size makes metadata and alpha give way as in `encode`, then patches.  Raises FormatError, ModelError, UsageError.
     """
     from ltokc.entropy.file import FileWriter
-    from ltokc.rate.room import with_room_again
-    from ltokc.rate.size import fitted
+    from ltokc.rate.size import cut_to
     from ltokc.rate.target import RateTarget
     from ltokc.zoo.model import model_of
 
@@ -171,7 +170,7 @@ def trim(
         return bytes(data)
     file = FileWriter.reopen(model_of(ltk).prior, ltk)
     if target_size is not None:
-        return fitted(with_room_again(ltk, target_size, say), file, target_size, strict=True, say=say)
+        return cut_to(ltk, file, target_size, say)
     return file.write(ltk, file.share(tokens or 0))
 
 

@@ -134,6 +134,8 @@ def told_of_cut(ltk: Ltk, found: Tokens | None, needed: Needed, limit: int | Non
     """
     if found is None:
         return "the file is cut: what follows the patches that are shown is missing"
+    if ltk.lost == PATCHES:
+        return "the file is cut: a patch is missing, and tokens show coarsely what it showed, up to the whole picture"
     segments = [ltk.segments[i] for i in needed.levels]
     if min(needed.levels.values(), default=0) < len(found.levels):
         return "the file is cut: what is there of it is shown"
@@ -143,8 +145,6 @@ def told_of_cut(ltk: Ltk, found: Tokens | None, needed: Needed, limit: int | Non
         return "the file is cut: none of its tokens is left"
     asked = total if limit is None else min(limit, total)
     alpha = ltk.header.alpha and not any(chunk.fourcc == container.ALPHA for chunk in ltk.chunks)
-    if ltk.lost == PATCHES:
-        return "the file is cut: a patch is missing, and tokens show coarsely what it showed, up to the whole picture"
     rest = "; alpha is missing" if alpha else "; what follows them is missing" if found.count >= asked else ""
     return f"the file is cut: {found.count:,} of {'more than ' * unknown}{asked:,} tokens shown{rest}"
 

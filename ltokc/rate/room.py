@@ -44,21 +44,37 @@ def with_room(ltk: Ltk, alpha: np.ndarray | None, size: int, say: Say) -> Ltk:
         named = ", ".join(f"{chunk.fourcc.decode()} ({len(chunk.data):,} bytes)" for chunk in dropped)
         say(f"metadata left out to meet the size: {named}")
     if before.get(ALPHA) != after.get(ALPHA):
-        say(f"alpha coarsened to meet the size; without loss it takes {before[ALPHA]:,} bytes")
+        say(f"alpha coarsened to meet the size; as it was it takes {before[ALPHA]:,} bytes")
     return ltk if tuple(chunks) == ltk.chunks else ltk.with_chunks(tuple(chunks))
 
 
 def with_room_again(ltk: Ltk, size: int, say: Say) -> Ltk:
-    """The record of a file that is cut to `size` bytes: its metadata and alpha give way as in `with_room`."""
+    """The record of a file that is cut to `size` bytes: its metadata and alpha give way as in `with_room`.
+
+    They do where less than half of the bytes of tokens would be left, and before patches: these count as taken room,
+    unless alpha has none beside them.
+    """
     shows = [chunk for chunk in ltk.chunks if chunk.fourcc in (COLOUR, PATCHES)]
     held = ltk.with_chunks(tuple(chunk for chunk in ltk.chunks if chunk not in shows))
-    if _bytes(list(held.chunks)) <= MOST * (size - _empty(held)):
+    tokens = sum(len(segment.stream) for segment in ltk.segments)
+    if not held.chunks or size - _empty(ltk) - _bytes(list(ltk.chunks)) >= tokens / 2:
         return ltk
+    alpha = alpha_of(ltk)
+    try:
+        held = with_room(held, alpha, max(1, size - _bytes(shows)), say)
+    except UsageError:
+        if not any(chunk.fourcc == PATCHES for chunk in shows):
+            raise
+        held = with_room(held, alpha, size, say)
+    return ltk.with_chunks((*shows, *held.chunks))
+
+
+def alpha_of(ltk: Ltk) -> np.ndarray | None:
+    """The alpha plane (H, W) uint8 of a file; None: it has none."""
     from ltokc.container.alpha import decode_alpha
 
-    planes = (chunk.data for chunk in held.chunks if chunk.fourcc == ALPHA)
-    alpha = next((decode_alpha(data, ltk.width, ltk.height) for data in planes), None)
-    return ltk.with_chunks((*shows, *with_room(held, alpha, size, say).chunks))
+    planes = (chunk.data for chunk in ltk.chunks if chunk.fourcc == ALPHA)
+    return next((decode_alpha(data, ltk.width, ltk.height) for data in planes), None)
 
 
 def filled(data: bytes, alpha: np.ndarray | None, size: int) -> bytes:

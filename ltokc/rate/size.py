@@ -19,7 +19,7 @@ from ltokc.rate.control import choose_plan, predict_curves
 from ltokc.rate.curves import RDCurves
 from ltokc.rate.effort import Effort
 from ltokc.rate.plan import Plan, uniform
-from ltokc.rate.room import lossy_alpha
+from ltokc.rate.room import alpha_of, filled, lossy_alpha, with_room_again
 from ltokc.rate.target import RateTarget
 from ltokc.rate.tokenized import TokenizedPicture
 from ltokc.token_grid import full_masks
@@ -74,6 +74,13 @@ def fitted(ltk: Ltk, file: FileWriter, size: int, strict: bool, say: Say | None 
         if len(data) <= size:
             return max(best, data, key=len)
         low, step = max(0, low - step), step * 2
+
+
+def cut_to(ltk: Ltk, file: FileWriter, size: int, say: Say) -> bytes:
+    """A file cut to `size` bytes: tokens go, then metadata and alpha give way, then patches.  Raises UsageError."""
+    smaller = with_room_again(ltk, size, say)
+    cut = fitted(smaller, file, size, strict=True, say=say)
+    return cut if smaller is ltk else filled(cut, alpha_of(ltk), size)
 
 
 def _without_patches(before: Ltk, after: Ltk) -> str:

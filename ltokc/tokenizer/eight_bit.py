@@ -1,7 +1,7 @@
 """Networks whose hidden layers are in 8-bit integers: their graphs, and when a processor is right to run them.
 
-Inside a block all that lies between two ReLUs is counted in 255 steps; the state that blocks add to stays in floating
-point.  How large each unit gets was measured on pictures (`ltokc models fit-eight-bit`), and is part of the graphs.
+Inside a block the 3x3 convolution and what lies around it are counted in 255 steps; all else stays in floating point.
+How large each unit gets was measured on pictures (`ltokc models quantize`), and is part of the graphs.
 Pixels of such a decoder are of the *fast* class of formats/LTK.md.
 """
 

@@ -53,15 +53,25 @@ def save(found: Found, path: Path, about: dict[str, str]) -> None:
     tensors = {
         f"{graph}:{block}:{what}": np.asarray(getattr(each, what), np.float32).astype(np.float16)
         for graph, blocks in found.items() for block, each in blocks.items()
-        for what in ("a", "b", "state", "a_off", "b_off")
+        for what in ("a", "b", "off")
     }  # fmt: skip
     save_file(tensors, path, about)
 
 
 def _extremes(rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """Fields of one colour, and noise."""
-    for corner in np.ndindex(2, 2, 2):
-        yield np.full((SIDE, SIDE, 3), np.multiply(corner, 255), np.uint8)
+    """Fields of one colour, saturated squares of all sizes, rings, and noise."""
+    corners = np.array(list(np.ndindex(2, 2, 2)), np.uint8) * 255
+    for corner in corners:
+        yield np.full((SIDE, SIDE, 3), corner, np.uint8)
+    for side in (4, 8, 16, 32, 64):
+        for _ in range(3):
+            squares = corners[rng.integers(0, 8, (SIDE // side, SIDE // side))]
+            yield np.ascontiguousarray(squares.repeat(side, 0).repeat(side, 1))
+    y, x = np.mgrid[:SIDE, :SIDE]
+    for period in (50, 200, 800):
+        rings = 127.5 + 127.5 * np.cos((x**2 + y**2)[..., None] / (period * np.array([1, 1.3, 0.8])))
+        yield rings.round().astype(np.uint8)
+        yield np.ascontiguousarray(rings[..., :1].round().astype(np.uint8).repeat(3, 2))
     for levels in (256, 2):
         for _ in range(3):
             yield (rng.integers(0, levels, (SIDE, SIDE, 3)) * (255 // (levels - 1))).astype(np.uint8)
@@ -85,6 +95,10 @@ def _feeds(
     if kind == "random":
         halves = [(level.size - 1) // 2 for level in config.levels]
         digits = [rng.integers(-half, half + 1, each.shape, np.int8) for each, half in zip(digits, halves, strict=True)]
+        if rng.random() < 0.5:  # at their ends
+            digits = [
+                np.where(each < 0, -half, half).astype(np.int8) for each, half in zip(digits, halves, strict=True)
+            ]
     if kind == "cut":  # in its last level
         last = sent[int(depths.max()) - 1]
         last &= rng.random(last.shape) < rng.random()
@@ -94,7 +108,7 @@ def _feeds(
 
 
 class _Largest(LadderGraph):
-    """Gives out the largest value of every unit, and the range of what blocks are given."""
+    """Gives out the largest value of every unit."""
 
     def __init__(self, weights: Path, config: LadderConfig, pruned: bool):
         super().__init__(weights, config, pruned)
@@ -113,15 +127,13 @@ class _Largest(LadderGraph):
             return super().hidden(x, convolution, outputs)
         if part == "a":
             self.blocks_seen.append(block)
-            self.given[f"{block}:low"] = self.op("ReduceMin", x, keepdims=0)
-            self.given[f"{block}:high"] = self.op("ReduceMax", x, keepdims=0)
         y = super().hidden(x, convolution, outputs)
         self.given[f"{block}:{part}"] = self.op("ReduceMax", y, axes=[0, 2, 3], keepdims=0)
         return y
 
 
 class _Off(EightBitGraph):
-    """Computes every convolution both ways from the same floats, and gives out the means of both."""
+    """Computes every 3x3 convolution both ways from the same floats, and gives out the means of both."""
 
     def __init__(self, weights: Path, config: LadderConfig, pruned: bool):
         super().__init__(weights, config, pruned)
@@ -129,16 +141,12 @@ class _Off(EightBitGraph):
 
     def hidden(self, x: str, convolution: str, outputs: Sequence[int] | None = None) -> str:
         block, _, part = convolution.rpartition(".")
-        if block not in self.measured:
+        if part != "b" or block not in self.measured:
             return LadderGraph.hidden(self, x, convolution, outputs)
-        known, given = self.measured[block], x
-        if part == "b":
-            given = self.integer(self.op("Mul", x, self.array(1 / known.steps("a")[None, :, None, None])), 1.0, 0)
-        elif self.whole(convolution):
-            given = self.integer(x, *known.state_steps())
+        given = self.integer(self.op("Mul", x, self.array(1 / self.measured[block].steps("a")[None, :, None, None])))
         plain = LadderGraph.conv(self, x, convolution, outputs=outputs)
         for what, y in (("plain", plain), ("whole", super().conv(given, convolution, outputs=outputs))):
-            self.given[f"{block}:{part}:{what}"] = self.op("ReduceMean", y, axes=[0, 2, 3], keepdims=0)
+            self.given[f"{block}:{what}"] = self.op("ReduceMean", y, axes=[0, 2, 3], keepdims=0)
         return self.op("Relu", plain)
 
     def conv(
@@ -159,20 +167,15 @@ def _of_graph(folder: Path, config: LadderConfig, name: str, given: Sequence[fee
 
 
 def _without_off(graph: _Largest, block: str, found: Sequence[dict[str, np.ndarray]]) -> Measured:
-    largest = [_full(graph, block, part, np.max([each[f"{block}:{part}"] for each in found], 0)) for part in "ab"]
-    state = (float(min(each[f"{block}:low"] for each in found)), float(max(each[f"{block}:high"] for each in found)))
-    return Measured(*largest, state, *(np.zeros_like(each) for each in largest))
+    a, b = (_full(graph, block, part, np.max([each[f"{block}:{part}"] for each in found], 0)) for part in "ab")
+    return Measured(a, b, np.zeros_like(b))
 
 
 def _with_off(graph: _Off, block: str, known: Measured, found: Sequence[dict[str, np.ndarray]]) -> Measured:
-    lacking = []
-    for part in "ab":
-        plain, whole = (
-            _full(graph, block, part, np.mean([each[f"{block}:{part}:{what}"] for each in found], 0))
-            for what in ("plain", "whole")
-        )  # fmt: skip
-        lacking.append(plain - known.steps(part) * whole)
-    return Measured(known.a, known.b, known.state, *lacking)
+    plain, whole = (
+        _full(graph, block, "b", np.mean([each[f"{block}:{what}"] for each in found], 0)) for what in ("plain", "whole")
+    )
+    return Measured(known.a, known.b, plain - known.steps("b") * whole)
 
 
 def _full(graph: LadderGraph, block: str, part: str, values: np.ndarray) -> np.ndarray:

@@ -159,3 +159,40 @@ def test_reasons_are_true(words: list[str], reason: str, tmp_path: Path, capsys:
     with pytest.raises(SystemExit):
         cli(["encode", str(tmp_path / "x.png"), "-o", str(tmp_path / "x.ltk"), *words])
     assert reason in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_a_byte_less_costs_a_token_and_nothing_else(mode: str) -> None:
+    """Also where metadata and alpha are most of the file."""
+    data = with_metadata(2000, mode)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        small = ltokc.trim(data, target_size=len(data) - 1)
+    assert len(data) - 12 < len(small) < len(data) and ltokc.info(small).chunks == ltokc.info(data).chunks
+
+
+def test_metadata_goes_before_a_patch_and_alpha_fills_what_is_left() -> None:
+    image = page()
+    image.info["exif"] = b"Exif\0\0" + Image.Exif().tobytes()[6:] + bytes(300)
+    data = ltokc.encode(image, 0.95, metadata="all")
+    assert ltokc.info(data).patches == 1
+    with pytest.warns(ltokc.LossWarning, match="metadata left out"):
+        small = ltokc.trim(data, target_size=len(data) - 100)
+    assert ltokc.info(small).patches == 1 and b"eXIf" not in small
+    data = with_metadata(0, "RGBA")
+    with pytest.warns(ltokc.LossWarning, match="alpha coarsened"):
+        small = ltokc.trim(data, target_size=len(data) * 2 // 3)
+    assert len(small) > len(data) * 0.6
+
+
+@pytest.mark.parametrize("dpi", [(-1, 5), (float("nan"), 1), (1e12, 1), ("a", 1)])
+def test_a_resolution_that_is_none_is_refused(dpi: tuple) -> None:
+    with pytest.raises(ValueError, match="dpi is a pair"):
+        Image.new("RGB", (16, 16)).save(io.BytesIO(), "LTK", dpi=dpi)
+
+
+@pytest.mark.parametrize("dpi", [(0, 0), np.array([72, 72]), None])
+def test_a_resolution_that_is_unknown_is_left_out(dpi: object) -> None:
+    out = io.BytesIO()
+    Image.new("RGB", (16, 16)).save(out, "LTK", dpi=dpi)
+    assert (b"pHYs" in out.getvalue()) == isinstance(dpi, np.ndarray)

@@ -1,8 +1,8 @@
 """Graphs whose blocks are in 8-bit integers: `tokenizer8.onnx`, `detokenizer8.onnx` and `forward8.onnx`.
 
-In a block the 3x3 convolution takes integers and gives integers, where seven tenths of the work are; so does the one
-before it, but for blocks right before the pixels.  The state that a block adds to, and all else, is float32.  In ONNX
-that is said by pairs of QuantizeLinear and DequantizeLinear, which runtimes merge with what lies between them.
+The 3x3 convolution of a block takes integers and gives integers: seven tenths of the work are there.  All else is
+float32, the state that a block adds to above all.  In ONNX that is said by pairs of QuantizeLinear and
+DequantizeLinear, which runtimes merge with what lies between them.
 
 What comes out of a ReLU is uint8 from 0 on.  Each unit has a step of its own, so that those that stay small have fine
 ones: its convolution's weights are divided by the steps, those of the next are multiplied.  Weights are int8 by output
@@ -36,36 +36,26 @@ STEPS = 255  # of what a ReLU gives
 LARGEST_WEIGHT = 127
 ROOM = 1.2  # what a unit may reach beyond the largest that was measured
 LEAST_SHARE = 0.3  # of the layer's largest unit, that every unit may reach at least
-STATE_SHARE = 0.8  # of the measured range of what a block is given; beyond it is cut
 LEAST_STEP = 1e-3
-FINE = ("encoder.0.", "final.", "pre.0.")  # blocks near the pixels: only their 3x3 convolution is in integers
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
     """What a block gave on pictures.
 
-    a, b: (units,) float32, the largest value behind the ReLU of each convolution; state: least and greatest value that
-    the block is given; a_off, b_off: (units,) float32, by how much integers are too small in the mean before the ReLU.
+    a, b: (units,) float32, the largest value behind the ReLU of each convolution; off: (units,) float32, by how much
+    integers are too small in the mean before the second ReLU.
     """
 
     a: np.ndarray
     b: np.ndarray
-    state: tuple[float, float]
-    a_off: np.ndarray
-    b_off: np.ndarray
+    off: np.ndarray
 
     def steps(self, part: str) -> np.ndarray:
         """(units,) float32: what one step of an integer stands for."""
         largest = self.a if part == "a" else self.b
         top = float(largest.max(initial=0))
         return np.maximum(np.clip(largest * ROOM, top * LEAST_SHARE, top) / STEPS, LEAST_STEP).astype(np.float32)
-
-    def state_steps(self) -> tuple[float, int]:
-        """Step and zero point of what the block is given."""
-        low, high = (STATE_SHARE * end for end in (min(self.state[0], 0), max(self.state[1], 0)))
-        step = max((high - low) / STEPS, LEAST_STEP)
-        return step, int(np.clip(round(-low / step), 0, STEPS))
 
 
 Blocks = Mapping[str, Measured]  # by the names of blocks
@@ -84,21 +74,12 @@ class EightBitGraph(LadderGraph):
         return name
 
     def hidden(self, x: str, convolution: str, outputs: Sequence[int] | None = None) -> str:
-        block, _, part = convolution.rpartition(".")
-        measured = self.measured.get(block)
-        if measured is None:
-            return super().hidden(x, convolution, outputs)
-        if part == "a" and self.whole(convolution):
-            x = self.integer(x, *measured.state_steps())
-        return self.integer(self.op("Relu", self.conv(x, convolution, outputs=outputs)), 1.0, 0)
+        y = super().hidden(x, convolution, outputs)
+        return self.integer(y) if convolution.rpartition(".")[0] in self.measured else y
 
-    def whole(self, convolution: str) -> bool:
-        """Whether a convolution takes and gives integers."""
-        block, _, part = convolution.rpartition(".")
-        return block in self.measured and (part == "b" or (part == "a" and not block.startswith(FINE)))
-
-    def integer(self, x: str, step: float, zero: int) -> str:
-        steps = self.array(np.float32(step)), self.array(np.uint8(zero))
+    def integer(self, x: str) -> str:
+        """Rounded to whole numbers from 0 to `STEPS`."""
+        steps = self.array(np.float32(1)), self.array(np.uint8(0))
         return self.op("DequantizeLinear", self.op("QuantizeLinear", x, *steps), *steps)
 
     def conv(
@@ -120,8 +101,8 @@ class EightBitGraph(LadderGraph):
             weight, values = self.op("Mul", weight, self.array(read)), values * read
         if part != "c":
             steps = measured.steps(part)[kept]
-            bias = (bias + (measured.a_off if part == "a" else measured.b_off)[kept]) / steps
-            if self.whole(name):
+            bias = (bias + (measured.off[kept] if part == "b" else 0)) / steps
+            if part == "b":
                 weight = self._integer_weight(weight, values, bias, steps)
             else:
                 weight = self.op("Mul", weight, self.array(1 / steps[:, None, None, None]))
@@ -172,10 +153,9 @@ def load_measured(path: Path) -> dict[str, dict[str, Measured]]:
 
 
 def _block(parts: dict[str, np.ndarray]) -> Measured:
-    low, high = parts["state"].tolist()
     if not all(np.isfinite(each).all() for each in parts.values()):
         raise ValueError("not all of its numbers are finite")
-    return Measured(parts["a"], parts["b"], (low, high), parts["a_off"], parts["b_off"])
+    return Measured(parts["a"], parts["b"], parts["off"])
 
 
 def write_eight_bit_graphs(folder: Path, config: LadderConfig) -> None:
