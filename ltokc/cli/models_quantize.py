@@ -24,11 +24,11 @@ from ltokc.cli.extras import need, tars_in
 def quantize(
     folder: Path, name: str, shards: Path, cache: Path | None, crops: int, held_out: int, seed: int, verbose: int
 ) -> None:
-    """Give a model graphs whose hidden layers are in 8-bit integers, which take two thirds of the time.
+    """Give a model graphs whose 3x3 convolutions are in 8-bit integers, which takes a quarter less time.
 
-    How large they get is measured on the crops. Files stay as they are, pixels differ by a step or two, and
-    `--precision exact` goes on using the graphs in floating point. Takes about a seventh of a second of a core a crop.
-    A new encoder (ltokc models add-encoder) takes these graphs away, since they no longer fit.
+    How large values get is measured on the crops. Files stay as they are, pixels differ by one or two of 255 mostly,
+    and `--precision exact` goes on using the graphs in floating point. Takes about a seventh of a second of a core a
+    crop. A new encoder (ltokc models add-encoder) takes these graphs away, since they no longer fit.
 
     \b
     Examples:
