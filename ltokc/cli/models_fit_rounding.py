@@ -48,15 +48,14 @@ def fit_rounding(
     from ltokc.train.data.pictures import Pictures
     from ltokc.train.rounding.fit import fitted
     from ltokc.train.rounding.peaks import peaks_of
-    from ltokc.train.rounding.samples import SIDE, cropped, sample
+    from ltokc.train.rounding.samples import cropped, large_enough, sample
     from ltokc.zoo.model import open_model
 
     opened = open_model(model)
     networks = opened.networks()
     out.mkdir(parents=True, exist_ok=True)
     pictures = Pictures(tars, cache or out / "cache", held_out)
-    large = [i for i in range(len(pictures)) if min(pictures[i].shape[:2]) >= SIDE]
-    chosen = np.random.default_rng(seed).permutation(large)[:crops]
+    chosen = np.random.default_rng(seed).permutation(large_enough(pictures))[:crops]
     cut = (cropped(pictures[i], np.random.default_rng((seed, int(i)))) for i in chosen)
     found = (sample(networks, pictures[i], draws, np.random.default_rng((seed, int(i)))) for i in chosen)
     kernel = replace(fitted(found, opened.levels), peaks=peaks_of(opened, cut, np.random.default_rng(seed)))

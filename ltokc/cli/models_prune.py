@@ -44,15 +44,14 @@ def prune(
     from ltokc.train.data.pictures import Pictures
     from ltokc.train.export import encoder, package
     from ltokc.train.pruning.firing import silent_in
-    from ltokc.train.rounding.samples import SIDE, cropped
+    from ltokc.train.rounding.samples import cropped, large_enough
     from ltokc.zoo.weights import WEIGHTS
 
     place = folder / package.entry_of(package.registry_of(folder), folder, name)["folder"]
     net, rng = load_packed(place / WEIGHTS), np.random.default_rng(seed)
     with TemporaryDirectory() as temporary:
         pictures = Pictures(tars, cache or Path(temporary), held_out)
-        large = [i for i in range(len(pictures)) if min(pictures[i].shape[:2]) >= SIDE]
-        chosen = rng.permutation(large)[:crops]
+        chosen = rng.permutation(large_enough(pictures))[:crops]
         silent = silent_in(net, (cropped(pictures[i], rng) for i in chosen), rng)
         del pictures
     encoder.prune(folder, name, silent)

@@ -46,14 +46,13 @@ def quantize(
     from ltokc.train import eight_bit
     from ltokc.train.data.pictures import Pictures
     from ltokc.train.export import package
-    from ltokc.train.rounding.samples import SIDE, cropped
+    from ltokc.train.rounding.samples import cropped, large_enough
 
     place = folder / package.entry_of(package.registry_of(folder), folder, name)["folder"]
     rng = np.random.default_rng(seed)
     with TemporaryDirectory() as temporary:
         pictures = Pictures(tars, cache or Path(temporary), held_out)
-        large = [i for i in range(len(pictures)) if min(pictures[i].shape[:2]) >= SIDE]
-        chosen = rng.permutation(large)[:crops]
+        chosen = rng.permutation(large_enough(pictures))[:crops]
         found = eight_bit.measured(place, (cropped(pictures[i], rng) for i in chosen), rng)
         del pictures
         eight_bit.save(found, Path(temporary) / FILE, {"crops": str(len(chosen)), "seed": str(seed)})

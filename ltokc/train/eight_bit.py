@@ -24,7 +24,7 @@ from ltokc.token_grid import full_masks
 from ltokc.tokenizer.nn.config import STRIDES, LadderConfig
 from ltokc.tokenizer.runtime import DETOKENIZER, TOKENIZER, Runtime, feeds, open_runtime
 from ltokc.tokenizer.windows import pack
-from ltokc.train.export.eight_bit_blocks import EightBitGraph, Measured
+from ltokc.train.export.eight_bit_blocks import IntegerLadder, Measured
 from ltokc.train.export.onnx_graph import F, LadderGraph, detokenizer_nodes, tokenizer_nodes
 from ltokc.zoo.weights import WEIGHTS, Weights
 
@@ -132,7 +132,7 @@ class _Largest(LadderGraph):
         return y
 
 
-class _Off(EightBitGraph):
+class _Off(IntegerLadder):
     """Computes every 3x3 convolution both ways from the same floats, and gives out the means of both."""
 
     def __init__(self, weights: Path, config: LadderConfig, pruned: bool):

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import io
-import json
 import shutil
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from PIL import Image
 
 import ltokc
 from ltokc.errors import ModelError
@@ -22,6 +18,7 @@ from ltokc.tokenizer.eight_bit import FILE, FILES, GRAPHS, file_of
 from ltokc.zoo import registry
 from ltokc.zoo.model import Model, open_model
 from ltokc.zoo.weights import WEIGHTS
+from tests.support.copied_model import copied, grainy_shard
 from tests.support.pictures import grainy, smooth
 
 pytest.importorskip("onnxruntime")
@@ -168,17 +165,7 @@ def test_what_was_measured_elsewhere_is_refused(model: Model, tmp_path: Path) ->
 
 @pytest.fixture
 def shards(tmp_path: Path) -> Path:
-    folder = tmp_path / "shards"
-    folder.mkdir()
-    with tarfile.open(folder / "a.tar", "w") as tar:
-        for i in range(4):
-            file = io.BytesIO()
-            Image.fromarray(np.asarray(grainy(300, 280, seed=i))).save(file, "PNG")
-            info = tarfile.TarInfo(f"{i}.png")
-            info.size = file.tell()
-            file.seek(0)
-            tar.addfile(info, file)
-    return folder
+    return grainy_shard(tmp_path / "shards", 4)
 
 
 @exact_here
@@ -191,10 +178,7 @@ def test_from_the_command_to_pictures(shards: Path, tmp_path: Path, monkeypatch:
 
     shipped = open_model()
     models = tmp_path / "models"
-    shutil.copytree(shipped.folder, models / shipped.entry.folder)
-    own = json.loads((shipped.folder.parent / registry.REGISTRY).read_text())["models"]
-    (models / registry.REGISTRY).write_text(json.dumps({"models": [m for m in own if m["name"] == "ladder-6"]}))
-    folder = models / shipped.entry.folder
+    folder = copied(shipped, models)
     add_encoder(shipped.folder / WEIGHTS, models, "ladder-6")
     assert not any((folder / name).exists() for name in FILES)
     assert not {FILE, *FILES} & {file.name for file in registry.read_registry(models / registry.REGISTRY)[0].files}

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import json
-import shutil
-import tarfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from PIL import Image
 
 from ltokc.errors import ModelError
 from ltokc.tokenizer.gradient import first_level
@@ -19,6 +15,7 @@ from ltokc.tokenizer.runtime import Runtime, open_runtime
 from ltokc.tokenizer.silent import KEY, awake_units, silent_units, with_silent
 from ltokc.tokenizer.windows import pack
 from ltokc.zoo.weights import WEIGHTS, Weights
+from tests.support.copied_model import copied, grainy_shard
 from tests.support.gradients import TOLERANCE, as_given, compared
 from tests.support.pictures import grainy
 from tests.support.small_model import LEVELS, random_grids, small_ladder
@@ -128,17 +125,7 @@ def test_what_the_metadata_says() -> None:
 
 @pytest.fixture
 def shards(tmp_path: Path) -> Path:
-    folder = tmp_path / "shards"
-    folder.mkdir()
-    with tarfile.open(folder / "a.tar", "w") as tar:
-        for i in range(3):
-            file = io.BytesIO()
-            Image.fromarray(np.asarray(grainy(300, 280, seed=i))).save(file, "PNG")
-            info = tarfile.TarInfo(f"{i}.png")
-            info.size = file.tell()
-            file.seek(0)
-            tar.addfile(info, file)
-    return folder
+    return grainy_shard(tmp_path / "shards", 3)
 
 
 def test_the_command_leaves_files_and_pictures_as_they_are(
@@ -148,15 +135,11 @@ def test_the_command_leaves_files_and_pictures_as_they_are(
     import ltokc
     from ltokc.cli import cli
     from ltokc.train.export.encoder import add_encoder
-    from ltokc.zoo import registry
     from ltokc.zoo.model import open_model
 
     shipped = open_model()
     models = tmp_path / "models"
-    shutil.copytree(shipped.folder, models / shipped.entry.folder)
-    own = json.loads((shipped.folder.parent / registry.REGISTRY).read_text())["models"]
-    (models / registry.REGISTRY).write_text(json.dumps({"models": [m for m in own if m["name"] == "ladder-6"]}))
-    folder = models / shipped.entry.folder
+    folder = copied(shipped, models)
     add_encoder(shipped.folder / WEIGHTS, models, "ladder-6")
     assert KEY not in Weights(folder / WEIGHTS).config
     words = ["models", "prune", "--models", models, "--name", "ladder-6", "--shards", shards, "--held-out", 0,

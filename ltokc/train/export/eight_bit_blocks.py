@@ -61,7 +61,7 @@ class Measured:
 Blocks = Mapping[str, Measured]  # by the names of blocks
 
 
-class EightBitGraph(LadderGraph):
+class IntegerLadder(LadderGraph):
     """A ladder whose blocks are in integers, as far as they were measured."""
 
     measured: Blocks = {}
@@ -121,15 +121,8 @@ class EightBitGraph(LadderGraph):
         whole = self.op("QuantizeLinear", weight, self.array(steps * units), zeros, axis=0)
         return self.op("DequantizeLinear", whole, self.array(steps), zeros, axis=0)
 
-    def values(self, name: str) -> np.ndarray:
-        """A tensor of the weights file as float32."""
-        begin, end = self.header[name]["data_offsets"]
-        with open(self.weights, "rb") as f:
-            f.seek(self.base + begin)
-            return np.frombuffer(f.read(end - begin), "<f2").astype(np.float32).reshape(self.header[name]["shape"])
 
-
-class EightBitForward(ForwardGraph, EightBitGraph):
+class IntegerForward(ForwardGraph, IntegerLadder):
     """The way there of the gradient, whose maps of ReLUs are of the integers."""
 
     def above(self, y: str) -> str:
@@ -164,8 +157,8 @@ def write_eight_bit_graphs(folder: Path, config: LadderConfig) -> None:
     Raises ModelError for what was measured on another network.
     """
     found, weights = load_measured(folder / FILE), folder / WEIGHTS
-    tokenizer, detokenizer = EightBitGraph(weights, config, pruned=True), EightBitGraph(weights, config)
-    forward = EightBitForward(weights, config)
+    tokenizer, detokenizer = IntegerLadder(weights, config, pruned=True), IntegerLadder(weights, config)
+    forward = IntegerForward(weights, config)
     tokenizer.measured = found.get(TOKENIZER, {})
     detokenizer.measured = forward.measured = found.get(DETOKENIZER, {})
     try:

@@ -83,13 +83,6 @@ class EightBitGraph(BackwardGraph):
         whole = self.op("QuantizeLinear", weight, scale, zeros.name, axis=0)
         return self.op("DequantizeLinear", whole, scale, zeros.name, axis=0)
 
-    def values(self, name: str) -> np.ndarray:
-        """A tensor of the weights file as float32."""
-        begin, end = self.header[name]["data_offsets"]
-        with open(self.weights, "rb") as f:
-            f.seek(self.base + begin)
-            return np.frombuffer(f.read(end - begin), "<f2").astype(np.float32).reshape(self.header[name]["shape"])
-
 
 def write_gradient_graphs(folder: Path, config: LadderConfig) -> None:
     """Writes the gradient's graphs: those in float32, and backward8.onnx if the folder's rounding kernel has peaks.

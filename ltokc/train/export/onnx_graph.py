@@ -14,6 +14,7 @@ import struct
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
@@ -63,6 +64,13 @@ class Graph:
             self.initializers[key] = tensor
             self.nodes.append(helper.make_node("Cast", [key], [key + ":f32"], to=F))
         return key + ":f32"
+
+    def values(self, name: str) -> np.ndarray:
+        """A tensor of the weights file as float32."""
+        begin, end = self.header[name]["data_offsets"]
+        with open(self.weights, "rb") as f:
+            f.seek(self.base + begin)
+            return np.frombuffer(f.read(end - begin), "<f2").astype(np.float32).reshape(self.header[name]["shape"])
 
     def integers(self, values: Sequence[int]) -> str:
         name = "i" + ",".join(map(str, values))

@@ -12,6 +12,7 @@ from ltokc.metrics.look import loss_gradient
 from ltokc.rate.rounding.folding import Folded, Folding
 from ltokc.token_grid import full_masks
 from ltokc.tokenizer.windows import Networks
+from ltokc.train.data.pictures import Pictures
 
 SIDE = 4 * CELL  # of a crop
 DENSITY = 0.05  # share of the digits that flip in a draw
@@ -31,6 +32,11 @@ class Sample:
     before: Folded
     flips: Folded
     after: Folded
+
+
+def large_enough(pictures: Pictures) -> list[int]:
+    """Numbers of the pictures that a crop can be cut from."""
+    return [i for i in range(len(pictures)) if min(pictures[i].shape[:2]) >= SIDE]
 
 
 def cropped(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
