@@ -27,7 +27,7 @@ from ltokc.tokenizer.receptive_field import (
     encoder_cells,
     tokenizer_spans,
 )
-from ltokc.tokenizer.runtime import DETOKENIZER, Cuts, Runtime, feature_cut, state_cut
+from ltokc.tokenizer.runtime import DETOKENIZER, TOKENIZER, Cuts, Runtime, feature_cut, state_cut
 
 Windows = list[tuple["WindowSide", "WindowSide"]]  # (y, x)
 
@@ -37,12 +37,15 @@ class Tiling:
     """How large pictures are cut up.
 
     core: most cells along a window, without its halo; whole: pictures and regions of up to so many pixels go through
-    in one piece; share: of the tokenizer's true halo that is taken (bench/results/large.json, "seams");
-    one_segment: pictures of up to so many cells are one segment of the file; segment: side of a segment in cells else.
+    in one piece; large: from so many on the tokenizer is opened anew for each picture (.2 of 7 s and more), so that its
+    weights and the decoder's are not held at a time; share: of the tokenizer's true halo that is taken
+    (bench/results/large.json, "seams"); one_segment: pictures of up to so many cells are one segment of the
+    file; segment: side of a segment in cells else.
     """
 
     core: int = 20
     whole: int = 1536 * 1024
+    large: int = 12_000_000
     share: float = 0.4
     one_segment: int = 1024
     segment: int = 16
@@ -151,7 +154,7 @@ class Networks:
                 self._put(unrounded, values, y, x)
             advance()
         if len(windows) > 1:
-            self.runtime.release()
+            self.runtime.release(TOKENIZER if size.height * size.width >= self.tiling.large else None)
         return Tokens(out.levels, out.digits, sent_masks)
 
     def _put(self, found: Sequence[np.ndarray], grids: Sequence[np.ndarray], y: WindowSide, x: WindowSide) -> None:

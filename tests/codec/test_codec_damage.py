@@ -52,7 +52,7 @@ class Blank:
     def prepare(self, *graphs: str) -> None:
         pass
 
-    def release(self) -> None:
+    def release(self, done: str | None = None) -> None:
         pass
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +15,8 @@ from ltokc.geometry import Box, Size
 from ltokc.token_grid import Tokens, full_masks
 from ltokc.token_order import spread_order
 from ltokc.tokenizer import windows
+from ltokc.tokenizer.runtime import TOKENIZER, open_runtime
+from ltokc.tokenizer.runtime.graphs import key_of
 from ltokc.tokenizer.windows import TILING, Networks
 from ltokc.zoo.model import Model, open_model
 
@@ -124,6 +128,24 @@ def test_seams_do_not_show(networks: Networks, rows: int, columns: int) -> None:
     ((x, y, part),) = small.parts(kept, size, Box(left, top, w, h))
     assert (x, y) == (left, top)
     assert np.abs(whole[top : top + h, left : left + w].astype(int) - part).max() <= SEAM
+
+
+@pytest.mark.parametrize("backend", ["onnx", "openvino"])
+def test_a_large_picture_s_decoder_does_not_lie_beside_the_tokenizer(backend: str) -> None:
+    """From some size on it is given back before the decoder is opened; the next picture's tokens are equal."""
+    if not find_spec(backend.replace("onnx", "onnxruntime")):
+        pytest.skip(f"{backend} is not installed")
+    model, rgb = open_model(), waves(128, 640)
+    runtime: Any = open_runtime(model.folder, backend)
+    tiling = replace(TILING, core=4, whole=0, large=rgb.shape[0] * rgb.shape[1] + 1)
+    below = Networks(runtime, model.levels, model.field, tiling)
+    tokens = below.tokenize(rgb)
+    assert key_of(TOKENIZER, {}) in runtime.opened.held
+    large = replace(below, tiling=replace(tiling, large=rgb.shape[0] * rgb.shape[1]))
+    for _ in range(2):
+        again = large.tokenize(rgb)
+        assert key_of(TOKENIZER, {}) not in runtime.opened.held
+        assert all((a == b).all() for a, b in zip(tokens.digits, again.digits, strict=True))
 
 
 @given(st.integers(1, 150), st.integers(1, 150), st.integers(1, 24))

@@ -80,8 +80,11 @@ class Runtime(Protocol):
         graphs: of TOKENIZER, DETOKENIZER and those of `ltokc.tokenizer.gradient`.  Those that it lacks are left out.
         """
 
-    def release(self) -> None:
-        """Gives memory that large windows took back to the system; the next call takes what it needs anew."""
+    def release(self, done: str | None = None) -> None:
+        """Gives memory that large windows took back to the system; the next call takes what it needs anew.
+
+        done: a graph that is not needed for a while: its weights are given back too, and to open it again takes time.
+        """
 
 
 TOKENIZER, DETOKENIZER = "tokenizer", "detokenizer"  # graphs of a model

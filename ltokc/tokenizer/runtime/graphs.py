@@ -31,7 +31,17 @@ class OpenedOnce(Generic[Opened]):
         with self._opening.setdefault(key, threading.Lock()):
             if key not in self.held:
                 self.held[key] = open_it()
-        return self.held[key]
+            return self.held[key]
+
+    def close(self, key: str) -> None:
+        """Forgets what was opened; who is using it has it until then."""
+        with self._opening.setdefault(key, threading.Lock()):
+            self.held.pop(key, None)
+
+
+def key_of(graph: str, cuts: Cuts | None) -> str:
+    """A graph with cuts is another one than that without; those that it has are named by `cuts`."""
+    return graph if cuts is None else f"{graph} in windows"
 
 
 class GraphRuntime(ABC):
@@ -75,6 +85,15 @@ class GraphRuntime(ABC):
     def _backward(self) -> str:
         """The graph of the gradient's way back."""
         return BACKWARD
+
+    def release(self, done: str | None = None) -> None:
+        if done is not None:
+            self.opened.close(key_of(done, {}))
+        self._emptied()
+
+    @abstractmethod
+    def _emptied(self) -> None:
+        """Gives memory back that graphs took for what they ran on."""
 
     @abstractmethod
     def _tokenized(

@@ -15,7 +15,7 @@ from ltokc.ort.silent import ort
 from ltokc.tokenizer.eight_bit import file_of
 from ltokc.tokenizer.gradient import BACKWARD_8
 from ltokc.tokenizer.runtime import DETOKENIZER, TOKENIZER, Cuts, feeds
-from ltokc.tokenizer.runtime.graphs import GraphRuntime, OpenedOnce
+from ltokc.tokenizer.runtime.graphs import GraphRuntime, OpenedOnce, key_of
 from ltokc.tokenizer.runtime.onnx_cuts import with_cuts
 
 WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"  # of a graph that comes from memory
@@ -39,9 +39,8 @@ class OnnxRuntime(GraphRuntime):
         self.name = f"onnxruntime {ort.__version__} {'CUDA' if cuda else 'CPU'}ExecutionProvider"
 
     def session(self, name: str, cuts: Cuts | None = None) -> ort.InferenceSession:
-        """The session of a graph, or of the same graph with cuts; those that it has are named by `cuts`."""
-        key = name if cuts is None else f"{name} in windows"
-        return self.opened.get(key, lambda: self._opened(name, cuts))
+        """The session of a graph, or of the same graph with cuts."""
+        return self.opened.get(key_of(name, cuts), lambda: self._opened(name, cuts))
 
     def _open(self, name: str) -> ort.InferenceSession:
         return self.session(name)
@@ -96,7 +95,7 @@ class OnnxRuntime(GraphRuntime):
         found = session.run(outputs, {each.name: given[each.name] for each in session.get_inputs()})
         return dict(zip(outputs, found, strict=True))
 
-    def release(self) -> None:
+    def _emptied(self) -> None:
         empty_pool()
 
 

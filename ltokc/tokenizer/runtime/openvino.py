@@ -25,7 +25,7 @@ from ltokc.tokenizer.eight_bit import file_of
 from ltokc.tokenizer.generative import GENERATIVE
 from ltokc.tokenizer.generative import WEIGHTS as GENERATOR
 from ltokc.tokenizer.runtime import DETOKENIZER, TOKENIZER, Cuts, blobs, feeds
-from ltokc.tokenizer.runtime.graphs import GraphRuntime, OpenedOnce
+from ltokc.tokenizer.runtime.graphs import GraphRuntime, OpenedOnce, key_of
 from ltokc.tokenizer.runtime.onnx_cuts import with_cuts
 from ltokc.tokenizer.runtime.onnx_layout import channels_last
 from ltokc.tokenizer.runtime.silent_openvino import openvino
@@ -105,8 +105,7 @@ class OpenVinoRuntime(GraphRuntime):
         self.name = f"openvino {version} CPU {self.precision}"
 
     def _graph(self, name: str, cuts: Cuts | None = None) -> _Graph:
-        key = name if cuts is None else f"{name} in windows"
-        return self.opened.get(key, lambda: self._compiled(name, cuts))
+        return self.opened.get(key_of(name, cuts), lambda: self._compiled(name, cuts))
 
     def _open(self, name: str) -> _Graph:
         return self._graph(name)
@@ -186,7 +185,7 @@ class OpenVinoRuntime(GraphRuntime):
         inputs = [each.get_any_name() for each in graph.compiled.inputs]
         return dict(zip(outputs, graph.run({each: given[each] for each in inputs}, outputs), strict=True))
 
-    def release(self) -> None:
+    def _emptied(self) -> None:
         for graph in list(self.opened.held.values()):
             graph.release()
         libc = ctypes.CDLL(None) if sys.platform == "linux" else None

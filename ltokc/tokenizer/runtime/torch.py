@@ -129,7 +129,7 @@ class TorchRuntime:
     def prepare(self, *graphs: str) -> None:
         """All is there already."""
 
-    def release(self) -> None:
+    def release(self, done: str | None = None) -> None:
         if self.device == "cuda":
             torch.cuda.empty_cache()
 
