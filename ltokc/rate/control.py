@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from ltokc.metrics.by_cell import Moments
+from ltokc.rate.colour.smooth import is_smooth
 from ltokc.rate.curves import Measured, RDCurves
 from ltokc.rate.effort import Effort
 from ltokc.rate.plan import (
@@ -49,7 +50,8 @@ def predict_curves(picture: TokenizedPicture, target: RateTarget, effort: Effort
     if not effort.measures or not picture.measurable:
         return curves
     keep = _keep(target, curves, model, effort.error_left)
-    if keep in (1.0, float(len(model.levels))) or _is_least(target, curves, model, keep):  # nothing to choose
+    whole = target.quality in (None, 1) and keep == len(model.levels)
+    if keep == 1 or whole or _is_least(target, curves, picture, keep):  # nothing to choose
         return curves
     return measure_curves(
         picture, curves, effort, lambda curves: _keep(target, curves, model, effort.error_left),
@@ -99,14 +101,17 @@ def _least(quality: float, model: Model) -> float:
     return max(1.0, LEAST * model.keep_of_quality(quality))
 
 
-def _is_least(target: RateTarget, curves: RDCurves, model: Model, keep: float) -> bool:
+def _is_least(target: RateTarget, curves: RDCurves, picture: TokenizedPicture, keep: float) -> bool:
     """Whether all cells get the least that the quality allows, and no decode would change that.
 
-    So it is with smooth pictures, such as enlarged ones: they look better than was asked for.
+    So it is with smooth pictures, such as enlarged ones: they look better than was asked for.  What is expected of
+    others that nobody has seen in training, such as patterns in strong colours, may be quite wrong.
     """
+    model = picture.model
     if target.quality is None or keep > _least(target.quality, model):
         return False
-    return DOUBT * curves.error_at(keep) < error_of_quality(target.quality, model.entry.looks)
+    expected = DOUBT * curves.error_at(keep) < error_of_quality(target.quality, model.entry.looks)
+    return expected and is_smooth(picture.rgb)
 
 
 def measure_curves(

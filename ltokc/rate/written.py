@@ -16,15 +16,17 @@ from ltokc.entropy.file import read_tokens
 from ltokc.errors import Say, UsageError
 from ltokc.geometry import CELL
 from ltokc.metrics.colour import SIDE
+from ltokc.metrics.ssimulacra2 import points
 from ltokc.rate.colour.grid import with_grid
 from ltokc.rate.control import choose_plan, predict_curves
 from ltokc.rate.curves import RDCurves
 from ltokc.rate.defaults import PATCH_MODES
 from ltokc.rate.effort import PLAIN, Effort
-from ltokc.rate.patches import high
+from ltokc.rate.patches import dense, high
 from ltokc.rate.patches import plan as patched
 from ltokc.rate.patches.choice import errors_of
 from ltokc.rate.patches.drawn import drawing_of
+from ltokc.rate.plan import error_of_quality
 from ltokc.rate.size import SPARE, all_there_is, counts_of, sized, writer_of
 from ltokc.rate.target import RateTarget
 from ltokc.rate.tokenized import TokenizedPicture
@@ -70,11 +72,37 @@ def of_quality(ltk: Ltk, target: RateTarget, how: Writing) -> bytes:
             picture, coder, curves, lambda curves: choose_plan(picture, target, effort, curves), quality
         )
         if better is not None:
-            return _with_patches(better.added_to(ltk), better, curves, how)
+            data = _with_patches(better.added_to(ltk), better, curves, how)
+            return _smaller(data, ltk, quality, None, how)
     refined = picture.refined(plan, curves, effort, device, target.quality not in (None, 1))
     plan = refined.plan or plan
     file = writer_of(refined, plan, ltk)
-    return file.write(with_grid(ltk, refined.means), counts_of(file, plan, target.tokens), picture.steps)
+    data = file.write(with_grid(ltk, refined.means), counts_of(file, plan, target.tokens), picture.steps)
+    if quality is None or curves is None:
+        return data
+    error = curves.error_of(plan.depths) or curves.error_at(float(plan.levels_kept.mean()))
+    return _smaller(data, ltk, quality, error * effort.error_left, how)
+
+
+def _smaller(data: bytes, ltk: Ltk, quality: float, error: float | None, how: Writing) -> bytes:
+    """A file with tokens, or a smaller one whose picture is a patch, if that looks as it should.
+
+    error: that is expected of its tokens, None: patches show a part of it.
+    """
+    picture, effort = how.picture, how.effort
+    if not picture.measurable or not effort.measures:
+        return data
+    wanted = error_of_quality(quality, picture.model.entry.looks)
+    look, reached = points(wanted), None if error is None else points(error)
+    most = dense.most_bytes(quality, look, reached, len(data), picture.rgb.shape[0] * picture.rgb.shape[1])
+    if not most:
+        return data
+    found = dense.instead(picture, ltk, effort.number, quality, look, most)
+    if found is None:
+        return data
+    file = writer_of(picture, found.plan, ltk)
+    other = file.write(found.added_to(ltk), counts_of(file, found.plan))
+    return other if len(other) <= most else data
 
 
 def _with_patches(ltk: Ltk, better: patched.Patched, curves: RDCurves, how: Writing) -> bytes:
@@ -107,13 +135,16 @@ def of_size(ltk: Ltk, target: RateTarget, how: Writing, say: Say) -> bytes:
     said: list[str] = []
     data = sized(ltk, picture, target, effort, device, said.append)
     better: _Largest | None = None
+    share, pixels = 1.0, picture.rgb.shape[0] * picture.rgb.shape[1]
     if patches and picture.measurable and len(data) <= size:
         if patched.drawn_part(picture.rgb) is not None:
             quick = how if effort.number <= 1 else replace(how, effort=PLAIN)
             better = _largest(STEPS, size, lambda quality: of_quality(ltk, RateTarget(quality=quality), quick))
         elif len(data) < size * (1 - SPARE):
             better = _filled(ltk, picture, effort, size)
-    if better is not None and _error(better.data, picture) < _error(data, picture):
+        elif effort.measures and dense.worth_trying(size, pixels):
+            better, share = _filled(ltk, picture, effort, size), dense.LESS
+    if better is not None and _error(better.data, picture) < share * _error(data, picture):
         if better.last and len(better.data) < size * (1 - SPARE):
             say(all_there_is(len(better.data), size))
         return better.data

@@ -18,7 +18,8 @@ from ltokc.rate.plan import Plan, uniform
 from ltokc.token_grid import Tokens
 from ltokc.tokenizer.colour import ColourResponse
 
-SMOOTH = 2.0  # of 255: mean second difference of green from pixel to pixel; photographs have 5 and more
+SMOOTH = 2.0  # of 255: mean second difference from pixel to pixel; photographs have 5 and more
+CHANNELS = (1, 0, 2)  # of RGB, green first: in most pictures it decides
 ROUNDS = 2  # decodes of digits that were chosen, at most
 DEPTHS = (2.0, 3.0, 4.0, 5.0, 6.0)  # levels that are tried: the first ones are the smoothest
 GAIN = 0.98  # of the error before, that a round has to reach
@@ -27,15 +28,18 @@ _STRIP = 1024  # rows looked at at a time
 
 def is_smooth(rgb: npt.NDArray[np.uint8]) -> bool:
     """Whether a picture (H, W, 3) is made of flat fields and gradients alone."""
-    if min(rgb.shape[:2]) < 3:
-        return False
+    return min(rgb.shape[:2]) >= 3 and all(_bend(rgb[:, :, channel]) < SMOOTH for channel in CHANNELS)
+
+
+def _bend(plane: npt.NDArray[np.uint8]) -> float:
+    """Mean second difference of a plane (H, W) from pixel to pixel, along both sides."""
     found, seen = 0.0, 0
-    for top in range(0, len(rgb) - 2, _STRIP):
-        green = rgb[top : top + _STRIP + 2, :, 1].astype(np.int16)
-        bend = abs(2 * green[1:-1, 1:-1] - green[:-2, 1:-1] - green[2:, 1:-1])
-        bend += abs(2 * green[1:-1, 1:-1] - green[1:-1, :-2] - green[1:-1, 2:])
+    for top in range(0, len(plane) - 2, _STRIP):
+        strip = plane[top : top + _STRIP + 2].astype(np.int16)
+        bend = abs(2 * strip[1:-1, 1:-1] - strip[:-2, 1:-1] - strip[2:, 1:-1])
+        bend += abs(2 * strip[1:-1, 1:-1] - strip[1:-1, :-2] - strip[1:-1, 2:])
         found, seen = found + float(bend.sum(dtype=np.int64)), seen + 2 * bend.size
-    return found < SMOOTH * seen
+    return found / seen
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,13 +36,18 @@ def sample_of(rgb: Pixels) -> Pixels:
     return np.concatenate([rgb[top : top + high] for top in tops])
 
 
+def guessed(look: float) -> int:
+    """The quality of a lossy codec, 0 to 100, at which most pictures have about this look, in points."""
+    return round(float(np.interp(look, [points for _, points in GUESSES], [quality for quality, _ in GUESSES])))
+
+
 def quality_of_look(look: float, rgb: Pixels, coded: Callable[[Pixels, int], Pixels], least: int = 0) -> int:
     """The lowest quality, `least` to 100, that is found to give a picture (H, W, 3) a look; 100 where none does.
 
     coded(pixels, quality): what the codec makes of pixels.
     """
     qualities, looks = (np.array(each, float) for each in zip(*GUESSES, strict=True))
-    quality = round(float(np.interp(look, looks, qualities)))
+    quality = guessed(look)
     if min(rgb.shape[:2]) < LEAST_SIDE:
         return max(least, quality)
     pixels = sample_of(rgb)

@@ -1,0 +1,68 @@
+"""Pictures that tokens cost many bytes, or of which they miss a look: an AVIF over all of it where that is better.
+
+One photograph in ten is of that kind from `-q` 0.8 on, with fine patterns or strong colours for the most part; and so
+are pictures in false colours.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache, partial
+
+from ltokc.container.records import Ltk
+from ltokc.metrics.ssimulacra2 import Reference
+from ltokc.rate.patches import high
+from ltokc.rate.patches.drawn import drawing_of
+from ltokc.rate.patches.legible import is_legible
+from ltokc.rate.patches.plan import Patched, codec_quality, coder_of, whole_at
+from ltokc.rate.tokenized import TokenizedPicture
+
+STARTS = 0.7  # quality from which on many bytes are a reason to try; below, decoders draw what is missing
+BITS = 0.25  # per pixel, that are many
+SHORT = 8.0  # points of SSIMULACRA2 below the wanted look, that are one at any quality
+WORTH = 0.92  # of the bytes of tokens, that it may take at most: they can be cut anywhere
+POINT = 0.028  # of bytes for a point, as a logarithm, of AV1 about these looks
+LESS = 0.94  # of the error of tokens, that it may have at the same size
+LARGE = 1 << 22  # px, above which it is not tried for a size: that takes seven encodes
+
+
+def worth_trying(size: int, pixels: int) -> bool:
+    """Whether a file of at most `size` bytes may look better without tokens."""
+    return 8 * size >= BITS * pixels and pixels <= LARGE
+
+
+def most_bytes(quality: float, look: float, reached: float | None, size: int, pixels: int) -> float:
+    """Bytes of a file that is better than one of `size` bytes, at a quality 0 to 1; 0: none is.
+
+    look, reached: points that are wanted, and that its tokens are expected to have; None: patches show a part of it.
+    """
+    if reached is None:
+        return size if quality >= STARTS else 0.0
+    if look - reached >= SHORT:
+        return math.inf
+    if quality < STARTS or 8 * size < BITS * pixels:
+        return 0.0
+    return WORTH * size * math.exp(POINT * max(0.0, look - reached))
+
+
+def instead(
+    picture: TokenizedPicture, ltk: Ltk, effort: int, quality: float, look: float, most: float
+) -> Patched | None:  # fmt: skip
+    """A patch over the whole picture with a look, in points, if about `most` bytes are enough for that; or None.
+
+    One encode of about a million pixels says whether more of them are worth their time.  Drawn parts get what they get
+    at this quality of the encoder at least, and lettering has to stay legible.
+    """
+    drawing = drawing_of(picture.rgb)
+    coder, least = coder_of(picture, ltk, effort, drawing), codec_quality(quality) if drawing.present else 0
+    pixels = high.sample_of(picture.rgb)
+    shown = cache(partial(coder.seen, pixels))
+    first = max(least, high.guessed(look))
+    size, seen = len(coder.lossy(pixels, first).body), Reference(pixels).score(shown(first))
+    expected = size if first == least and seen > look else size * math.exp(POINT * (look - seen))
+    if expected > most * pixels.size / picture.rgb.size:
+        return None
+    found = whole_at(picture, coder, high.quality_of_look(look, pixels, lambda _, each: shown(each), least))
+    if drawing.present and not is_legible(picture.rgb, coder.shown(found.patches, picture.rgb), drawing.lines):
+        return None
+    return found

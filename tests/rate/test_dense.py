@@ -1,0 +1,87 @@
+"""Pictures that tokens cannot show, or only dearly: the look that was asked for is met, and no bytes are wasted."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from PIL import Image, features
+
+import ltokc
+from ltokc.metrics.ssimulacra2 import Reference, points
+from ltokc.rate.colour.smooth import is_smooth
+from ltokc.rate.patches.dense import SHORT, WORTH, most_bytes
+from ltokc.rate.plan import error_of_quality
+from ltokc.zoo.model import open_model
+
+needs_avif = pytest.mark.skipif(not features.check("avif"), reason="Pillow without AVIF")
+NEAR = 6.0  # points that a look may miss
+
+
+def blobs(channels: tuple[int, ...], least: int = 0, side: int = 4) -> np.ndarray:
+    """Random blobs of `side` px in some of the channels, the others black: (256, 384, 3)."""
+    small = np.zeros((256 // side, 384 // side, 3), np.uint8)
+    shape = (*small.shape[:2], len(channels))
+    small[:, :, list(channels)] = np.random.default_rng(0).integers(least, 256, shape)
+    return np.asarray(Image.fromarray(small).resize((384, 256), Image.Resampling.BICUBIC))
+
+
+def look(quality: float) -> float:
+    return points(error_of_quality(quality, open_model().entry.looks))
+
+
+def shown(rgb: np.ndarray, data: bytes) -> float:
+    return Reference(rgb).score(np.asarray(ltokc.decode(data).convert("RGB")))
+
+
+@pytest.mark.parametrize("channel", [0, 1, 2])
+def test_one_channel_alone_is_not_smooth(channel: int) -> None:
+    """Red blobs on black had no detail in green, were taken for a gradient, and lost all but their mean colours."""
+    rgb = blobs((channel,), 60)
+    assert not is_smooth(rgb)
+    one, none = (ltokc.encode(rgb, 0.6, effort=effort, patches="off") for effort in (1, 0))
+    assert shown(rgb, one) > shown(rgb, none) - 2
+
+
+@needs_avif
+@pytest.mark.parametrize("quality", [0.6, 0.8, 0.9])
+@pytest.mark.parametrize("kind", ["red", "green", "colours", "stripes"])
+def test_a_look_is_met_where_tokens_end_below_it(kind: str, quality: float) -> None:
+    if kind == "stripes":  # in red and blue, which nobody expected to be hard
+        y, x = np.mgrid[0:256, 0:384]
+        wave = 127 + 120 * np.sin((x + y) / 3.3)
+        rgb = np.stack([wave, np.full_like(wave, 40), 255 - wave], -1).astype(np.uint8)
+    else:
+        rgb = {"red": blobs((0,), 60), "green": blobs((1,), 60), "colours": blobs((0, 1, 2), side=3)}[kind]
+    data = ltokc.encode(rgb, quality)
+    assert shown(rgb, data) > look(quality) - NEAR
+    alone = ltokc.encode(rgb, quality, patches="off")
+    if ltokc.info(data).patches:
+        assert len(data) < len(alone) or shown(rgb, alone) < look(quality) - SHORT / 2
+    else:
+        assert data == alone
+
+
+@needs_avif
+def test_a_wanted_size_takes_what_looks_better() -> None:
+    rgb = blobs((1,), 60)
+    alone, data = (ltokc.encode(rgb, target_size=4000, patches=patches) for patches in ("off", "auto"))
+    assert len(data) <= 4000 and ltokc.info(data).patches == 1
+    assert shown(rgb, data) > shown(rgb, alone) + 10
+
+
+def test_effort_0_looks_at_nothing() -> None:
+    rgb = blobs((1,), 60)
+    assert ltokc.encode(rgb, 0.8, effort=0) == ltokc.encode(rgb, 0.8, effort=0, patches="off")
+
+
+def test_what_is_worth_another_file() -> None:
+    pixels = 1000
+    assert most_bytes(0.8, 30, 30, 40, pixels) == WORTH * 40  # .32 bits per pixel
+    assert most_bytes(0.8, 30, 31, 40, pixels) == WORTH * 40
+    assert 40 > most_bytes(0.8, 30, 28, 40, pixels) > WORTH * 40  # a look that is missed is worth bytes
+    assert most_bytes(0.8, 30, 30, 30, pixels) == 0  # few bytes
+    assert most_bytes(0.6, 10, 10, 40, pixels) == 0
+    assert most_bytes(0.2, -50, -50 - SHORT, 1, pixels) == math.inf
+    assert most_bytes(0.8, 30, None, 30, pixels) == 30 and most_bytes(0.6, 10, None, 30, pixels) == 0
