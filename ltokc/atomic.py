@@ -139,6 +139,14 @@ def _write(temporary: str, data: bytes, old: os.stat_result | None, placement: P
         os.utime(temporary, ns=(like.st_atime_ns, like.st_mtime_ns))
 
 
+def with_times(path: str, placement: Placement) -> None:
+    """Gives a file that is there already the times that it would get if it were written.  OSError."""
+    if placement.keep_times and placement.like is not None:
+        like = os.stat(placement.like)
+        if os.stat(path).st_mtime_ns != like.st_mtime_ns:
+            os.utime(path, ns=(like.st_atime_ns, like.st_mtime_ns))
+
+
 def readers(mode: int) -> int:
     """Permissions for no one but those who may read a file of this mode, and its owner."""
     return 0o700 | sum(7 << shift for shift in (3, 0) if mode >> shift & 4)

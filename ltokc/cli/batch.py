@@ -98,11 +98,12 @@ def batch(
     the inputs' paths below DIR. A picture that fails does not stop the others; it is named at the end, and so is what
     lies in the folders and is no picture, or belongs to a NAS or an operating system.
 
-    A run that was interrupted or killed goes on with --resume: pictures are done again whose source, output or
-    options are not those of the journal that every run keeps in DIR (.ltokc-batch*.journal). --resume is also the
-    way to add new pictures to a folder that was done before, or to do it with other options: it replaces what a batch
-    wrote there, and no other file. --overwrite replaces any. Where a picture's output has another name than before
-    (--keep-smaller), what the run before wrote is removed, if it is still that.
+    A run that was interrupted or killed goes on with --resume: pictures are done again whose output is missing, or
+    whose source or options are not those of the journal that every run keeps in DIR (.ltokc-batch*.journal). --resume
+    is also the way to add new pictures to a folder that was done before, or to do it with other options: it replaces
+    what a batch wrote there of the same picture, and no other file, not one that has changed since and not that of
+    another folder's picture of the name. --overwrite replaces any. Where a picture's output has another name than
+    before (--keep-smaller), what the run before wrote is removed, if it is still that.
 
     \b
     Examples:

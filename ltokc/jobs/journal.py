@@ -6,7 +6,7 @@ written.  A line alone is not believed either: what it says of the source and of
 (`unchanged`), so neither an output that changed nor one that is not all there passes for done.
 
 A line is written before its output takes its name, each by one write of a process that has the file open for appending.
-So every output that a batch made is known (`made`), also after a kill, and nothing else is ever replaced by --resume.
+So every output that a batch made is known (`makers`), also after a kill, and nothing else is ever replaced by --resume.
 A kill between the two costs that picture's work once more.
 """
 
@@ -21,7 +21,7 @@ import stat
 import time
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from ltokc.errors import LtokcError
@@ -41,8 +41,8 @@ class Entry:
     `target`: what the batch meant to write, `written`: what it did write (another name for a copied source, "" for
     nothing), both below DIR with "/".  `options`: fingerprint of all that shapes the output.  `source`: file name;
     `size` (bytes), `changed` (ns), `digest` of the source as it was read ("" where it changed meanwhile);
-    `written_size`, `written_digest` of the output; `row`: the fields of the report.  `inode`, `status_changed` (ns): of
-    the source, see `stamp_of`.  `runtime`: of the networks, "" if not known.
+    `written_size`, `written_digest` of the output; `row`: the fields of the report.  `inode`, `status_changed` (ns),
+    `origin`: of the source, see `stamp_of` and `ltokc.jobs.origin`.  `runtime`: of the networks.  "": not known.
     """
 
     target: str
@@ -58,6 +58,7 @@ class Entry:
     inode: int = 0
     status_changed: int = 0
     runtime: str = ""
+    origin: str = ""
 
 
 class Busy(LtokcError):
@@ -99,8 +100,8 @@ def stamp_of(about: os.stat_result, now: int) -> tuple[int, int]:
     return (about.st_ino, about.st_ctime_ns) if told else (0, 0)
 
 
-def line_of(fields: dict[str, Any]) -> bytes:
-    body = json.dumps(fields, separators=(",", ":"), ensure_ascii=True).encode()
+def line_of(content: dict[str, Any]) -> bytes:
+    body = json.dumps(content, separators=(",", ":"), ensure_ascii=True).encode()
     return b"%08x %b\n" % (zlib.crc32(body), body)
 
 
@@ -111,23 +112,22 @@ def parse(data: bytes) -> Iterator[dict[str, Any]]:
         if len(seal) != 8 or not body or seal != b"%08x" % zlib.crc32(body):
             continue
         try:
-            fields = json.loads(body)
+            content = json.loads(body)
         except (ValueError, RecursionError):
             continue
-        if isinstance(fields, dict):
-            yield fields
+        if isinstance(content, dict):
+            yield content
 
 
-def entry_of(fields: dict[str, Any]) -> Entry | None:
+def entry_of(line: dict[str, Any]) -> Entry | None:
     """The entry in a line; None for a line of another kind, or from a version with other fields."""
     try:
-        entry = Entry(**fields)
+        entry = Entry(**line)
     except TypeError:
         return None
-    texts = [entry.target, entry.options, entry.source, entry.digest, entry.written, entry.written_digest]
-    numbers = (entry.size, entry.changed, entry.written_size, entry.inode, entry.status_changed)
-    sound = all(isinstance(t, str) for t in (*texts, entry.runtime)) and all(type(n) is int for n in numbers)
-    return entry if sound and isinstance(entry.row, dict) and is_below(entry.written) else None
+    kinds = {"str": str, "int": int}  # by annotations, which are texts; the row alone is another
+    sound = all(type(getattr(entry, each.name)) is kinds.get(str(each.type), dict) for each in fields(entry))
+    return entry if sound and is_below(entry.written) else None
 
 
 def is_below(name: str) -> bool:
@@ -139,8 +139,8 @@ def is_below(name: str) -> bool:
 def read_all(folder: str) -> dict[str, list[Entry]]:
     """The entries of every journal in a folder by target; none if there is no folder.  OSError, LtokcError."""
     found: dict[str, list[Entry]] = {}
-    for fields in _lines(folder):
-        if (entry := entry_of(fields)) is not None:
+    for line in _lines(folder):
+        if (entry := entry_of(line)) is not None:
             found.setdefault(entry.target, []).append(entry)
     return found
 
@@ -181,10 +181,10 @@ def unchanged(entries: Iterable[Entry], options: str, source: str, folder: str) 
     return None
 
 
-def made(entries: Iterable[Entry], output: str, folder: str) -> bool:
-    """Whether a file is, byte for byte, one that a batch of these entries wrote there.  output: its path."""
+def makers(entries: Iterable[Entry], output: str, folder: str) -> list[Entry]:
+    """Those entries of which a file is, byte for byte, the output.  output: its path."""
     about = [entry for entry in entries if entry.written and os.path.join(folder, *entry.written.split("/")) == output]
-    return not os.path.islink(output) and any(_is_there(output, entry) for entry in about)
+    return [] if os.path.islink(output) else [entry for entry in about if _is_there(output, entry)]
 
 
 def note_report(path: str, report: str, data: bytes) -> None:
@@ -197,7 +197,7 @@ def note_report(path: str, report: str, data: bytes) -> None:
 def made_report(folder: str, report: str) -> bool:
     """Whether a file is, byte for byte, a report that a journal in this folder knows.  OSError, LtokcError."""
     name = _report_name(os.path.join(folder, "journal"), report)
-    known = {fields.get("digest") for fields in _lines(folder) if fields.get("report") == name}
+    known = {line.get("digest") for line in _lines(folder) if line.get("report") == name}
     return bool(known) and digest(report) in known
 
 
@@ -243,8 +243,8 @@ class Journal:
             locked = lock(self._file)
             self._file.seek(0)
             before = self._file.read()
-            for fields in parse(before):
-                if locked and isinstance(run := fields.get("run"), str) and re.fullmatch(r"[0-9a-f]{12}", run):
+            for line in parse(before):
+                if locked and isinstance(run := line.get("run"), str) and re.fullmatch(r"[0-9a-f]{12}", run):
                     self.stale.add(run)
             # after a kill inside a line, the next one must not be glued to its stump
             stump = b"\n" if before and not before.endswith(b"\n") else b""

@@ -15,6 +15,7 @@ from ltokc.atomic import Exists, link_below
 from ltokc.jobs import journal
 from ltokc.jobs.journal import Entry
 from ltokc.jobs.names import same_file
+from ltokc.jobs.origin import is_of_another
 from ltokc.jobs.paths import Existing, Job, copy_of, refusal
 
 Place = tuple[str, str]  # folder of a source as seen from that of the outputs, and its name
@@ -74,7 +75,13 @@ def found(entries: Iterable[Entry], job: Job, output: str, folder: str) -> list[
         paths[job.target] = None
     there = [path for path in paths if _stands(path, output, job)]
     for path in there:
-        if link_below(path, folder) or not journal.made(entries, path, folder):
+        makers = [] if link_below(path, folder) else journal.makers(entries, path, folder)
+        if is_of_another(makers, job.source):
+            raise Exists(
+                f"{path} is there too, made of a picture in another folder: move it away, or give each folder its own "
+                "for outputs"
+            )
+        if not makers:
             raise Exists(
                 f"{path} is there too, and not as a batch has written it: whether it or {output} holds is for you to "
                 "say; move one of them away"

@@ -13,13 +13,16 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 
-from ltokc.atomic import Exists
+from ltokc.atomic import Exists, with_times
 from ltokc.jobs import journal, leftovers, streams
 from ltokc.jobs.conversion import Convert, Result
 from ltokc.jobs.journal import Entry
 from ltokc.jobs.names import same_file
+from ltokc.jobs.origin import is_of_another, origin_of
 from ltokc.jobs.paths import Job, copy_of, refusal
 from ltokc.jobs.rows import COPIED, DONE, KEPT, UNCHANGED, Row, row_of
+
+MADE_OF_ANOTHER = "it was made of a picture in another folder"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +101,13 @@ def done_before(plan: BatchPlan, task: Task) -> Row | None:
 
 
 def why_not(plan: BatchPlan, task: Task, output: str) -> str:
-    """Why this output of a task may not be written ("" if it may): there is a file that no batch has made."""
-    if task.job.placement.overwrite or not os.path.lexists(output) or journal.made(task.known, output, plan.folder):
+    """Why this output of a task may not be written, "" if it may: a file is there that no batch made of its picture."""
+    if task.job.placement.overwrite or not os.path.lexists(output):
         return ""
-    return refusal(output, "no batch before has written it")
+    if makers := journal.makers(task.known, output, plan.folder):
+        return refusal(output, MADE_OF_ANOTHER) if is_of_another(makers, task.job.source) else ""
+    wrote = any(entry.written == below(output, plan.folder) for entry in task.known)
+    return refusal(output, "it has changed since a batch wrote it" if wrote else "no batch before has written it")
 
 
 def left_over(plan: BatchPlan, task: Task, row: Row | None = None) -> list[str]:
@@ -114,6 +120,8 @@ def perform(plan: BatchPlan, task: Task) -> Row:
     """Does what is to do for one task: convert, note in the journal, write.  Raises what these raise, and Exists."""
     job = task.job
     if (row := done_before(plan, task)) is not None:
+        if row.output is not None:
+            with_times(row.output, job.placement)
         return replace(row, removed=leftovers.remove(left_over(plan, task, row)))
     if text := why_not(plan, task, job.target):
         raise Exists(text)
@@ -131,7 +139,7 @@ def perform(plan: BatchPlan, task: Task) -> Row:
     row = replace(row, input_bytes=before.st_size, seconds=round(time.perf_counter() - start, 3))
     _note(plan, job, before, journal.stamp_of(before, now), row, result.data)
     if status != KEPT:
-        overwrite = job.placement.overwrite or journal.made(task.known, output, plan.folder)
+        overwrite = job.placement.overwrite or bool(journal.makers(task.known, output, plan.folder))
         streams.write(output, result.data, replace(job.placement, overwrite=overwrite, mark=plan.mark))
     return replace(row, removed=leftovers.remove(left))
 
@@ -160,7 +168,7 @@ def _note(plan: BatchPlan, job: Job, before: os.stat_result, stamp: tuple[int, i
     written = below(row.output, plan.folder) if row.output is not None and row.status != KEPT else ""
     entry = Entry(
         below(job.target, plan.folder), plan.options, os.path.basename(job.source), before.st_size, before.st_mtime_ns,
-        read, written, len(data), journal.digest_of(data), asdict(row), *stamp, plan.runtime,
+        read, written, len(data), journal.digest_of(data), asdict(row), *stamp, plan.runtime, origin_of(job.source),
     )  # fmt: skip
     journal.append(plan.journal, entry)
 

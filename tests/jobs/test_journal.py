@@ -134,18 +134,18 @@ def test_an_entry_of_a_source_that_changed_meanwhile_is_no_proof(done: tuple[Pat
     source, output, entry = done
     changed = replace(entry, digest="")
     assert found(changed, source) is None
-    assert journal.made([changed], str(output), str(output.parent)), "but the output is the batch's own"
+    assert journal.makers([changed], str(output), str(output.parent)), "but the output is the batch's own"
 
 
 @pytest.mark.parametrize("data", [b"the outpuT", b"mine"])
 def test_only_what_a_batch_wrote_is_its_own(done: tuple[Path, Path, Entry], data: bytes) -> None:
     _, output, entry = done
     folder = str(output.parent)
-    assert journal.made([entry], str(output), folder)
-    assert not journal.made([replace(entry, written="b.ltk")], str(output), folder)
-    assert not journal.made([], str(output), folder)
+    assert journal.makers([entry], str(output), folder)
+    assert not journal.makers([replace(entry, written="b.ltk")], str(output), folder)
+    assert not journal.makers([], str(output), folder)
     output.write_bytes(data)
-    assert not journal.made([entry], str(output), folder)
+    assert not journal.makers([entry], str(output), folder)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="symbolic links and pipes of POSIX")
