@@ -101,8 +101,8 @@ def encode_one(job: Job, load: dict[str, Any], how: dict[str, Any]) -> Result:
 @click.option("--strict", is_flag=True, help="Never exceed the target.")
 @options.effort
 @click.option("--patches", type=click.Choice(PATCH_MODES), default=PATCH_MODES[0], show_default=True,
-              help="Lettering and drawings, and all above -q 0.9, as pictures of their own inside the file; off: "
-              "tokens alone.")  # fmt: skip
+              help="Lettering and drawings, all above -q 0.9, and what tokens cannot show well, as pictures of their "
+              "own inside the file; off: tokens alone.")  # fmt: skip
 @click.option("-m", "--model", metavar="NAME", help="Model by name or id; see `ltokc models`.")
 @options.metadata("keep", "none")
 @click.option("--alpha", type=click.Choice(ALPHA_MODES), default=ALPHA_MODES[0], show_default=True,

@@ -26,7 +26,7 @@ from ltokc.rate.patches import dense, high
 from ltokc.rate.patches import plan as patched
 from ltokc.rate.patches.choice import errors_of
 from ltokc.rate.patches.drawn import drawing_of
-from ltokc.rate.plan import error_of_quality
+from ltokc.rate.plan import Plan, error_of_quality
 from ltokc.rate.size import SPARE, all_there_is, counts_of, sized, writer_of
 from ltokc.rate.target import RateTarget
 from ltokc.rate.tokenized import TokenizedPicture
@@ -78,23 +78,30 @@ def of_quality(ltk: Ltk, target: RateTarget, how: Writing) -> bytes:
     plan = refined.plan or plan
     file = writer_of(refined, plan, ltk)
     data = file.write(with_grid(ltk, refined.means), counts_of(file, plan, target.tokens), picture.steps)
-    if quality is None or curves is None:
+    if quality is None:
         return data
-    error = curves.error_of(plan.depths) or curves.error_at(float(plan.levels_kept.mean()))
-    return _smaller(data, ltk, quality, error * effort.error_left, how)
+    tried = refined.means is not None and refined.means.smooth  # by decodes, which the curves know nothing of
+    return _smaller(data, ltk, quality, 0.0 if tried else _short(plan, curves, quality, how), how)
 
 
-def _smaller(data: bytes, ltk: Ltk, quality: float, error: float | None, how: Writing) -> bytes:
+def _short(plan: Plan, curves: RDCurves | None, quality: float, how: Writing) -> float:
+    """Points that tokens are expected to lack for a quality, as far as it was measured; negative: they have to spare."""
+    looks, error = how.picture.model.entry.looks, None if curves is None else curves.error_of(plan.depths)
+    if error is None or quality < looks[0][0]:
+        return 0.0
+    return points(error_of_quality(quality, looks)) - points(error * how.effort.error_left)
+
+
+def _smaller(data: bytes, ltk: Ltk, quality: float, short: float | None, how: Writing) -> bytes:
     """A file with tokens, or a smaller one whose picture is a patch, if that looks as it should.
 
-    error: that is expected of its tokens, None: patches show a part of it.
+    short: points that its tokens lack, None: patches show a part of it.
     """
     picture, effort = how.picture, how.effort
     if not picture.measurable or not effort.measures:
         return data
-    wanted = error_of_quality(quality, picture.model.entry.looks)
-    look, reached = points(wanted), None if error is None else points(error)
-    most = dense.most_bytes(quality, look, reached, len(data), picture.rgb.shape[0] * picture.rgb.shape[1])
+    look = points(error_of_quality(quality, picture.model.entry.looks))
+    most = dense.most_bytes(quality, short, len(data), picture.rgb.shape[0] * picture.rgb.shape[1])
     if not most:
         return data
     found = dense.instead(picture, ltk, effort.number, quality, look, most)

@@ -78,10 +78,10 @@ def test_effort_0_looks_at_nothing() -> None:
 
 def test_what_is_worth_another_file() -> None:
     pixels = 1000
-    assert most_bytes(0.8, 30, 30, 40, pixels) == WORTH * 40  # .32 bits per pixel
-    assert most_bytes(0.8, 30, 31, 40, pixels) == WORTH * 40
-    assert 40 > most_bytes(0.8, 30, 28, 40, pixels) > WORTH * 40  # a look that is missed is worth bytes
-    assert most_bytes(0.8, 30, 30, 30, pixels) == 0  # few bytes
-    assert most_bytes(0.6, 10, 10, 40, pixels) == 0
-    assert most_bytes(0.2, -50, -50 - SHORT, 1, pixels) == math.inf
-    assert most_bytes(0.8, 30, None, 30, pixels) == 30 and most_bytes(0.6, 10, None, 30, pixels) == 0
+    assert most_bytes(0.8, 0, 40, pixels) == WORTH * 40  # .32 bits per pixel
+    assert most_bytes(0.8, -1, 40, pixels) == WORTH * 40
+    assert 40 > most_bytes(0.8, 2, 40, pixels) > WORTH * 40  # a look that is missed is worth bytes
+    assert most_bytes(0.8, 0, 30, pixels) == 0  # few bytes
+    assert most_bytes(0.6, 0, 40, pixels) == 0
+    assert most_bytes(0.2, SHORT, 1, pixels) == math.inf
+    assert most_bytes(0.8, None, 30, pixels) == 30 and most_bytes(0.6, None, 30, pixels) == 0

@@ -31,18 +31,18 @@ def worth_trying(size: int, pixels: int) -> bool:
     return 8 * size >= BITS * pixels and pixels <= LARGE
 
 
-def most_bytes(quality: float, look: float, reached: float | None, size: int, pixels: int) -> float:
+def most_bytes(quality: float, short: float | None, size: int, pixels: int) -> float:
     """Bytes of a file that is better than one of `size` bytes, at a quality 0 to 1; 0: none is.
 
-    look, reached: points that are wanted, and that its tokens are expected to have; None: patches show a part of it.
+    short: points that its tokens are expected to lack for the wanted look; None: patches show a part of it.
     """
-    if reached is None:
+    if short is None:
         return size if quality >= STARTS else 0.0
-    if look - reached >= SHORT:
+    if short >= SHORT:
         return math.inf
     if quality < STARTS or 8 * size < BITS * pixels:
         return 0.0
-    return WORTH * size * math.exp(POINT * max(0.0, look - reached))
+    return WORTH * size * math.exp(POINT * max(0.0, short))
 
 
 def instead(
