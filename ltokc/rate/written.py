@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from ltokc.container import patches as laid
@@ -16,7 +17,7 @@ from ltokc.entropy.file import read_tokens
 from ltokc.errors import Say, UsageError
 from ltokc.geometry import CELL
 from ltokc.metrics.colour import SIDE
-from ltokc.metrics.ssimulacra2 import points
+from ltokc.metrics.ssimulacra2 import Reference, points
 from ltokc.rate.colour.grid import with_grid
 from ltokc.rate.control import choose_plan, predict_curves
 from ltokc.rate.curves import RDCurves
@@ -85,7 +86,7 @@ def of_quality(ltk: Ltk, target: RateTarget, how: Writing) -> bytes:
 
 
 def _short(plan: Plan, curves: RDCurves | None, quality: float, how: Writing) -> float:
-    """Points that tokens are expected to lack for a quality, as far as it was measured; negative: they have to spare."""
+    """Points that tokens are expected to lack for a quality, as far as it was measured; negative: they have more."""
     looks, error = how.picture.model.entry.looks, None if curves is None else curves.error_of(plan.depths)
     if error is None or quality < looks[0][0]:
         return 0.0
@@ -95,13 +96,16 @@ def _short(plan: Plan, curves: RDCurves | None, quality: float, how: Writing) ->
 def _smaller(data: bytes, ltk: Ltk, quality: float, short: float | None, how: Writing) -> bytes:
     """A file with tokens, or a smaller one whose picture is a patch, if that looks as it should.
 
-    short: points that its tokens lack, None: patches show a part of it.
+    short: points that it is expected to lack; None: to be seen, since patches show a part of it.
     """
     picture, effort = how.picture, how.effort
     if not picture.measurable or not effort.measures:
         return data
     look = points(error_of_quality(quality, picture.model.entry.looks))
-    most = dense.most_bytes(quality, short, len(data), picture.rgb.shape[0] * picture.rgb.shape[1])
+    if short is None:
+        most = dense.most_bytes_beside(quality, look - Reference(picture.rgb).score(_shown(data, picture)), len(data))
+    else:
+        most = dense.most_bytes(quality, short, len(data), picture.rgb.shape[0] * picture.rgb.shape[1])
     if not most:
         return data
     found = dense.instead(picture, ltk, effort.number, quality, look, most)
@@ -199,6 +203,11 @@ def _has_patches(data: bytes) -> bool:
 
 def _error(data: bytes, picture: TokenizedPicture) -> float:
     """The mean error of the cells of a file as it is shown, alpha aside."""
+    return float(errors_of(picture.rgb, _shown(data, picture)).mean())
+
+
+def _shown(data: bytes, picture: TokenizedPicture) -> npt.NDArray[np.uint8]:
+    """What a file shows of a picture (H, W, 3), colour grid and alpha aside."""
     ltk = read(data, limit_pixels=None)
     shown = np.empty_like(picture.rgb)
     for left, top, part in picture.networks.parts(read_tokens(picture.model.prior, ltk), picture.size):
@@ -207,4 +216,4 @@ def _error(data: bytes, picture: TokenizedPicture) -> float:
     for chunk in ltk.chunks:
         if chunk.fourcc == PATCHES:
             laid.lay_over(image, laid.parse(chunk.data, ltk.header), ltk.header, picture.size.box)
-    return float(errors_of(picture.rgb, np.asarray(image)).mean())
+    return np.asarray(image)

@@ -11,7 +11,7 @@ from PIL import Image, features
 import ltokc
 from ltokc.metrics.ssimulacra2 import Reference, points
 from ltokc.rate.colour.smooth import is_smooth
-from ltokc.rate.patches.dense import SHORT, WORTH, most_bytes
+from ltokc.rate.patches.dense import SHORT, WORTH, WORTH_BELOW, most_bytes, most_bytes_beside
 from ltokc.rate.plan import error_of_quality
 from ltokc.zoo.model import open_model
 
@@ -82,6 +82,7 @@ def test_what_is_worth_another_file() -> None:
     assert most_bytes(0.8, -1, 40, pixels) == WORTH * 40
     assert 40 > most_bytes(0.8, 2, 40, pixels) > WORTH * 40  # a look that is missed is worth bytes
     assert most_bytes(0.8, 0, 30, pixels) == 0  # few bytes
-    assert most_bytes(0.6, 0, 40, pixels) == 0
+    assert most_bytes(0.6, 0, 40, pixels) == WORTH_BELOW * 40 and most_bytes(0.6, 0, 30, pixels) == 0
     assert most_bytes(0.2, SHORT, 1, pixels) == math.inf
-    assert most_bytes(0.8, None, 30, pixels) == 30 and most_bytes(0.6, None, 30, pixels) == 0
+    assert most_bytes_beside(0.8, 0, 30) == 30 and most_bytes_beside(0.6, 0, 30) == 0
+    assert most_bytes_beside(0.6, SHORT, 30) == math.inf

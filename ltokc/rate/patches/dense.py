@@ -7,20 +7,22 @@ are pictures in false colours.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import cache, partial
+
+import numpy as np
 
 from ltokc.container.records import Ltk
 from ltokc.metrics.ssimulacra2 import Reference
 from ltokc.rate.patches import high
 from ltokc.rate.patches.drawn import drawing_of
-from ltokc.rate.patches.legible import is_legible
-from ltokc.rate.patches.plan import Patched, codec_quality, coder_of, whole_at
+from ltokc.rate.patches.plan import Patched, codec_quality, coder_of, legible, whole_at
 from ltokc.rate.tokenized import TokenizedPicture
 
-STARTS = 0.7  # quality from which on many bytes are a reason to try; below, decoders draw what is missing
-BITS = 0.25  # per pixel, that are many
-SHORT = 8.0  # points of SSIMULACRA2 below the wanted look, that are one at any quality
+BITS = 0.25  # per pixel of a file of tokens, from which on it is tried
 WORTH = 0.92  # of the bytes of tokens, that it may take at most: they can be cut anywhere
+STARTS, WORTH_BELOW = 0.7, 0.75  # quality below which it is so many: what tokens lack there a decoder can draw
+SHORT = 8.0  # points of SSIMULACRA2 below the wanted look, that are reason enough
 POINT = 0.028  # of bytes for a point, as a logarithm, of AV1 about these looks
 LESS = 0.94  # of the error of tokens, that it may have at the same size
 LARGE = 1 << 22  # px, above which it is not tried for a size: that takes seven encodes
@@ -31,18 +33,21 @@ def worth_trying(size: int, pixels: int) -> bool:
     return 8 * size >= BITS * pixels and pixels <= LARGE
 
 
-def most_bytes(quality: float, short: float | None, size: int, pixels: int) -> float:
-    """Bytes of a file that is better than one of `size` bytes, at a quality 0 to 1; 0: none is.
+def most_bytes(quality: float, short: float, size: int, pixels: int) -> float:
+    """Bytes of a file that is better than one of tokens of `size` bytes, at a quality 0 to 1; 0: none is.
 
-    short: points that its tokens are expected to lack for the wanted look; None: patches show a part of it.
+    short: points that tokens are expected to lack for the wanted look.
     """
-    if short is None:
-        return size if quality >= STARTS else 0.0
     if short >= SHORT:
         return math.inf
-    if quality < STARTS or 8 * size < BITS * pixels:
+    if 8 * size < BITS * pixels:
         return 0.0
-    return WORTH * size * math.exp(POINT * max(0.0, short))
+    return (WORTH if quality >= STARTS else WORTH_BELOW) * size * math.exp(POINT * max(0.0, short))
+
+
+def most_bytes_beside(quality: float, short: float, size: int) -> float:
+    """The same of a file that patches show a part of, so that it cannot be cut anywhere anyhow."""
+    return math.inf if short >= SHORT else size if quality >= STARTS else 0.0
 
 
 def instead(
@@ -62,7 +67,9 @@ def instead(
     expected = size if first == least and seen > look else size * math.exp(POINT * (look - seen))
     if expected > most * pixels.size / picture.rgb.size:
         return None
-    found = whole_at(picture, coder, high.quality_of_look(look, pixels, lambda _, each: shown(each), least))
-    if drawing.present and not is_legible(picture.rgb, coder.shown(found.patches, picture.rgb), drawing.lines):
-        return None
-    return found
+    lossy = high.quality_of_look(look, pixels, lambda _, each: shown(each), least)
+    found = whole_at(picture, coder, lossy)
+    if not drawing.present:
+        return found
+    everything = np.ones(tuple(picture.size.grid), bool)
+    return replace(found, patches=legible(picture, replace(coder, thorough=True), everything, lossy))

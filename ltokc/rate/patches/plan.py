@@ -151,7 +151,7 @@ def part(
             found = everything
     if found.gained <= LEAST_GAIN * float(tokens.cost(multiplier).sum()):
         return None
-    made = _legible(picture, replace(found.coder, thorough=True), found.cells, lossy)
+    made = legible(picture, replace(found.coder, thorough=True), found.cells, lossy)
     return Patched(_left_over(found.cells, curves, plan_of, picture), made)
 
 
@@ -168,7 +168,7 @@ class Tried:
         return float(self.gain.sum())
 
 
-def _legible(picture: TokenizedPicture, coder: PatchCoder, cells: Mask, lossy: int) -> tuple[Patch, ...]:
+def legible(picture: TokenizedPicture, coder: PatchCoder, cells: Mask, lossy: int) -> tuple[Patch, ...]:
     """The patches of some cells at a quality of the lossy codec, or the next one at which lettering can be read."""
     lines = coder.drawing.lines & cells
     for quality in (lossy, *(better for better in LEGIBLE if better > lossy)):
