@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from ltokc.tokenizer.runtime import blobs
+from tests.support.cli_runner import ROOT
 
 
 @pytest.fixture
@@ -92,3 +93,10 @@ def test_many_writers_and_readers(folder: Path) -> None:
 def test_a_key_tells_parts_apart() -> None:
     keys = [blobs.key_of(*parts) for parts in (("a", "b"), ("ab", ""), ("a", b"b", ""), ("b", "a"))]
     assert len(set(keys)) == 4 and keys[0] == blobs.key_of("a", b"b")
+
+
+@pytest.mark.parametrize("page", ["SECURITY.md", "docs/cli.md"])
+def test_the_documents_say_where_blobs_are_and_how_large(page: str) -> None:
+    text = " ".join((ROOT / page).read_text("utf-8").split())
+    assert "~/.cache/ltokc" in text and f"at most {blobs.MOST_BYTES >> 20} MB" in text
+    assert f"`{blobs.VARIABLE}={blobs.OFF[0]}` keeps none" in text
