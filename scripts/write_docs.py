@@ -30,7 +30,8 @@ Everything said goes to stderr; stdout is for data and `--json`. `-` as a name i
 (or `zsh_source`, `fish_source`).
 
 `LTOKC_THREADS=N` in the environment bounds the threads of a command (all libraries that it calls), `LTOKC_MODELS` names
-more folders of models, and `LTOKC_DECODER=faithful` or `generative` is the decoder where no `--decoder` is given.
+more folders of models, and `LTOKC_DECODER=faithful` or `generative` is the decoder of `decode` and `batch --decode`
+where no `--decoder` is given.
 OpenVINO's compiled networks are kept in the user's cache folder (`~/.cache/ltokc` on Linux, at most 256 MB), or in the
 folder that `LTOKC_CACHE` names; `LTOKC_CACHE=off` keeps none.
 

@@ -68,8 +68,8 @@ def compare(
     """Compare files of a picture with the original.
 
     FILEs are .ltk files and pictures of any format that Pillow reads, of the original's size. Bytes, bits per pixel,
-    SSIMULACRA2, MS-SSIM and PSNR. --versus adds the best file of each
-    rival that is not larger than the first FILE, and says how many bytes it needs to be as good.
+    SSIMULACRA2, MS-SSIM and PSNR. An .ltk FILE is measured as the faithful decoder shows it. --versus adds the best
+    file of each rival that is not larger than the first FILE, and says how many bytes it needs to be as good.
 
     \b
     Examples:

@@ -6,9 +6,11 @@ import re
 import subprocess
 from pathlib import Path
 
+import click
 import pytest
 
 from bench.__main__ import commands
+from ltokc.cli import cli
 from tests.support.cli_runner import ROOT
 
 PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "formats/LTK.md")
@@ -58,6 +60,16 @@ def test_readme_s_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         seen["ltokc"].set_threads(None)  # what the example sets holds for the tests after it too
     assert len(seen["small"]) <= 700 < len(seen["data"]) and seen["image"].size == (600, 400)
     assert len(seen["found"].digits) == 11
+
+
+def test_the_commands_that_follow_the_variable_of_the_decoder_are_named() -> None:
+    context = click.Context(cli)
+    options = {name: cli.get_command(context, name).params for name in cli.list_commands(context)}
+    assert {name for name, found in options.items() if any(option.envvar == "LTOKC_DECODER" for option in found)} == {
+        "batch", "decode",
+    }  # fmt: skip
+    for page in ("README.md", "docs/cli.md"):
+        assert re.search(r"`LTOKC_DECODER=[^.]*`decode` and `batch --decode`", (ROOT / page).read_text("utf-8"))
 
 
 def test_make_explains_its_targets() -> None:
