@@ -52,7 +52,12 @@ class ShardOf(click.ParamType):
 @options.keep_suffix
 @options.keep_times
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and write nothing.")
-@click.option("--shard", type=ShardOf(), metavar="I/N", help="Do part I of N, chosen by path, for several machines.")
+@click.option(
+    "--shard",
+    type=ShardOf(),
+    metavar="I/N",
+    help="Do part I of N, chosen by path, for several machines; one that has no picture is done (exit status 0).",
+)
 @click.option("--keep-smaller", is_flag=True,
               help="Where the .ltk file is not smaller than its source, copy the source (with its metadata) to DIR "
               "instead, under its own name: so DIR is complete and no picture grows. A file that is left out and "
@@ -142,10 +147,13 @@ def batch(
     earlier = Earlier(every, directory, keep_smaller)
     earlier.own(found)
     found = [earlier.settled(job, existing) for job in found]
-    found = [job for job in found if task.in_shard(task.below(job.target, directory), shard)]
-    if not found and not decode_ and console.left_out.paths.get(DONE):
+    mine = [job for job in found if task.in_shard(task.below(job.target, directory), shard)]
+    if shard and found and not mine:
+        kind = console.left_out.kinds[len(found) != 1]
+        console.none_is_fine = f"nothing to do: shard {shard[0]}/{shard[1]} has none of {len(found):,} {kind}"
+    elif not found and not decode_ and console.left_out.paths.get(DONE):
         console.say("no pictures, but .ltk files: did you mean --decode?")
-    known = every if resume else {}
+    found, known = mine, every if resume else {}
     console.idle_is_done = resume
     console.whole = f"{directory} is not complete" if keep_smaller else ""
     tasks = [Task(job, tuple(known.get(task.below(job.target, directory), ())), earlier.of(job)) for job in found]

@@ -122,7 +122,7 @@ class Console:
     """Counts and tells what became of the files of one command.
 
     left_out: what lies in named folders and was not taken; whole: what is not true where something was, "" for no
-    promise.
+    promise.  none_is_fine: what is said where there is no file and that is no status of its own.
     """
 
     as_json: bool = False
@@ -136,6 +136,7 @@ class Console:
     unreported: bool = False  # a report could not be written
     left_out: LeftOut = field(default_factory=LeftOut)
     whole: str = ""
+    none_is_fine: str = ""
 
     def say(self, text: str) -> None:
         """A line for people; silent under --quiet."""
@@ -199,8 +200,8 @@ class Console:
         if self.failed or missing or self.unreported:
             raise click.exceptions.Exit(exit_status.FAILED)
         if not self.done:
-            self.say("nothing to do")
-            if self.idle_is_done and self.skipped:
+            self.say(self.none_is_fine or "nothing to do")
+            if self.none_is_fine or (self.idle_is_done and self.skipped):
                 return
             raise click.exceptions.Exit(exit_status.NOTHING)
 

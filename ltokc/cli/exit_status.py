@@ -5,7 +5,7 @@ MEANINGS = {
     DONE: "done",
     FAILED: "some file failed; the others are done (with batch --keep-smaller also: some file was left out)",
     USAGE: "usage",
-    NOTHING: "nothing to do; but 0 with batch --resume where all was done before",
+    NOTHING: "nothing to do; but 0 with batch --resume where all was done before, and for a --shard without a picture",
     INTERRUPTED: "interrupted",
 }
 SUMMARY = ", ".join(f"{status} {meaning.partition(';')[0]}" for status, meaning in MEANINGS.items())

@@ -279,6 +279,26 @@ def test_shards_are_a_stable_partition(tree: Path) -> None:
     assert all(shard(i + 1) <= part for i, part in enumerate(parts)), "others in the tree change nothing"
 
 
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [(["in", "-d", "out"], "pictures"), (["--decode", "in/done", "-d", "out", "--dry-run"], ".ltk files")],
+    ids=["encode", "decode"],
+)
+def test_a_shard_without_a_picture_is_done(tree: Path, encoded: bytes, args: list[str], said: str) -> None:
+    Path("in/done").mkdir()
+    for name in ("done/a", "done/b", "c"):
+        Path(f"in/{name}.ltk").write_bytes(encoded)
+    Image.open("in/a.png").save("in/b.png")
+    found = [batch(*args, "--shard", f"{i}/40") for i in range(1, 41)]
+    none = [i for i, result in enumerate(found, 1) if "nothing to do" in result.stderr]
+    assert len(none) >= 38
+    for i in none:
+        assert found[i - 1].exit_code == 0
+        assert f"nothing to do: shard {i}/40 has none of 2 {said}" in found[i - 1].stderr
+        assert "did you mean" not in found[i - 1].stderr
+    assert run("batch", "in/done", "-d", "out", "--shard", "1/40").exit_code == 3, "no shard has one"
+
+
 def test_resume_knows_the_work_of_shards(tree: Path) -> None:
     os.unlink("in/sub/bad.png")
     for i in ("1/2", "2/2"):
