@@ -22,6 +22,7 @@ from ltokc.cli.status_line import StatusLine, aside, clock
 from ltokc.cli.wording import as_options
 from ltokc.errors import LtokcError, TruncatedError
 from ltokc.jobs.left_out import LeftOut
+from ltokc.jobs.rows import FAILED
 
 _DIGITS = 20
 _LONG_NUMBER = re.compile(rf"\d{{{2 * _DIGITS},}}")
@@ -159,7 +160,7 @@ class Console:
         text = error if isinstance(error, str) else reason(error, name)
         self.trace(error)
         complain(f"{name}: {text}")
-        self.record({"input": name, "error": text})
+        self.record({"input": name, "status": FAILED, "error": text})
 
     def leave_out(self, name: str, why: str) -> None:
         """Counts a file that is not to be done, and says why with -v."""

@@ -14,20 +14,14 @@ from ltokc.jobs import processes, streams
 from ltokc.jobs.conversion import Convert, Result
 from ltokc.jobs.paths import Job
 from ltokc.jobs.processes import Outcome
+from ltokc.jobs.rows import DONE, SKIPPED
 
 
 def convert_all(console: Console, jobs: Sequence[Job], convert: Convert, workers: int) -> None:
     """Converts and writes; every file's failure is its own.  `convert` can be pickled.  Raises click's Exit."""
     if any(j.target == streams.STDIO for j in jobs):
         streams.refuse_terminal()
-    todo = []
-    for job in jobs:
-        if job.error:
-            console.fail(job.source, job.error)
-        elif job.skip:
-            console.leave_out(job.source, job.skip)
-        else:
-            todo.append(job)
+    todo = [job for job in jobs if is_to_do(console, job)]
     work, workers = partial(convert_one, convert), min(workers, len(todo))
     at_work = AtWork(len(todo))
     running = processes.run(
@@ -42,8 +36,19 @@ def convert_all(console: Console, jobs: Sequence[Job], convert: Convert, workers
                     console.say(f"{outcome.job.source}: {loss}")
                 for note in result.notes:
                     console.detail(f"{outcome.job.source}: {note}")
-                console.record(result.fields | ({"losses": result.losses} if result.losses else {}))
+                told = {"losses": result.losses} if result.losses else {}
+                console.record(result.fields | told | {"status": DONE})
     console.finish()
+
+
+def is_to_do(console: Console, job: Job) -> bool:
+    """Whether a job is to be done.  One that is not is counted, and its reason told."""
+    if job.error:
+        console.fail(job.source, job.error)
+    elif job.skip:
+        console.leave_out(job.source, job.skip)
+        console.record({"input": job.source, "output": job.target, "status": SKIPPED, "notes": job.skip})
+    return not (job.error or job.skip)
 
 
 def _counted(outcomes: Iterable[Outcome[Job, Result]], at_work: AtWork) -> Iterator[Outcome[Job, Result]]:

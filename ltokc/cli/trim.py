@@ -6,10 +6,12 @@ import click
 
 from ltokc.cli import options
 from ltokc.cli.console import Console, with_console
+from ltokc.cli.convert import is_to_do
 from ltokc.cli.reading import read_ltk
 from ltokc.jobs import paths, streams
 from ltokc.jobs.kinds import LTK
 from ltokc.jobs.paths import OutputRule
+from ltokc.jobs.rows import DONE
 from ltokc.jobs.streams import STDIO
 
 
@@ -48,11 +50,7 @@ def trim(
     (job,) = paths.plan([source], rule)
     from ltokc import codec
 
-    if job.skip:
-        console.skipped += 1
-    elif job.error:
-        console.fail(source, job.error)
-    else:
+    if is_to_do(console, job):
         with console.each(source):
             before = read_ltk(source)
             losses: list[str] = []
@@ -66,7 +64,7 @@ def trim(
                 console.say(f"{source}: {loss}")
             console.record({"input": source, "output": output, "bytes_before": len(before), "bytes": len(after),
                            "bpp": round(about.bpp, 5), "tokens": about.tokens,
-                           **({"losses": losses} if losses else {})})  # fmt: skip
+                           "status": DONE, **({"losses": losses} if losses else {})})  # fmt: skip
     console.finish()
 
 

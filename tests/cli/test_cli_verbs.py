@@ -97,6 +97,29 @@ def test_nothing_to_do(here: Path) -> None:
         assert (result.exit_code, result.stderr) == (3, "nothing to do\n")
 
 
+def test_json_has_a_row_for_what_is_skipped_and_what_failed(here: Path, encoded: bytes) -> None:
+    Path("in").mkdir()
+    Path("in/a.ltk").write_bytes(encoded)
+    Path("in/b.ltk").write_bytes(b"broken")
+    Path("in/c.ltk").write_bytes(encoded)
+    Path("in/c.png").write_bytes(b"mine")
+    Path("photo.ltk").write_bytes(b"mine")
+    for line, expected in (
+        (["encode", "photo.png", "text.png", "-n"], {"photo.png": "skipped", "text.png": "failed"}),
+        (["decode", "in/a.ltk", "in/b.ltk", "in/c.ltk", "-n"],
+         {"in/a.ltk": "done", "in/b.ltk": "failed", "in/c.ltk": "skipped"}),
+        (["trim", "in/a.ltk", "--tokens", "9", "-o", "photo.ltk", "-n"], {"in/a.ltk": "skipped"}),
+        (["trim", "in/a.ltk", "--tokens", "9", "-o", "new.ltk", "-n"], {"in/a.ltk": "done"}),
+        (["trim", "in/b.ltk", "--tokens", "9", "-o", "other.ltk"], {"in/b.ltk": "failed"}),
+    ):  # fmt: skip
+        rows = [json.loads(row) for row in run(*line, "--json").stdout.splitlines()]
+        assert {row["input"]: row["status"] for row in rows} == expected, line
+        for row in rows:
+            if row["status"] == "skipped":
+                assert row["notes"] == f"{row['output']} exists"
+            assert bool(row.get("error")) == (row["status"] == "failed")
+
+
 def test_decode_writes_the_picture(here: Path, encoded: bytes) -> None:
     Path("small.ltk").write_bytes(encoded)
     result = run("decode", "small.ltk")
