@@ -52,19 +52,17 @@ class ShardOf(click.ParamType):
 @options.keep_suffix
 @options.keep_times
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and write nothing.")
-@click.option(
-    "--shard",
-    type=ShardOf(),
-    metavar="I/N",
-    help="Do part I of N, chosen by path, for several machines; one that has no picture is done (exit status 0).",
-)
+@click.option("--shard", type=ShardOf(), metavar="I/N",
+              help="Do part I of N, chosen by path, for several machines; one that has no picture is done (exit "
+              "status 0).")  # fmt: skip
 @click.option("--keep-smaller", is_flag=True,
               help="Where the .ltk file is not smaller than its source, copy the source (with its metadata) to DIR "
               "instead, under its own name: so DIR is complete and no picture grows. A file that is left out and "
               "that --exclude does not name is an error then, but not .DS_Store, Thumbs.db and the like.")  # fmt: skip
 @click.option("--report", "tables", multiple=True, type=options.Name(), metavar="FILE",
               help="Write a row for each picture to FILE, by its suffix "
-              f"{' or '.join(WRITERS)}, with --versus also .html; may be repeated.")  # fmt: skip
+              f"{' or '.join(WRITERS)}, with --versus also .html; may be repeated. In a CSV a byte of a name "
+              r"that is no UTF-8 is \udc80 to \udcff, as in JSON.")  # fmt: skip
 @click.option("--versus", type=Rivals(), metavar="CODECS", default=(),
               help="Compare each .ltk file with what some of jpeg,webp,avif,jxl make of the picture in the same bytes; "
               "goes with --report. Takes much longer than encoding.")  # fmt: skip

@@ -19,6 +19,7 @@ from ltokc.errors import UsageError
 from ltokc.jobs import streams
 from ltokc.jobs.names import same_file
 from ltokc.jobs.paths import named_placement
+from ltokc.jobs.rows import printable
 from ltokc.jobs.streams import STDIO
 
 if TYPE_CHECKING:
@@ -111,8 +112,6 @@ def compare(
 
 def _labels(inputs: tuple[str, ...]) -> list[str]:
     """Base names where they differ, else the names as they were given."""
-    from ltokc.compare.picture import printable
-
     short = [printable(os.path.basename(name)) for name in inputs]
     return short if len(set(short)) == len(short) else [printable(name) for name in inputs]
 

@@ -20,6 +20,7 @@ from ltokc.compare.search import compare_rival
 from ltokc.compare.views import make_views
 from ltokc.container import MAGIC
 from ltokc.errors import FormatError, LtokcError, UsageError
+from ltokc.jobs.rows import printable
 from ltokc.metrics.fidelity import bits_per_pixel
 from ltokc.pictures import load as imageio
 from ltokc.pictures.save import on_white
@@ -105,11 +106,6 @@ def _shown(
         yield label, data, quality, FAITHFUL
         if generated and data.startswith(MAGIC):
             yield f"{label}, generated", data, quality, GENERATIVE
-
-
-def printable(name: str) -> str:
-    """A file's name as text that can be written anywhere: bytes that are no UTF-8 become U+FFFD."""
-    return os.fsencode(name).decode("utf-8", "replace")
 
 
 @lru_cache(maxsize=1)

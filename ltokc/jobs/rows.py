@@ -86,22 +86,26 @@ def totals(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def as_csv(rows: Sequence[Row]) -> bytes:
-    """A head and a line for each row, UTF-8; RFC 4180.  Unknown values are empty.
-
-    Texts that a spreadsheet would work out as a formula have an apostrophe before them.
-    """
+    """A head and a line for each row, UTF-8; RFC 4180.  Unknown values are empty.  Texts are those of `cell`."""
     import csv
 
     out = io.StringIO(newline="")
     writer = csv.writer(out)
     writer.writerow(COLUMNS)
     writer.writerows([cell(value) for value in asdict(row).values()] for row in rows)
-    return out.getvalue().encode("utf-8", "surrogateescape")  # names as the file system has them
+    return out.getvalue().encode()
 
 
 def cell(value: Any) -> Any:
-    """A value for a cell of a table: a text that is no formula."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+    """A value for a cell of a table: a `printable` text, with an apostrophe before what would be a formula."""
+    if not isinstance(value, str):
+        return value
+    return f"'{printable(value)}" if value.startswith(FORMULA) else printable(value)
+
+
+def printable(name: str) -> str:
+    r"""A name as text that can be written anywhere: a byte that is no UTF-8 becomes \udc80 to \udcff, as in JSON."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def as_json(rows: Sequence[Row]) -> bytes:

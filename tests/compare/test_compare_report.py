@@ -37,6 +37,7 @@ from ltokc.compare.records import CurvePoint, EqualQuality, FileRecord, PictureC
 from ltokc.compare.report_text import change, texts
 from ltokc.compare.summary import mean_curves, mean_scores
 from ltokc.errors import FormatError, UsageError
+from ltokc.jobs.rows import Row, as_csv
 from tests.support.comparisons import HOSTILE, comparisons
 
 
@@ -307,3 +308,14 @@ def test_another_suffix_is_refused_before_anything_is_written(tmp_path: Path) ->
     with pytest.raises(UsageError, match=r"a\.txt"):
         write(tmp_path / "a.txt", comparisons())
     assert not list(tmp_path.iterdir())
+
+
+def test_a_name_that_is_no_utf_8_is_written_as_in_the_report_of_a_batch(tmp_path: Path) -> None:
+    picture = synthetic_picture(64, 48)
+    buffer = io.BytesIO()
+    picture.save(buffer, "png")
+    found = [compare_picture(picture, [("b.png", buffer.getvalue(), None)], name="a\udcff.png")]
+    row = next(csv.DictReader(io.StringIO(tables.csv_text(found))))
+    assert row["picture"].encode() in as_csv([Row("a\udcff.png", None, "failed")])
+    write(tmp_path / "a.html", found)
+    assert r"a\udcff.png" in (tmp_path / "a.html").read_text("utf-8")

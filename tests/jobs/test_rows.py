@@ -20,12 +20,18 @@ ROWS = [
 
 
 def test_csv_reads_back() -> None:
-    data = rows.render("x.CSV", ROWS).decode("utf-8", "surrogateescape")
+    data = rows.render("x.CSV", ROWS).decode()
     first, second, third = csv.DictReader(io.StringIO(data, newline=""))
     assert first["input"] == 'a, "b".png'
     assert (first["width"], first["bpp"], first["notes"]) == ("30", "1.3", "one; two")
     assert (second["tokens"], second["error"]) == ("", "")
-    assert (third["input"], third["output"], third["error"]) == ("d\udcff.png", "", "not a picture")
+    assert (third["input"], third["output"], third["error"]) == (r"d\udcff.png", "", "not a picture")
+
+
+def test_a_name_that_is_no_utf_8_is_escaped_as_in_json() -> None:
+    (row,) = csv.DictReader(io.StringIO(rows.as_csv(ROWS[2:]).decode(), newline=""))
+    assert row["input"].encode() in rows.as_json(ROWS[2:])
+    assert json.loads(f'"{row["input"]}"') == ROWS[2].input
 
 
 def test_json_reads_back() -> None:
