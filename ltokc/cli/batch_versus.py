@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,10 +15,11 @@ from ltokc.cli.progress import AtWork
 from ltokc.cli.reading import read_ltk
 from ltokc.cli.status_line import StatusLine
 from ltokc.jobs import processes
-from ltokc.jobs.rows import FAILED, Row
+from ltokc.jobs.rows import FAILED, SKIPPED, Row, totals
 
 if TYPE_CHECKING:
     from ltokc.compare import PictureComparison
+    from ltokc.compare.records import Batch
 
 CURVES_UP_TO = 24  # pictures: whole curves of every codec take most of the time
 VIEWS_UP_TO = 100  # pictures that are shown, not only measured
@@ -54,14 +55,20 @@ def write_comparison(
 
     if interrupted:
         return
-    records = compared(versus, console, in_order(rows))
-    for table in reports.tables if records else ():
-        reports.write(table, rendered(table, records))
+    records, batch = compared(versus, console, in_order(rows))
+    for table in reports.tables:
+        reports.write(table, rendered(table, records, batch=batch))
 
 
-def compared(versus: Versus, console: Console, rows: Sequence[Row]) -> list[PictureComparison]:
-    """Records of the rows that have an .ltk file, in their order; one that fails is told and counted as failed."""
-    good = [row for row in rows if row.status != FAILED and row.output and row.output.endswith(".ltk")]
+def compared(versus: Versus, console: Console, rows: Sequence[Row]) -> tuple[list[PictureComparison], Batch]:
+    """Records of the rows that have an .ltk file, in their order, and what there is to say of the others.
+
+    A comparison that fails is told, counted as failed, and makes its row one that failed.
+    """
+    from ltokc.compare.records import Batch
+
+    rows, places = list(rows), [place for place, row in enumerate(rows) if _has_ltk(row)]
+    good = [rows[place] for place in places]
     compare = partial(compare_one, versus, len(good) <= CURVES_UP_TO, len(good) <= VIEWS_UP_TO)
     found: dict[int, PictureComparison] = {}
     workers = min(versus.workers, max(1, len(good)))
@@ -77,8 +84,19 @@ def compared(versus: Versus, console: Console, rows: Sequence[Row]) -> list[Pict
             except Exception as error:  # noqa: BLE001 (whatever it is, the user gets one line)
                 console.failed += 1
                 console.trace(error)
-                complain(f"{outcome.job.input}: cannot be compared: {reason(error, outcome.job.input)}")
-    return [found[i] for i in sorted(found)]
+                text = f"cannot be compared: {reason(error, outcome.job.input)}"
+                complain(f"{outcome.job.input}: {text}")
+                rows[places[outcome.index]] = replace(outcome.job, status=FAILED, error=text)
+    done = {places[index] for index in found}
+    without = tuple(row for place, row in enumerate(rows) if place not in done)
+    return [found[index] for index in sorted(found)], Batch(totals(rows), without)
+
+
+def _has_ltk(row: Row) -> bool:
+    """Whether there is an .ltk file of this row: a copy is none, and --no-clobber may have found a copy there."""
+    if row.status == FAILED or not row.output or not row.output.endswith(".ltk"):
+        return False
+    return row.status != SKIPPED or os.path.isfile(row.output)
 
 
 def compare_one(versus: Versus, curve: bool, views: bool, row: Row) -> PictureComparison:
@@ -88,5 +106,6 @@ def compare_one(versus: Versus, curve: bool, views: bool, row: Row) -> PictureCo
     assert row.output is not None
     name = os.path.relpath(row.output, versus.root)
     data = read_ltk(row.output)
-    return batch_rows(row.input, data, name=name, quality=versus.quality, versus=versus.rivals, curve=curve,
-                      views=views, limit_pixels=versus.limit_pixels)  # fmt: skip
+    found = batch_rows(row.input, data, name=name, quality=versus.quality, versus=versus.rivals, curve=curve,
+                       views=views, limit_pixels=versus.limit_pixels)  # fmt: skip
+    return replace(found, source=row.input, status=row.status)

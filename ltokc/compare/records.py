@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
+
+from ltokc.jobs.rows import Row
 
 Bytes = bytes  # the type, where a field has its name
 
@@ -121,6 +124,7 @@ class PictureComparison:
 
     files: at least one; the first is the file that rivals are searched to.  curve: points of rate-distortion curves,
     ours and rivals'; views: None where no pictures are wanted; notes: what was changed before comparing.
+    source, status: of a picture of a batch its path, and what became of it, as in `ltokc.jobs.rows.Row`; else "".
     """
 
     name: str
@@ -131,8 +135,21 @@ class PictureComparison:
     curve: tuple[CurvePoint, ...] = ()
     views: Views | None = None
     notes: tuple[str, ...] = ()
+    source: str = ""
+    status: str = ""
 
     @property
     def ours(self) -> FileRecord:
         """The file that rivals are searched to."""
         return self.files[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What a report of a batch holds beside its comparisons.
+
+    totals: over all its pictures, see `ltokc.jobs.rows.totals`; without: the rows of those that have no comparison.
+    """
+
+    totals: dict[str, Any]
+    without: tuple[Row, ...] = ()

@@ -2,7 +2,7 @@
 
 The page is `page/page.html` with style, script, data and pictures put in.  Its Content-Security-Policy names the hashes
 of that style and script and allows pictures from `data:` alone, so that nothing else runs or loads whatever a file's
-name says; names reach the page as JSON, and the script writes them as text.
+name says; names reach the page as JSON, and the script writes them as text, or escaped, where no script is needed.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ from importlib import resources
 from typing import Any
 
 from ltokc import __version__
-from ltokc.compare import report_text
+from ltokc.compare import report_text, report_without
 from ltokc.compare.codecs import CODECS
-from ltokc.compare.records import FileRecord, PictureComparison, View
+from ltokc.compare.records import Batch, FileRecord, PictureComparison, Scores, View
 from ltokc.compare.scores import DIGITS, IN_THE_LOSS, LABELS, LOWER_IS_BETTER, METRICS, SHORT
 from ltokc.compare.summary import mean_curves, mean_scores, metric_of
 from ltokc.compare.tables import csv_text, finite, json_text
 from ltokc.errors import UsageError
 from ltokc.jobs import streams
+from ltokc.jobs.rows import printable
 
 SCRIPTS = ("common.js", "viewer.js", "tables.js", "plots.js", "main.js")  # in this order, one scope
 BUDGET = 15_000_000  # bytes of the page; pictures beyond it are in the tables only
@@ -53,12 +54,15 @@ def write(path: str | os.PathLike[str], pictures: Sequence[PictureComparison], *
     streams.write(os.fspath(path), rendered(path, pictures, title=title))
 
 
-def rendered(path: str | os.PathLike[str], pictures: Sequence[PictureComparison], *, title: str | None = None) -> bytes:
-    """What `write` writes.  Raises UsageError."""
+def rendered(
+    path: str | os.PathLike[str], pictures: Sequence[PictureComparison], *, title: str | None = None,
+    batch: Batch | None = None,
+) -> bytes:  # fmt: skip
+    """What `write` writes; batch: that the pictures are of.  Raises UsageError."""
     suffix = suffix_of(path)
     if suffix == ".html":
-        return report_html(pictures, title=title).encode()
-    return {".csv": csv_text, ".json": json_text}[suffix](pictures).encode()
+        return report_html(pictures, title=title, batch=batch).encode()
+    return {".csv": csv_text, ".json": json_text}[suffix](pictures, batch).encode()
 
 
 def suffix_of(path: str | os.PathLike[str]) -> str:
@@ -70,20 +74,26 @@ def suffix_of(path: str | os.PathLike[str]) -> str:
     return suffix
 
 
-def report_html(pictures: Sequence[PictureComparison], *, title: str | None = None, budget: int | None = BUDGET) -> str:
-    """The page as text.  Raises UsageError where there is no picture."""
-    if not pictures:
+def report_html(
+    pictures: Sequence[PictureComparison], *, title: str | None = None, budget: int | None = BUDGET,
+    batch: Batch | None = None,
+) -> str:  # fmt: skip
+    """The page as text.  Raises UsageError where there is neither a picture nor a batch."""
+    if not pictures and batch is None:
         raise UsageError("a report needs a picture")
-    shown = _shown(pictures, budget)
+    without = batch.without if batch else ()
+    rest = report_without.section(without)
+    shown = _shown(pictures, None if budget is None else budget - len(rest))
     metric = metric_of(pictures) or _first_metric(pictures)
-    text = report_text.texts(pictures, metric, len(shown), title)
-    css, script = _asset("page.css"), _script()
+    text = report_text.texts(pictures, metric, len(shown), title, len(without))
+    css, script = _asset("page.css"), _script() if pictures else ""
     fields = {
         "policy": (
             f"default-src 'none'; img-src data:; style-src '{_digest(css)}'; script-src '{_digest(script)}'; "
             "base-uri 'none'; form-action 'none'"
         ),
-        "version": html.escape(__version__), "css": css, "js": script, "data": _data(pictures, shown, metric),
+        "version": html.escape(__version__), "css": css, "js": script,
+        "data": _data(pictures, shown, metric) if pictures else "", "without": rest,
         "title": text.title, "set": text.set, "headline": text.headline, "stats": text.stats, "lead": text.lead,
         "method": text.method,
     }  # fmt: skip
@@ -128,7 +138,7 @@ def _embedded(picture: PictureComparison) -> int:
 
 
 def _first_metric(pictures: Sequence[PictureComparison]) -> str:
-    scores = pictures[0].ours.scores
+    scores = pictures[0].ours.scores if pictures else Scores()
     return next((m for m in METRICS if scores.get(m) is not None), "psnr")
 
 
@@ -198,7 +208,8 @@ def _picture(picture: PictureComparison, view: int | None) -> dict[str, Any]:
         for rival in picture.rivals
     ]
     thumb = _source(picture.views.thumb) if picture.views and view is not None else None
-    return {"name": picture.name, "width": picture.width, "height": picture.height, "notes": picture.notes,
+    return {"name": picture.name, "source": printable(picture.source), "width": picture.width, "height": picture.height,
+            "notes": picture.notes,
             "view": view, "thumb": thumb, "files": [_record(f) for f in picture.files], "rivals": rivals}  # fmt: skip
 
 

@@ -28,14 +28,21 @@ class Texts:
     method: str
 
 
-def texts(pictures: Sequence[PictureComparison], metric: str, shown: int, title: str | None) -> Texts:
-    """The words for these pictures; `shown` of them have their views in the page."""
+def texts(
+    pictures: Sequence[PictureComparison], metric: str, shown: int, title: str | None, without: int = 0
+) -> Texts:  # fmt: skip
+    """The words for these pictures: `shown` have their views in the page, `without` more have no comparison."""
+    rest = [f"{without} without a comparison"] if without else []
+    if not pictures:
+        none = "No picture was compared"
+        line = " · ".join([*([title] if title else []), *rest])
+        return Texts(escape(title or none), escape(line), none, "", "", "<p>Nothing was.</p>")
     found = summarize(pictures)
     name = title or (pictures[0].name if len(pictures) == 1 else f"{len(pictures)} pictures")
     ours = pictures[0].ours.label
     return Texts(
         title=escape(f"{name}: {_plain_headline(found, ours, pictures)}"),
-        set=escape(" · ".join([name, *_rates(pictures)])),
+        set=escape(" · ".join([name, *_rates(pictures), *rest])),
         headline=_headline(found, ours, pictures),
         stats="".join(_stat(summary) for summary in found),
         lead=_lead(found, pictures),

@@ -72,8 +72,9 @@ function picturesTable() {
   const m = metricOf[metric], all = (row) => [row.picture.files[0].scores[metric], ...row.picture.rivals.map((r) => r.same.scores[metric])].filter(known);
   const best = (row, value) => known(value) && value === (m.lower ? Math.min(...all(row)) : Math.max(...all(row)));
   const nameCell = (row) => {
-    if (!known(row.picture.view)) return plain(row.picture.name, `${row.picture.name}: not shown, the report would grow too large`);
-    const button = make("button", { type: "button", className: "name", textContent: row.picture.name, title: row.picture.name });
+    const title = row.picture.source || row.picture.name;
+    if (!known(row.picture.view)) return plain(row.picture.name, `${title}: not shown, the report would grow too large`);
+    const button = make("button", { type: "button", className: "name", textContent: row.picture.name, title });
     button.addEventListener("click", () => { show(row.index); $("viewer").scrollIntoView(); stage.focus({ preventScroll: true }); });
     return make("td", {}, button);
   };

@@ -32,7 +32,7 @@ function show(index) {
     if (on && !first) button.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
   for (const row of document.querySelectorAll("#pictures tbody tr")) row.classList.toggle("on", Number(row.dataset.index) === index);
-  $("which").textContent = `${picture.name}, ${picture.width} × ${picture.height} px` + picture.notes.map((n) => `; ${n}`).join("");
+  $("which").textContent = `${picture.name}, ${picture.width} × ${picture.height} px` + (picture.source ? `, made of ${picture.source}` : "") + picture.notes.map((n) => `; ${n}`).join("");
   fill();
   filesTable();
   try { history.replaceState(null, "", `#picture-${index + 1}`); } catch { /* some places of a file do not allow it */ }
