@@ -132,7 +132,7 @@ def _check(inputs: Sequence[str], rule: OutputRule) -> None:
     if output is not None and directory is not None:
         raise UsageError("-o and -d exclude each other")
     if directory is not None and STDIO in inputs:
-        raise UsageError("standard input has no name for a file in -d; use -o")
+        raise UsageError("standard input has no name for a file in -d; encode and decode give it one with -o")
     if directory is not None and os.path.exists(directory) and not os.path.isdir(directory):
         raise UsageError(f"-d {directory}: is not a folder")
     if output is not None:

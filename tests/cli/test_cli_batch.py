@@ -35,7 +35,7 @@ USAGE = [
     (["in", "-d", "out", "--format", "png"], "--format is for decoding"),
     (["in", "-d", "out", "--decode", "-q", "0.5"], "--quality is for encoding"),
     (["in", "-d", "out", "--decode", "--keep-smaller"], "--keep-smaller is for encoding"),
-    (["-", "-d", "out"], "standard input has no name"),
+    (["-", "-d", "out"], "standard input has no name for a file in -d; encode and decode give it one with -o"),
 ]
 
 
