@@ -195,7 +195,7 @@ def _job(source: Source, target: str, rule: OutputRule, taken: Taken) -> Job:
         return replace(job, error=f"{target} is an input, too")
     if (owner := taken.owner(target, path)) != path:
         keep = "; --keep-suffix keeps both" if rule.suffix in LTK and not rule.keep_suffix else ""
-        return replace(job, error=f"{target} is already the output of {owner}{keep}")
+        return replace(job, error=f"{target} is already meant for {owner}{keep}")
     return _beside_others(job, rule)
 
 

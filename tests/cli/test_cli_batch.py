@@ -264,6 +264,16 @@ def test_keep_smaller_copy_is_the_source_and_is_resumed(here: Path) -> None:
     assert names() == before
 
 
+def test_a_name_that_a_copy_did_not_take_is_not_called_an_output(here: Path) -> None:
+    """in/small.gif is copied, so that no out/small.ltk is there when small.png is refused."""
+    Path("in").mkdir()
+    small_png("in/small.png")
+    shutil.copy("in/small.png", "in/small.gif")  # its bytes tell what it is
+    result = batch("in", "-d", "out", "--keep-smaller", "-q", "1", "--patches", "off")
+    assert result.exit_code == 1 and set(outputs()) == {"small.gif"}
+    assert "in/small.png: out/small.ltk is already meant for in/small.gif; --keep-suffix keeps both" in result.stderr
+
+
 def test_shards_are_a_stable_partition(tree: Path) -> None:
     for n in range(12):
         shutil.copy("in/a.png", f"in/sub/{n}.png")

@@ -119,7 +119,7 @@ def test_a_file_that_appears_meanwhile_is_not_replaced(place: Path) -> None:
 def test_two_pictures_of_one_name(place: Path, verb: list[str]) -> None:
     Image.open("photo.png").save("photo.jpg")
     one = run(*verb, "photo.jpg", "photo.png", "-d", "one")
-    assert one.exit_code == 1 and "one/photo.ltk is already the output of photo.jpg; --keep-suffix keeps both" in (
+    assert one.exit_code == 1 and "one/photo.ltk is already meant for photo.jpg; --keep-suffix keeps both" in (
         one.stderr
     )
     assert set(os.listdir("one")) - {".ltokc-batch.journal"} == {"photo.ltk"}
@@ -158,7 +158,7 @@ def test_two_names_that_the_output_folder_takes_for_one(tmp_path: Path, here: Pa
         pytest.skip("the current folder folds case itself")
     with folding_folder(tmp_path / "folds") as folder:
         done = program(*verb, "-r", "in", "-d", f"{folder}/out")
-        text = f"{folder}/out/img_1.ltk is already the output of in/IMG_1.png; --keep-suffix keeps both"
+        text = f"{folder}/out/img_1.ltk is already meant for in/IMG_1.png; --keep-suffix keeps both"
         assert done.returncode == 1 and text in done.stderr.decode()
         alone = codec.encode("in/IMG_1.png")
         assert (folder / "out" / "IMG_1.ltk").read_bytes() == alone

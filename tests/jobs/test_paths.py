@@ -119,7 +119,7 @@ def test_input_is_never_its_own_output(tree: Path) -> None:
 def test_two_inputs_never_share_an_output() -> None:
     first, second = encoding("a.png", "a.jpg")
     assert not first.error
-    assert second.error == "a.ltk is already the output of a.png; --keep-suffix keeps both"
+    assert second.error == "a.ltk is already meant for a.png; --keep-suffix keeps both"
 
 
 def test_no_clobber_skips_what_exists(tree: Path) -> None:
@@ -185,7 +185,7 @@ def test_outputs_are_compared_as_their_folder_compares_names(inputs: tuple[str, 
     rule = OutputRule(".ltk", PICTURES, directory="out")
     first, second = plan(inputs, rule, folds)
     assert not first.error
-    assert second.error == f"{second.target} is already the output of {inputs[0]}; --keep-suffix keeps both"
+    assert second.error == f"{second.target} is already meant for {inputs[0]}; --keep-suffix keeps both"
     assert not any(job.error for job in plan(inputs, rule, lambda a, b: False))
 
 
@@ -202,7 +202,7 @@ def test_two_ways_to_one_folder_are_one_output(tree: Path) -> None:
     shutil.copy("pictures/a.png", "pictures/a.jpg")
     first, second = encoding("pictures/a.png", "way/a.jpg")
     assert not first.error
-    assert second.error.startswith("way/a.ltk is already the output of pictures/a.png")
+    assert second.error.startswith("way/a.ltk is already meant for pictures/a.png")
 
 
 @pytest.mark.parametrize("existing", [Existing.REFUSE, Existing.REPLACE, Existing.RESUME])
