@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ltokc import container
 from ltokc.arguments import whole
-from ltokc.container import DEFAULT_LIMIT_PIXELS, Header, Ltk
+from ltokc.container import DEFAULT_LIMIT_PIXELS, Data, Header, Ltk
 from ltokc.errors import FormatError, Say, UsageError, warn_of_loss
 from ltokc.geometry import Size, checked_crop
 from ltokc.rate.defaults import DEFAULT_EFFORT
@@ -80,7 +80,7 @@ def encode(
 
 
 def decode(
-    data: bytes, *, tokens: int | None = None, crop: Sequence[int] | None = None, allow_truncated: bool = False,
+    data: Data, *, tokens: int | None = None, crop: Sequence[int] | None = None, allow_truncated: bool = False,
     limit_pixels: int | None = DEFAULT_LIMIT_PIXELS, backend: str = "auto", device: str = "auto",
     precision: str = "auto", decoder: str = "faithful", seed: int = 0, detail: float = 1.0, reduce: int = 1,
     metadata: str | Iterable[str] = "all", progress: Progress | None = None, say: Say = warn_of_loss,
@@ -142,13 +142,13 @@ def decode(
     return image
 
 
-def info(data: bytes) -> Info:
+def info(data: Data) -> Info:
     """Reads header, segment table and chunks.  Raises FormatError; a file that was cut is described as such."""
     return summarize(container.read(data, allow_truncated=True, limit_pixels=None), len(data))
 
 
 def trim(
-    data: bytes, *, tokens: int | None = None, target_size: int | None = None,
+    data: Data, *, tokens: int | None = None, target_size: int | None = None,
     limit_pixels: int | None = DEFAULT_LIMIT_PIXELS, say: Say = warn_of_loss,
 ) -> bytes:  # fmt: skip
     """Cuts a file to its first tokens or to so many bytes, without touching pixels; a smaller file comes back as it is.
@@ -174,7 +174,7 @@ def trim(
     return file.write(ltk, file.share(tokens or 0))
 
 
-def tokens(data: bytes, *, allow_truncated: bool = False, limit_pixels: int | None = DEFAULT_LIMIT_PIXELS) -> Tokens:
+def tokens(data: Data, *, allow_truncated: bool = False, limit_pixels: int | None = DEFAULT_LIMIT_PIXELS) -> Tokens:
     """The tokens themselves: per level digits int8 (rows, columns, d) and masks.  Raises FormatError, ModelError."""
     from ltokc.entropy.file import read_tokens
     from ltokc.zoo.model import model_of
@@ -184,7 +184,7 @@ def tokens(data: bytes, *, allow_truncated: bool = False, limit_pixels: int | No
     return read_tokens(model_of(ltk).prior, ltk)
 
 
-def verify(data: bytes, *, limit_pixels: int | None = DEFAULT_LIMIT_PIXELS) -> None:
+def verify(data: Data, *, limit_pixels: int | None = DEFAULT_LIMIT_PIXELS) -> None:
     """Raises FormatError unless checksums hold, the tokens give the same bytes again, and pictures in chunks decode."""
     from ltokc.entropy.file import FileWriter
     from ltokc.pictures.chunks import check_pictures

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ltokc import container
-from ltokc.container import DEFAULT_LIMIT_PIXELS
+from ltokc.container import DEFAULT_LIMIT_PIXELS, Data
 from ltokc.errors import UsageError
 from ltokc.geometry import CELL, Size, segment_boxes
 
@@ -27,7 +27,7 @@ STOPS = ((0, 0, 4), (31, 12, 72), (85, 15, 109), (136, 34, 106), (186, 54, 85), 
 
 
 def bit_map(
-    data: bytes, *, cell: int = DEFAULT_CELL, tokens: bool = False, allow_truncated: bool = False,
+    data: Data, *, cell: int = DEFAULT_CELL, tokens: bool = False, allow_truncated: bool = False,
     limit_pixels: int | None = DEFAULT_LIMIT_PIXELS,
 ) -> np.ndarray:  # fmt: skip
     """Bits (or with `tokens` the number of tokens) in every square of `cell` px: (rows, columns) float64.

@@ -11,6 +11,7 @@ from ltokc.container.records import (
     MAX_CHUNKS,
     MAX_SIDE,
     Chunk,
+    Data,
     Header,
     Ltk,
     Segment,
@@ -23,6 +24,7 @@ from ltokc.geometry import CELL, segment_boxes
 
 __all__ = [
     "ALPHA", "CELL", "COLOUR", "DEFAULT_LIMIT_PIXELS", "EXIF", "ICC", "IPTC", "MAGIC", "MAX_CELL_TOKENS", "MAX_CHUNKS",
-    "MAX_CHUNK_SIZE", "MAX_SIDE", "NOTE", "PATCHES", "RESOLUTION", "TEXT", "XMP", "Chunk", "Header", "Ltk", "Segment",
-    "check_density", "check_limit", "check_pixels", "most_chunks", "read", "read_header", "segment_boxes", "write",
+    "MAX_CHUNK_SIZE", "MAX_SIDE", "NOTE", "PATCHES", "RESOLUTION", "TEXT", "XMP", "Chunk", "Data", "Header", "Ltk",
+    "Segment", "check_density", "check_limit", "check_pixels", "most_chunks", "read", "read_header", "segment_boxes",
+    "write",
 ]  # fmt: skip

@@ -24,6 +24,7 @@ from ltokc.container.records import (
     MIN_SEGMENT_LOG2,
     VERSION,
     Chunk,
+    Data,
     Header,
     Ltk,
     Segment,
@@ -40,7 +41,7 @@ END_SOUGHT = 1 << 22  # bytes of a file in which the end of its contents is look
 
 
 def read(
-    data: bytes, *, allow_truncated: bool = False, limit_pixels: int | None = DEFAULT_LIMIT_PIXELS,
+    data: Data, *, allow_truncated: bool = False, limit_pixels: int | None = DEFAULT_LIMIT_PIXELS,
     only: Container[int] | None = None,
 ) -> Ltk:  # fmt: skip
     """The record of a file.
@@ -73,12 +74,12 @@ def read(
     return Ltk(header, segments, chunks, not whole or lost is not None, lost or b"")
 
 
-def read_header(data: bytes) -> Header:
+def read_header(data: Data) -> Header:
     """The header alone, with neither checksums nor the limit of pixels applied.  Raises as `read` does."""
     return _read_header(Cursor(_bytes_of(data, 64)))[0]
 
 
-def _bytes_of(data: bytes, most: int | None = None) -> bytes:
+def _bytes_of(data: Data, most: int | None = None) -> bytes:
     """The first bytes of a file.  A path, which is what a caller gives by mistake, raises UsageError."""
     if not isinstance(data, (bytes, bytearray, memoryview)):
         raise UsageError(f"the bytes of a .ltk file are needed, not {type(data).__name__}: Path(...).read_bytes()")

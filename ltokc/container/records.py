@@ -13,6 +13,7 @@ from ltokc.arguments import whole
 from ltokc.errors import LimitError
 from ltokc.geometry import CellBox, Grid, Size, cells_of
 
+Data = bytes | bytearray | memoryview  # what the bytes of a file may be given as
 MAGIC = b"\x89LTK"
 VERSION = 1
 FLAG_EXT, FLAG_SEG, FLAG_ALPHA, FLAG_GRAY = 1, 2, 4, 8

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ltokc import container
-from ltokc.container.records import Header, Ltk
+from ltokc.container.records import Data, Header, Ltk
 from ltokc.entropy.prior import Prior
 from ltokc.errors import ModelError
 from ltokc.geometry import Level
@@ -146,7 +146,7 @@ def opened(entry: registry.ModelEntry, folder: Path) -> Model:
     return Model(entry, folder)
 
 
-def model_of(file: Header | Ltk, data: bytes = b"", allow_truncated: bool = False) -> Model:
+def model_of(file: Header | Ltk, data: Data = b"", allow_truncated: bool = False) -> Model:
     """The model that a file was made with.  Raises ModelError if it is not here, or has other weights.
 
     data: the whole file, if it was not read yet: an unknown model may be damage, which is then the error.

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -16,6 +16,7 @@ from PIL import Image
 import ltokc
 from ltokc import container
 from ltokc.codec import Info
+from ltokc.container import Data
 from ltokc.entropy.segment import SegmentWriter
 from ltokc.errors import LimitError, ModelError, UsageError
 from tests.support.cli_runner import run
@@ -227,3 +228,18 @@ def test_tokens_are_compared_by_what_they_hold() -> None:
     assert one == other and one != ltokc.tokens(ltokc.trim(data, tokens=20)) and one != "tokens"
     other.digits[0][0, 0, 0] += 1
     assert one != other
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_the_bytes_of_a_file_may_be_of_any_kind(kind: Callable[[bytes], Data]) -> None:
+    whole = ltokc.encode(grainy(64, 48), effort=0)
+    data = kind(whole)
+    assert ltokc.decode(data).size == (64, 48) and ltokc.info(data).bytes == len(whole)
+    assert ltokc.trim(data, target_size=len(whole)) == whole
+    assert ltokc.tokens(data).count == ltokc.info(whole).tokens
+    ltokc.verify(data)
+
+
+@pytest.mark.parametrize("verb", [ltokc.decode, ltokc.info, ltokc.trim, ltokc.tokens, ltokc.verify])
+def test_types_say_what_the_bytes_of_a_file_may_be(verb: Callable[..., Any]) -> None:
+    assert verb.__annotations__["data"] == "Data" and set(get_args(Data)) == {bytes, bytearray, memoryview}

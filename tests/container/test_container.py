@@ -161,7 +161,7 @@ def test_overhead_of_a_small_picture() -> None:
 @all_records
 def test_bytes_of_any_kind(ltk: Ltk) -> None:
     data = write(ltk)
-    assert read(bytearray(data)) == read(memoryview(data)) == ltk  # type: ignore[arg-type]
+    assert read(bytearray(data)) == read(memoryview(data)) == ltk
 
 
 # --- cuts ------------------------------------------------------------------------------------------------------------
