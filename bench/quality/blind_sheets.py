@@ -116,7 +116,7 @@ def make(
     out.mkdir(parents=True, exist_ok=True)
     for number, (path, rate) in enumerate(zip(pictures(images)[:limit], cycle(rates), strict=False), 1):
         original = load_rgb(path)
-        data = codec.encode(original, target_bpp=rate, effort=effort, model=name)
+        data = codec.encode(original, target_bpp=rate, effort=effort, model=name, patches="off")
         made = {decoder: codec.decode(data, decoder=decoder).convert("RGB") for decoder in DECODERS}
         other, file = fit(rival, original, len(data))
         made[rival] = other.decode(file.data)

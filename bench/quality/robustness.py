@@ -73,7 +73,7 @@ def main(
     paths = [p for p in pictures(images) if min(load_rgb(p).size) >= PATCH][::every]
     for number, path in enumerate(paths):
         original = load_rgb(path)
-        tokens = codec.tokens(codec.encode(original, quality, effort=effort, model=opened.entry.id))
+        tokens = codec.tokens(codec.encode(original, quality, effort=effort, model=opened.entry.id, patches="off"))
         scorer = Scorer(original)
         originals.append(judge(np.asarray(original)))
         for share in shares:

@@ -99,7 +99,7 @@ def _smaller(data: bytes, ltk: Ltk, quality: float, short: float | None, how: Wr
     short: points that it is expected to lack; None: to be seen, since patches show a part of it.
     """
     picture, effort = how.picture, how.effort
-    if not picture.measurable or not effort.measures:
+    if not picture.measurable or not effort.measures or picture.model.halting is None:
         return data
     look = points(error_of_quality(quality, picture.model.entry.looks))
     if short is None:

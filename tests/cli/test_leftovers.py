@@ -11,16 +11,10 @@ from click.testing import Result
 from PIL import Image
 
 from tests.support.cli_runner import names, run
+from tests.support.pictures import two_tones as small
 
 COPIED = ("-q", "1", "--patches", "off")  # the .ltk file would be larger than small() makes its source
 CODED = ("-q", "0", "--alpha", "drop")
-
-
-def small(path: str, seed: int = 0) -> None:
-    """A picture that an .ltk file of the best quality is larger than, and one of the lowest smaller; with alpha."""
-    noise = np.random.default_rng(seed).integers(0, 2, (32, 32)) * 255
-    gray = np.tile(noise, (2, 3)).astype(np.uint8)
-    Image.fromarray(np.stack([gray, gray, gray, 255 - gray // 4], -1)).quantize(4).save(path, optimize=True)
 
 
 @pytest.fixture(autouse=True)

@@ -11,9 +11,9 @@ import pytest
 from click.testing import Result
 from PIL import Image
 
-from tests.cli.test_leftovers import small
 from tests.support.cli_runner import run
 from tests.support.pictures import grainy
+from tests.support.pictures import two_tones as small
 
 OTHER = "made of a picture in another folder"
 

@@ -77,3 +77,10 @@ def png_16_bit_rgb(samples: np.ndarray) -> io.BytesIO:
     return io.BytesIO(
         b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
     )
+
+
+def two_tones(path: str, seed: int = 0) -> None:
+    """A picture that an .ltk file of the best quality is larger than, and one of the lowest smaller; with alpha."""
+    noise = np.random.default_rng(seed).integers(0, 2, (32, 32)) * 255
+    gray = np.tile(noise, (2, 3)).astype(np.uint8)
+    Image.fromarray(np.stack([gray, gray, gray, 255 - gray // 4], -1)).quantize(4).save(path, optimize=True)
