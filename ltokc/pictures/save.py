@@ -15,7 +15,7 @@ from ltokc.pictures.planes import in_mode, samples_of
 OPAQUE = ("jpg", "ppm")  # formats without alpha
 PNG_LEVEL = 4  # of zlib: half the time of 6, under 1 % more bytes
 RUNS = 3  # zlib's Z_RLE, which looks for no strings: on decoded photographs half of Pillow's time, 2 % fewer bytes
-TRIED_ROWS, TRIED_PLACES = 8, 3  # of a picture, that show whether it has strings worth looking for
+TRIED_ROWS, TRIED_PLACES = 8, 6  # of a picture, that show whether it has strings worth looking for
 WORTH = 0.97  # of the bytes, that strings may leave
 
 

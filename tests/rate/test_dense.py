@@ -86,3 +86,20 @@ def test_what_is_worth_another_file() -> None:
     assert most_bytes(0.2, SHORT, 1, pixels) == math.inf
     assert most_bytes_beside(0.8, 0, 30) == 30 and most_bytes_beside(0.6, 0, 30) == 0
     assert most_bytes_beside(0.6, SHORT, 30) == math.inf
+
+
+@needs_avif
+def test_bytes_rise_with_quality_where_looks_are_far_from_guesses() -> None:
+    """The search for a quality of AVIF used to end between 43 and 54, and took 54."""
+    noise = np.random.default_rng(0).integers(0, 256, (256, 320, 3), np.uint8)
+    sizes = [len(ltokc.encode(noise, quality)) for quality in (0.5, 0.75, 0.8, 0.85)]
+    assert sizes == sorted(sizes)
+
+
+@needs_avif
+def test_a_lossless_picture_is_found() -> None:
+    """A strip of squares in eight colours, of which AVIF takes four times the bytes of lossless WebP."""
+    squares = np.random.default_rng(0).integers(0, 2, (2, 334, 3)) * 255
+    strip = squares.repeat(6, 0).repeat(6, 1)[:9, :2000].astype(np.uint8)
+    data = ltokc.encode(strip, 0.8)
+    assert len(data) < 1000 and (np.asarray(ltokc.decode(data)) == strip).all()

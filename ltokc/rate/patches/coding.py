@@ -21,6 +21,7 @@ from ltokc.rate.patches.rectangles import rectangles_of
 FEATHER = 4  # px over which a patch fades towards cells without one
 LOSSLESS_WORTH = 1.04  # times the bytes of a lossy picture that a lossless one may take
 HOPELESS = 1.15  # times them, above which a quick lossless one is not tried better
+OUT_OF_REACH = 2.5  # times them, above which a plain one is not tried better: most of the time, where photographs are
 SPEEDS = (8, 6, 5, 4, 3)  # of AV1, by the encoder's effort: of photographs, and where cells are chosen
 # of drawings that stay: below 5, AV1 looks for blocks that repeat, which takes a fifth of the bytes of lettering
 DRAWN_SPEEDS = (6, 4, 4, 3, 3)
@@ -97,9 +98,11 @@ class PatchCoder:
         if equal < LEAST_EQUAL or max(pixels.shape[:2]) > WEBP_MAX_SIDE or not features.check("webp"):
             return lossy
         image = Image.fromarray(pixels)
-        tried = [bitstreams.encode(VP8L, image, *setting) for setting in (QUICK, PLAIN)]
-        if min(map(len, tried)) > HOPELESS * len(lossy.body):
-            return lossy
+        tried: list[bytes] = []
+        for setting, hopeless in ((PLAIN, OUT_OF_REACH), (QUICK, HOPELESS)):
+            tried.append(bitstreams.encode(VP8L, image, *setting))
+            if min(map(len, tried)) > hopeless * len(lossy.body):
+                return lossy
         if self.effort >= SMALL_FROM and image.width * image.height <= LARGE:
             tried.append(bitstreams.encode(VP8L, image, *SMALL))
         best = Coded(VP8L, min(tried, key=len))

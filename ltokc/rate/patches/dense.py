@@ -12,6 +12,7 @@ from functools import cache, partial
 
 import numpy as np
 
+from ltokc.container.bitstreams import VP8L
 from ltokc.container.records import Ltk
 from ltokc.metrics.ssimulacra2 import Reference
 from ltokc.rate.patches import high
@@ -63,8 +64,9 @@ def instead(
     pixels = high.sample_of(picture.rgb)
     shown = cache(partial(coder.seen, pixels))
     first = max(least, high.guessed(look))
-    size, seen = len(coder.lossy(pixels, first).body), Reference(pixels).score(shown(first))
-    expected = size if first == least and seen > look else size * math.exp(POINT * (look - seen))
+    coded, seen = coder.smallest(pixels, first, float(drawing.equal.mean())), Reference(pixels).score(shown(first))
+    as_wanted = coded.coding == VP8L or (first == least and seen > look)  # no other quality would take other bytes
+    expected = len(coded.body) * (1.0 if as_wanted else math.exp(POINT * (look - seen)))
     if expected > most * pixels.size / picture.rgb.size:
         return None
     lossy = high.quality_of_look(look, pixels, lambda _, each: shown(each), least)

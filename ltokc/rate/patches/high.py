@@ -14,7 +14,7 @@ STARTS = 0.9  # quality of the encoder above which a patch shows the whole pictu
 # points of SSIMULACRA2 by the encoder's quality; about what tokens reach at the first (37 to 47)
 LOOKS = ((STARTS, 41.0), (0.92, 49.0), (0.94, 58.5), (0.96, 68.0), (0.98, 78.0), (1.0, 87.0))
 NEAR = 0.4  # points that a look may miss
-TRIES = 5  # encodes at most
+TRIES = 9  # encodes at most; three are usual
 # quality of the codec and about its look, where the search begins
 GUESSES = ((10, 0.0), (20, 20.0), (30, 38.0), (40, 53.0), (50, 65.0), (60, 75.0), (70, 81.0), (80, 86.0), (92, 91.0))
 MOST_PIXELS = 1 << 20  # that are compared; of larger pictures bands from top to bottom
