@@ -74,41 +74,48 @@ def of_quality(ltk: Ltk, target: RateTarget, how: Writing) -> bytes:
         )
         if better is not None:
             data = _with_patches(better.added_to(ltk), better, curves, how)
-            return _smaller(data, ltk, quality, None, how)
+            if not effort.measures:
+                return data
+            whole = bool(laid.covered_cells(better.patches, ltk.header).all())
+            shown = coder.shown(better.patches, picture.rgb) if whole else _shown(data, picture)
+            most = dense.most_bytes_beside(quality, _lacking(quality, shown, picture), len(data), whole)
+            return _smaller(data, ltk, quality, most, how)
     refined = picture.refined(plan, curves, effort, device, target.quality not in (None, 1))
     plan = refined.plan or plan
     file = writer_of(refined, plan, ltk)
     data = file.write(with_grid(ltk, refined.means), counts_of(file, plan, target.tokens), picture.steps)
-    if quality is None:
+    if quality is None or curves is None:
         return data
     tried = refined.means is not None and refined.means.smooth  # by decodes, which the curves know nothing of
-    return _smaller(data, ltk, quality, 0.0 if tried else _short(plan, curves, quality, how), how)
+    short = 0.0 if tried else _expected_lack(quality, plan, curves, how)
+    most = dense.most_bytes(quality, short, len(data), picture.rgb.shape[0] * picture.rgb.shape[1])
+    return _smaller(data, ltk, quality, most, how)
 
 
-def _short(plan: Plan, curves: RDCurves | None, quality: float, how: Writing) -> float:
+def _look(quality: float, picture: TokenizedPicture) -> float:
+    """Points of SSIMULACRA2 that a quality asks for."""
+    return points(error_of_quality(quality, picture.model.entry.looks))
+
+
+def _expected_lack(quality: float, plan: Plan, curves: RDCurves, how: Writing) -> float:
     """Points that tokens are expected to lack for a quality, as far as it was measured; negative: they have more."""
-    looks, error = how.picture.model.entry.looks, None if curves is None else curves.error_of(plan.depths)
-    if error is None or quality < looks[0][0]:
+    error = curves.error_of(plan.depths)
+    if error is None or quality < how.picture.model.entry.looks[0][0]:
         return 0.0
-    return points(error_of_quality(quality, looks)) - points(error * how.effort.error_left)
+    return _look(quality, how.picture) - points(error * how.effort.error_left)
 
 
-def _smaller(data: bytes, ltk: Ltk, quality: float, short: float | None, how: Writing) -> bytes:
-    """A file with tokens, or a smaller one whose picture is a patch, if that looks as it should.
+def _lacking(quality: float, shown: npt.NDArray[np.uint8], picture: TokenizedPicture) -> float:
+    """The points that what is shown (H, W, 3) lacks."""
+    return _look(quality, picture) - Reference(picture.rgb).score(shown)
 
-    short: points that it is expected to lack; None: to be seen, since patches show a part of it.
-    """
+
+def _smaller(data: bytes, ltk: Ltk, quality: float, most: float, how: Writing) -> bytes:
+    """A file with tokens, or one of at most `most` bytes whose picture is a patch with the look of a quality."""
     picture, effort = how.picture, how.effort
-    if not picture.measurable or not effort.measures or picture.model.halting is None:
+    if not most or not picture.measurable or not effort.measures:
         return data
-    look = points(error_of_quality(quality, picture.model.entry.looks))
-    if short is None:
-        most = dense.most_bytes_beside(quality, look - Reference(picture.rgb).score(_shown(data, picture)), len(data))
-    else:
-        most = dense.most_bytes(quality, short, len(data), picture.rgb.shape[0] * picture.rgb.shape[1])
-    if not most:
-        return data
-    found = dense.instead(picture, ltk, effort.number, quality, look, most)
+    found = dense.instead(picture, ltk, effort.number, quality, _look(quality, picture), most)
     if found is None:
         return data
     file = writer_of(picture, found.plan, ltk)

@@ -84,8 +84,9 @@ def test_what_is_worth_another_file() -> None:
     assert most_bytes(0.8, 0, 30, pixels) == 0  # few bytes
     assert most_bytes(0.6, 0, 40, pixels) == WORTH_BELOW * 40 and most_bytes(0.6, 0, 30, pixels) == 0
     assert most_bytes(0.2, SHORT, 1, pixels) == math.inf
-    assert most_bytes_beside(0.8, 0, 30) == 30 and most_bytes_beside(0.6, 0, 30) == 0
-    assert most_bytes_beside(0.6, SHORT, 30) == math.inf
+    assert most_bytes_beside(0.8, 0, 30, False) == 30
+    assert most_bytes_beside(0.6, 0, 30, False) == most_bytes_beside(0.8, 0, 30, True) == 0
+    assert most_bytes_beside(0.6, SHORT, 30, False) == most_bytes_beside(0.6, SHORT, 30, True) == math.inf
 
 
 @needs_avif

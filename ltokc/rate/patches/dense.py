@@ -46,9 +46,9 @@ def most_bytes(quality: float, short: float, size: int, pixels: int) -> float:
     return (WORTH if quality >= STARTS else WORTH_BELOW) * size * math.exp(POINT * max(0.0, short))
 
 
-def most_bytes_beside(quality: float, short: float, size: int) -> float:
-    """The same of a file that patches show a part of, so that it cannot be cut anywhere anyhow."""
-    return math.inf if short >= SHORT else size if quality >= STARTS else 0.0
+def most_bytes_beside(quality: float, short: float, size: int, whole: bool) -> float:
+    """The same of a file of which patches show a part, so that it cannot be cut anywhere anyhow, or the whole."""
+    return math.inf if short >= SHORT else size if quality >= STARTS and not whole else 0.0
 
 
 def instead(
