@@ -125,7 +125,7 @@ class TokenizedPicture:
         if means is not None and means.smooth and curves is not None:
             start = Trial(plan, sent, means, math.inf)
             decoder = Decoder(self.model.levels, self.model.colour, self.decoded_means, partial(_bytes_of, curves))
-            best = tried(decoder, start, with_other_depths(plan) if any_depth else [plan])
+            best = tried(decoder, start, with_other_depths(plan, curves) if any_depth else [plan])
             plan, found, means = best.plan, best.tokens, best.means
         elif means is not None and self.model.colour is not None:
             found, means = colour.choose(means, sent, self.model.colour)

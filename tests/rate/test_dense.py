@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -104,3 +105,13 @@ def test_a_lossless_picture_is_found() -> None:
     strip = squares.repeat(6, 0).repeat(6, 1)[:9, :2000].astype(np.uint8)
     data = ltokc.encode(strip, 0.8)
     assert len(data) < 1000 and (np.asarray(ltokc.decode(data)) == strip).all()
+
+
+def test_a_faint_photograph_is_no_gradient() -> None:
+    """Over-exposed or in fog it is as smooth as one, and was left two levels at any quality."""
+    with Image.open(Path(__file__).parents[2] / "examples" / "coffee.jpg") as photo:
+        rgb = np.asarray(photo.convert("RGB").resize((384, 256)))
+    faint = np.rint(255 - (255 - rgb) * 0.15).astype(np.uint8)
+    assert is_smooth(faint)
+    for quality in (0.6, 0.8, 0.9):
+        assert shown(faint, ltokc.encode(faint, quality, patches="off")) > look(quality) - NEAR
