@@ -84,17 +84,17 @@ class TokenizedPicture:
         return by_cell.Moments(cells, colours, plan.levels_kept)
 
     def refined(
-        self, plan: Plan, curves: RDCurves | None, effort: Effort, device: str, any_depth: bool = False
+        self, plan: Plan, curves: RDCurves | None, effort: Effort, device: str, error: float | None = None
     ) -> TokenizedPicture:  # fmt: skip
         """The same picture with other digits of the plan's tokens, if the effort measures.
 
         A told tokenizer makes them anew where it was told quite another depth.  If the effort searches, it goes on with
         digits that cost and show less error; then with those that bring the colours of large areas nearer to the
-        original's.  any_depth: flat fields and gradients may keep other numbers of levels than the plan, then `plan` of
-        what comes back says how many.
+        original's.  error: that is wanted; flat fields and gradients may keep other numbers of levels for it, which the
+        `plan` of what comes back says.
         """
         told = self.told(plan) if self.retold(effort) else self
-        return told.chosen(plan, curves, effort, device, any_depth)
+        return told.chosen(plan, curves, effort, device, error)
 
     def retold(self, effort: Effort) -> bool:
         """Whether digits may be made anew once there is a plan."""
@@ -111,7 +111,7 @@ class TokenizedPicture:
         return replace(self, tokens=tokens, kept=kept, walks=self.walks + 1, values=values)
 
     def chosen(
-        self, plan: Plan, curves: RDCurves | None, effort: Effort, device: str, any_depth: bool
+        self, plan: Plan, curves: RDCurves | None, effort: Effort, device: str, error: float | None
     ) -> TokenizedPicture:  # fmt: skip
         """`refined`, of the digits at hand."""
         if not effort.measures or not self.measurable:
@@ -125,7 +125,7 @@ class TokenizedPicture:
         if means is not None and means.smooth and curves is not None:
             start = Trial(plan, sent, means, math.inf)
             decoder = Decoder(self.model.levels, self.model.colour, self.decoded_means, partial(_bytes_of, curves))
-            best = tried(decoder, start, with_other_depths(plan, curves) if any_depth else [plan])
+            best = tried(decoder, start, [plan] if error is None else with_other_depths(plan, curves, error))
             plan, found, means = best.plan, best.tokens, best.means
         elif means is not None and self.model.colour is not None:
             found, means = colour.choose(means, sent, self.model.colour)

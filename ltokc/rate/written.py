@@ -80,7 +80,9 @@ def of_quality(ltk: Ltk, target: RateTarget, how: Writing) -> bytes:
             shown = coder.shown(better.patches, picture.rgb) if whole else _shown(data, picture)
             most = dense.most_bytes_beside(quality, _lacking(quality, shown, picture), len(data), whole)
             return _smaller(data, ltk, quality, most, how)
-    refined = picture.refined(plan, curves, effort, device, target.quality not in (None, 1))
+    looks = picture.model.entry.looks
+    error = error_of_quality(target.quality, looks) if looks and target.quality not in (None, 1) else None
+    refined = picture.refined(plan, curves, effort, device, error)
     plan = refined.plan or plan
     file = writer_of(refined, plan, ltk)
     data = file.write(with_grid(ltk, refined.means), counts_of(file, plan, target.tokens), picture.steps)

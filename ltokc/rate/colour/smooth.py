@@ -24,7 +24,6 @@ CHANNELS = (1, 0, 2)  # of RGB, green first: in most pictures it decides
 ROUNDS = 2  # decodes of digits that were chosen, at most
 DEPTHS = (2.0, 3.0, 4.0, 5.0, 6.0)  # levels that are tried: the first ones are the smoothest
 AS_GOOD = 1.05  # times the error of the plan
-VERY_GOOD = 8.0  # an error, 42 points
 GAIN = 0.98  # of the error before, that a round has to reach
 _STRIP = 1024  # rows looked at at a time
 
@@ -92,12 +91,12 @@ def tried(decoder: Decoder, start: Trial, plans: Sequence[Plan]) -> Trial:
     return best or start
 
 
-def with_other_depths(plan: Plan, curves: RDCurves) -> list[Plan]:
-    """The plan, and those of the first depths, all cells alike, that are expected to look as good, or very good.
+def with_other_depths(plan: Plan, curves: RDCurves, error: float) -> list[Plan]:
+    """The plan, and those of the first depths, all cells alike, that are expected to look as wanted or as good as it.
 
     A faint photograph, in fog or over-exposed, is as smooth as a gradient, and fewer levels would take its detail.
     """
-    error = curves.error_of(plan.depths) or curves.error_at(float(plan.levels_kept.mean()))
-    most = max(AS_GOOD * error, VERY_GOOD)
+    found = curves.error_of(plan.depths) or curves.error_at(float(plan.levels_kept.mean()))
+    most = max(AS_GOOD * found, error)
     depths = [keep for keep in DEPTHS if keep != plan.keep and curves.error_at(keep) <= most]
     return [plan, *(uniform(keep, plan.depths.shape) for keep in depths)]
