@@ -57,41 +57,55 @@ def of_quality(ltk: Ltk, target: RateTarget, how: Writing) -> bytes:
 
     ltk: its header and chunks.
     """
-    picture, effort, device, patches = how.picture, how.effort, how.device, how.patches
-    quality = target.quality if patches else None
+    picture, effort = how.picture, how.effort
+    quality = target.quality if how.patches else None
     plain = quality is not None and patched.is_plain(picture)
     if quality is not None and (plain or quality > high.STARTS):
         found = (patched.alone if plain else patched.whole)(picture, ltk, effort.number, quality)
         file = writer_of(picture, found.plan, ltk)
         return file.write(found.added_to(ltk), counts_of(file, found.plan), picture.steps)
     curves = predict_curves(picture, target, effort)
+    if quality is not None and curves is not None:
+        data = _partly_drawn(ltk, target, quality, curves, how)
+        if data is not None:
+            return data
+    return _of_tokens(ltk, target, curves, how)
+
+
+def _partly_drawn(ltk: Ltk, target: RateTarget, quality: float, curves: RDCurves, how: Writing) -> bytes | None:
+    """The file of a picture with a drawn part that patches show; None: it has none, or tokens show it as well."""
+    picture, effort = how.picture, how.effort
+    drawing = patched.drawn_part(picture.rgb) if picture.measurable else None
+    if drawing is None:
+        return None
+    coder = patched.coder_of(picture, ltk, effort.number, drawing)
+    found = patched.part(picture, coder, curves, lambda curves: choose_plan(picture, target, effort, curves), quality)
+    if found is None:
+        return None
+    data = _with_patches(found.added_to(ltk), found, curves, how)
+    if not effort.measures:
+        return data
+    whole = bool(laid.covered_cells(found.patches, ltk.header).all())
+    shown = coder.shown(found.patches, picture.rgb) if whole else _shown(data, picture)
+    short = _look(quality, picture) - Reference(picture.rgb).score(shown)
+    return _smaller(data, ltk, quality, dense.most_bytes_beside(quality, short, len(data), whole), how)
+
+
+def _of_tokens(ltk: Ltk, target: RateTarget, curves: RDCurves | None, how: Writing) -> bytes:
+    """The file of tokens, or where patches may be, one whose picture is a patch, if these do not show it well."""
+    picture, effort, looks = how.picture, how.effort, how.picture.model.entry.looks
     plan = choose_plan(picture, target, effort, curves)
-    drawing = patched.drawn_part(picture.rgb) if quality is not None and picture.measurable else None
-    if drawing is not None and curves is not None and quality is not None:
-        coder = patched.coder_of(picture, ltk, effort.number, drawing)
-        better = patched.part(
-            picture, coder, curves, lambda curves: choose_plan(picture, target, effort, curves), quality
-        )
-        if better is not None:
-            data = _with_patches(better.added_to(ltk), better, curves, how)
-            if not effort.measures:
-                return data
-            whole = bool(laid.covered_cells(better.patches, ltk.header).all())
-            shown = coder.shown(better.patches, picture.rgb) if whole else _shown(data, picture)
-            most = dense.most_bytes_beside(quality, _lacking(quality, shown, picture), len(data), whole)
-            return _smaller(data, ltk, quality, most, how)
-    looks = picture.model.entry.looks
     error = error_of_quality(target.quality, looks) if looks and target.quality not in (None, 1) else None
-    refined = picture.refined(plan, curves, effort, device, error)
+    refined = picture.refined(plan, curves, effort, how.device, error)
     plan = refined.plan or plan
     file = writer_of(refined, plan, ltk)
     data = file.write(with_grid(ltk, refined.means), counts_of(file, plan, target.tokens), picture.steps)
-    if quality is None or curves is None:
+    if target.quality is None or curves is None or not how.patches:
         return data
     tried = refined.means is not None and refined.means.smooth  # by decodes, which the curves know nothing of
-    short = 0.0 if tried else _expected_lack(quality, plan, curves, how)
-    most = dense.most_bytes(quality, short, len(data), picture.rgb.shape[0] * picture.rgb.shape[1])
-    return _smaller(data, ltk, quality, most, how)
+    short = 0.0 if tried else _expected_lack(target.quality, plan, curves, how)
+    most = dense.most_bytes(target.quality, short, len(data), picture.rgb.shape[0] * picture.rgb.shape[1])
+    return _smaller(data, ltk, target.quality, most, how)
 
 
 def _look(quality: float, picture: TokenizedPicture) -> float:
@@ -105,11 +119,6 @@ def _expected_lack(quality: float, plan: Plan, curves: RDCurves, how: Writing) -
     if error is None or quality < how.picture.model.entry.looks[0][0]:
         return 0.0
     return _look(quality, how.picture) - points(error * how.effort.error_left)
-
-
-def _lacking(quality: float, shown: npt.NDArray[np.uint8], picture: TokenizedPicture) -> float:
-    """The points that what is shown (H, W, 3) lacks."""
-    return _look(quality, picture) - Reference(picture.rgb).score(shown)
 
 
 def _smaller(data: bytes, ltk: Ltk, quality: float, most: float, how: Writing) -> bytes:
