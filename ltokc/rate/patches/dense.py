@@ -7,17 +7,14 @@ are pictures in false colours.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from functools import cache, partial
-
-import numpy as np
 
 from ltokc.container.bitstreams import VP8L
 from ltokc.container.records import Ltk
 from ltokc.metrics.ssimulacra2 import Reference
 from ltokc.rate.patches import high
 from ltokc.rate.patches.drawn import drawing_of
-from ltokc.rate.patches.plan import Patched, codec_quality, coder_of, legible, whole_at
+from ltokc.rate.patches.plan import Patched, codec_quality, coder_of, whole_at
 from ltokc.rate.tokenized import TokenizedPicture
 
 BITS = 0.25  # per pixel of a file of tokens, from which on it is tried
@@ -70,8 +67,4 @@ def instead(
     if expected > most * pixels.size / picture.rgb.size:
         return None
     lossy = high.quality_of_look(look, pixels, lambda _, each: shown(each), least)
-    found = whole_at(picture, coder, lossy)
-    if not drawing.present:
-        return found
-    everything = np.ones(tuple(picture.size.grid), bool)
-    return replace(found, patches=legible(picture, replace(coder, thorough=True), everything, lossy))
+    return whole_at(picture, coder, lossy, readable=drawing.present)

@@ -110,11 +110,11 @@ def alone(picture: TokenizedPicture, ltk: Ltk, effort: int, quality: float) -> P
     return replace(found, plan=uniform(float(PREVIEW), tuple(picture.size.grid)))
 
 
-def whole_at(picture: TokenizedPicture, coder: PatchCoder, quality: int) -> Patched:
-    """A patch over the whole picture at a quality of the lossy codec."""
-    shape = tuple(picture.size.grid)
-    thorough = replace(coder, thorough=True)
-    return Patched(uniform(float(PREVIEW_OF_ALL), shape), thorough.patches(np.ones(shape, bool), quality))
+def whole_at(picture: TokenizedPicture, coder: PatchCoder, quality: int, readable: bool = False) -> Patched:
+    """A patch over the whole picture at a quality of the lossy codec; readable: or at the next that lettering needs."""
+    everything, thorough = np.ones(tuple(picture.size.grid), bool), replace(coder, thorough=True)
+    made = _legible(picture, thorough, everything, quality) if readable else thorough.patches(everything, quality)
+    return Patched(uniform(float(PREVIEW_OF_ALL), everything.shape), made)
 
 
 def part(
@@ -151,7 +151,7 @@ def part(
             found = everything
     if found.gained <= LEAST_GAIN * float(tokens.cost(multiplier).sum()):
         return None
-    made = legible(picture, replace(found.coder, thorough=True), found.cells, lossy)
+    made = _legible(picture, replace(found.coder, thorough=True), found.cells, lossy)
     return Patched(_left_over(found.cells, curves, plan_of, picture), made)
 
 
@@ -168,7 +168,7 @@ class Tried:
         return float(self.gain.sum())
 
 
-def legible(picture: TokenizedPicture, coder: PatchCoder, cells: Mask, lossy: int) -> tuple[Patch, ...]:
+def _legible(picture: TokenizedPicture, coder: PatchCoder, cells: Mask, lossy: int) -> tuple[Patch, ...]:
     """The patches of some cells at a quality of the lossy codec, or the next one at which lettering can be read."""
     lines = coder.drawing.lines & cells
     for quality in (lossy, *(better for better in LEGIBLE if better > lossy)):
