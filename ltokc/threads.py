@@ -1,7 +1,7 @@
 """How many threads the work takes, and several parts of a picture at a time; steps, to tell how far it is.
 
 `set_threads`, else LTOKC_THREADS, else 1 in a process that is one of several (`is_worker`), else all cores: this holds
-for ONNX Runtime, OpenVINO, torch, the range coder's segments and the metrics.
+for ONNX Runtime, OpenVINO, torch and the range coder's segments.
 """
 
 from __future__ import annotations

@@ -13,9 +13,8 @@ import numpy.typing as npt
 
 from ltokc.metrics.by_cell import DECIDING
 from ltokc.metrics.ssimulacra2_gradient import check_pair, distance_gradient
-from ltokc.metrics.strips import STRIP_CELLS, row_strips
+from ltokc.metrics.strips import row_strips
 from ltokc.metrics.structure import LUMA, structural_gradient
-from ltokc.threads import in_parallel
 
 Array = npt.NDArray[np.float32]
 MSE_WEIGHT = 0.0035  # of the mean squared difference of 8-bit values
@@ -40,10 +39,7 @@ def loss_gradient(
     del lumas
     distance, planes = distance_gradient(original, shown, wanted)
     out: Array = np.empty(shown.shape, np.float32)
-    strips = row_strips(shown.shape)
-
-    def strip(i: int) -> None:
-        rows = strips[i]
+    for rows in row_strips(shown.shape):
         pixels = out[rows]
         np.multiply(original[rows], np.float32(-1 / HALF_PEAK), out=pixels)
         pixels += shown[rows]
@@ -53,8 +49,6 @@ def loss_gradient(
             plane = by_luma[rows] * np.float32(STRUCTURE_WEIGHT * LUMA[c] / 2)
             plane += planes[c, rows]
             pixels[..., c] += plane
-
-    in_parallel(strip, range(len(strips)), STRIP_CELLS)
     return distance + STRUCTURE_WEIGHT * structure + MSE_WEIGHT * squared, out
 
 
@@ -62,15 +56,12 @@ def _squared_error(original: npt.NDArray[np.uint8], shown: Array) -> tuple[float
     """Mean squared difference of 8-bit values, and the luma of both pictures, black 0 to white 1, (2, H, W)."""
     lumas: Array = np.empty((2, *shown.shape[:2]), np.float32)
     weights = np.array(LUMA, np.float32) / np.float32(2 * HALF_PEAK)
-    strips = row_strips(shown.shape)
-
-    def strip(i: int) -> float:
-        rows = strips[i]
+    squared = 0.0
+    for rows in row_strips(shown.shape):
         values = (shown[rows] + np.float32(1)) * np.float32(HALF_PEAK)
         codes = original[rows].astype(np.float32)
         np.matmul(codes, weights, out=lumas[0, rows])
         np.matmul(values, weights, out=lumas[1, rows])
         values -= codes
-        return float(np.einsum("yxc,yxc->y", values, values).sum(dtype=np.float64))
-
-    return sum(in_parallel(strip, range(len(strips)), STRIP_CELLS)) / shown.size, lumas
+        squared += float(np.einsum("yxc,yxc->y", values, values).sum(dtype=np.float64))
+    return squared / shown.size, lumas

@@ -9,16 +9,13 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ltokc.geometry import CELL
 from ltokc.metrics.by_cell import DECIDING
 from ltokc.metrics.ssimulacra2 import LEAST_STRETCHED, POWER, WEIGHTS, stretched, stretched_slope
 from ltokc.metrics.ssimulacra2_layer import Array, Layer, Tile
 from ltokc.metrics.ssimulacra2_tiles import LEAST_SIDE, halve, scale_sizes, to_linear
-from ltokc.metrics.strips import STRIP_CELLS, row_strips
-from ltokc.threads import in_parallel
+from ltokc.metrics.strips import row_strips
 
 TILE = (64, 256)  # rows and columns, even
-CELLS = TILE[0] * TILE[1] // CELL**2  # of a tile
 LEAST_BASE = (0.04045 + 0.055) / 1.055  # of the power: darker sRGB values are proportional to light
 
 
@@ -74,34 +71,24 @@ def _fill_first(layer: Layer, original: npt.NDArray[np.uint8], shown: Array, slo
     """Fills the layer of scale 1, and `slopes` with the derivatives of linear light; gives both at half the size."""
     height, width = layer.shape
     halved: Array = np.empty((2, 3, -(-height // 2), -(-width // 2)), np.float32)
-    strips = row_strips(layer.shape)
-
-    def strip(i: int) -> None:
-        rows = strips[i]
+    for rows in row_strips(layer.shape):
         a = to_linear(original[rows])
         b = shown_to_linear(shown[rows], slopes[:, rows])
         layer.fill(a, b, rows.start)
         for linear, half in zip((a, b), halved, strict=True):
             half[:, rows.start // 2 : -(-rows.stop // 2)] = halve(linear)
-
-    in_parallel(strip, range(len(strips)), STRIP_CELLS)
     return halved[0], halved[1]
 
 
 def _fill(layer: Layer, light: tuple[Array, Array]) -> None:
-    strips = row_strips(layer.shape)
-
-    def strip(i: int) -> None:
-        layer.fill(light[0][:, strips[i]], light[1][:, strips[i]], strips[i].start)
-
-    in_parallel(strip, range(len(strips)), STRIP_CELLS)
+    for rows in row_strips(layer.shape):
+        layer.fill(light[0][:, rows], light[1][:, rows], rows.start)
 
 
 def _measured(layer: Layer) -> float:
     """What a filled layer adds to the error."""
-    tiles = _tiles(layer.shape)
-    for sums in in_parallel(lambda i: layer.measure(tiles[i]), range(len(tiles)), CELLS):
-        layer.sums += sums
+    for tile in _tiles(layer.shape):
+        layer.sums += layer.measure(tile)
     return layer.error()
 
 
@@ -111,11 +98,10 @@ def _back(layer: Layer, slope: float, coarser: Array | None, first: Array | None
     first: the derivatives of linear light by the picture, which are multiplied by it; None at all scales but the first.
     """
     out: Array = np.empty((3, *layer.shape), np.float32) if first is None else first
-    tiles, factors = _tiles(layer.shape), layer.factors(slope)
-
-    def tile(i: int) -> None:
-        rows, columns = tiles[i]
-        by_light = layer.gradient(tiles[i], factors)
+    factors = layer.factors(slope)
+    for tile in _tiles(layer.shape):
+        rows, columns = tile
+        by_light = layer.gradient(tile, factors)
         if coarser is not None:
             halves = slice(rows.start // 2, -(-rows.stop // 2)), slice(columns.start // 2, -(-columns.stop // 2))
             _add_halves(by_light, coarser[:, *halves])
@@ -123,8 +109,6 @@ def _back(layer: Layer, slope: float, coarser: Array | None, first: Array | None
             out[:, rows, columns] = by_light
         else:
             out[:, rows, columns] *= by_light
-
-    in_parallel(tile, range(len(tiles)), CELLS)
     return out
 
 

@@ -2,6 +2,8 @@
 
 Of a whole picture nothing is held but linear light at the scales from 1/2 on, 4 bytes a pixel.  Maps that nobody wants
 are left out: most of the published weights are zero, and a blur of a channel costs more than all that is done with it.
+Tiles follow each other in one thread: their steps take microseconds, so that two would mostly hand Python's lock to each
+other.
 """
 
 from __future__ import annotations
@@ -14,7 +16,6 @@ import numpy.typing as npt
 
 from ltokc.geometry import CELL, cells_of
 from ltokc.metrics.ssimulacra2_blur import RADIUS, blur_inside
-from ltokc.threads import in_parallel
 
 Array = npt.NDArray[np.float32]
 SCALES = 6
@@ -48,17 +49,9 @@ def cell_sums(
             pair = (halved[0], halved[1]) if scale == 1 else (halve(pair[0]), halve(pair[1]))
             if not wanted[:, scale].any():
                 continue
-        places = [(y, x) for y in range(0, height, TILE[0]) for x in range(0, width, TILE[1])]
-
-        def tile(i: int, pair: tuple[np.ndarray, np.ndarray] = pair, scale: int = scale,
-                 places: Sequence[tuple[int, int]] = places) -> None:  # fmt: skip
-            _add_tile(out, pair, scale, places[i], wanted[:, scale], None if scale else halved)
-
-        in_parallel(tile, range(len(places)), CELLS_OF_A_TILE)
+        for place in ((y, x) for y in range(0, height, TILE[0]) for x in range(0, width, TILE[1])):
+            _add_tile(out, pair, scale, place, wanted[:, scale], None if scale else halved)
     return out
-
-
-CELLS_OF_A_TILE = TILE[0] * TILE[1] // CELL**2
 
 
 def scale_sizes(height: int, width: int) -> list[tuple[int, int]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 STRIP_PIXELS = 1 << 14  # BLAS starts no threads for so few, which would only wait for each other
-STRIP_CELLS = 4  # that many pixels in cells, for `ltokc.threads.in_parallel`
 
 
 def row_strips(shape: tuple[int, ...]) -> list[slice]:

@@ -9,8 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ltokc.metrics.strips import STRIP_CELLS, row_strips
-from ltokc.threads import in_parallel
+from ltokc.metrics.strips import row_strips
 
 Array = npt.NDArray[np.float32]
 WINDOW = 8  # side of the box window, in pixels
@@ -51,10 +50,8 @@ def _moments(a: Array, b: Array) -> Array:
     """Means over 2x2 of a, b, a^2 + b^2 and a b; the last row or column of an odd side is left out."""
     height, width = (side // 2 for side in a.shape)
     out: Array = np.empty((4, height, width), np.float32)
-    strips = row_strips((2 * height, 2 * width))
-
-    def strip(i: int) -> None:
-        rows, halves = strips[i], slice(strips[i].start // 2, strips[i].stop // 2)
+    for rows in row_strips((2 * height, 2 * width)):
+        halves = slice(rows.start // 2, rows.stop // 2)
         x, y = a[rows, : 2 * width], b[rows, : 2 * width]
         planes: Array = np.empty((4, *x.shape), np.float32)
         planes[0], planes[1] = x, y
@@ -66,8 +63,6 @@ def _moments(a: Array, b: Array) -> Array:
         part = out[:, halves]
         np.add(tall[:, :, ::2], tall[:, :, 1::2], out=part)
         part *= np.float32(0.25)
-
-    in_parallel(strip, range(len(strips)), STRIP_CELLS)
     return out
 
 
@@ -75,10 +70,8 @@ def _moments_back(a: Array, b: Array, slopes: Array) -> Array:
     """Derivative by b, (H, W), given that by the means of b, a^2 + b^2 and a b, (3, H // 2, W // 2)."""
     height, width = slopes.shape[1:]
     out: Array = np.zeros(b.shape, np.float32)
-    strips = row_strips((2 * height, 2 * width))
-
-    def strip(i: int) -> None:
-        rows, halves = strips[i], slice(strips[i].start // 2, strips[i].stop // 2)
+    for rows in row_strips((2 * height, 2 * width)):
+        halves = slice(rows.start // 2, rows.stop // 2)
         quarters = slopes[:, halves] * np.float32(0.25)
         quarters[1] *= 2
         by_mean, by_squares, by_products = np.repeat(np.repeat(quarters, 2, axis=2), 2, axis=1)
@@ -86,8 +79,6 @@ def _moments_back(a: Array, b: Array, slopes: Array) -> Array:
         by_products *= a[rows, : 2 * width]
         by_mean += by_squares
         np.add(by_mean, by_products, out=out[rows, : 2 * width])
-
-    in_parallel(strip, range(len(strips)), STRIP_CELLS)
     return out
 
 
