@@ -19,7 +19,10 @@ MAX_UNIT_BYTES = 4  # of a length: units of a chunk stay below 2**28 bytes
 
 @dataclass(frozen=True, slots=True)
 class Sequence:
-    """What the sequence header of a still picture says.  Sides in pixels; `level`: seq_level_idx."""
+    """What the sequence header of a still picture says.
+
+    Sides in pixels; level: seq_level_idx; scalable: whether frames may be of super-resolution.
+    """
 
     profile: int
     level: int
@@ -27,12 +30,34 @@ class Sequence:
     height: int
     gray: bool
     chroma_position: int
+    scalable: bool
 
 
 def size(body: bytes) -> tuple[int, int] | None:
     """Width and height in pixels; None for what is not one sequence header, then one frame, of a picture as wanted."""
     found = _sequence_of(body)
     return None if found is None else (found.width, found.height)
+
+
+def is_screen(body: bytes) -> bool:
+    """Whether a bitstream that `size` takes may copy its own blocks (intra block copy, what screens are made of).
+
+    That is a bit of the frame header (section 5.9.2).
+    """
+    units = _units(body)
+    sequence = _sequence_of(body)
+    if units is None or sequence is None:
+        return False
+    frame = _Bits(units[1][1])
+    frame.take(1)  # whether probabilities stay as they are
+    if not frame.take(1):  # tools for screens
+        return False
+    frame.take(1)  # whole motion vectors
+    if sequence.scalable and frame.take(1):  # super-resolution: no copies
+        return False
+    if frame.take(1):  # another size is to be shown
+        frame.take(32)
+    return bool(frame.take(1))
 
 
 def framed(body: bytes, width: int, height: int) -> bytes:
@@ -98,6 +123,17 @@ def _units(body: bytes) -> list[tuple[int, bytes, bytes]] | None:
     return out
 
 
+class _Bits:
+    """Bits of some bytes from the first on; 0 beyond the last, where `left` is negative."""
+
+    def __init__(self, data: bytes):
+        self.bits, self.left = int.from_bytes(data, "big"), 8 * len(data)
+
+    def take(self, count: int) -> int:
+        self.left -= count
+        return self.bits >> self.left & (1 << count) - 1 if self.left >= 0 else 0
+
+
 def _sequence_of(body: bytes) -> Sequence | None:
     units = _units(body)
     if units is None or [kind for kind, _, _ in units] != [SEQUENCE_HEADER, FRAME]:
@@ -107,17 +143,14 @@ def _sequence_of(body: bytes) -> Sequence | None:
 
 def _sequence(data: bytes) -> Sequence | None:
     """The sequence header; None unless of a still picture with a reduced header, 8 bits, sRGB, BT.601, full range."""
-    bits, left = int.from_bytes(data, "big"), 8 * len(data)
-
-    def take(count: int) -> int:
-        nonlocal left
-        left -= count
-        return bits >> left & (1 << count) - 1 if left >= 0 else 0
-
+    bits = _Bits(data)
+    take = bits.take
     profile, still, reduced, level = take(3), take(1), take(1), take(5)
     width_bits, height_bits = take(4) + 1, take(4) + 1
     width, height = take(width_bits) + 1, take(height_bits) + 1
-    take(6)  # tools: 128x128 blocks, filter-intra, intra edges, super-resolution, CDEF, restoration
+    take(3)  # tools: 128x128 blocks, filter-intra, intra edges
+    scalable = bool(take(1))
+    take(2)  # CDEF, restoration
     deep = take(1)
     gray = bool(take(1)) if profile == 0 else False
     described = take(1)
@@ -128,6 +161,6 @@ def _sequence(data: bytes) -> Sequence | None:
         take(1)  # separate quantizers of the two chroma planes
     grain = take(1)
     good = profile < PROFILES and still and reduced and full_range and colour == (*SRGB, BT601)
-    if left < 0 or deep or grain or not good:
+    if bits.left < 0 or deep or grain or not good:
         return None
-    return Sequence(profile, level, width, height, gray, position)
+    return Sequence(profile, level, width, height, gray, position, scalable)

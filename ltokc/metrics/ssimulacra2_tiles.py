@@ -2,8 +2,8 @@
 
 Of a whole picture nothing is held but linear light at the scales from 1/2 on, 4 bytes a pixel.  Maps that nobody wants
 are left out: most of the published weights are zero, and a blur of a channel costs more than all that is done with it.
-Tiles follow each other in one thread: their steps take microseconds, so that two would mostly hand Python's lock to each
-other.
+Tiles follow each other in one thread: their steps take microseconds, so that two would mostly hand Python's lock to
+each other.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from PIL import Image, features
 from ltokc.container import av1, bitstreams
 from ltokc.container.bitstreams import AV1, VP8, VP8L
 from ltokc.errors import FormatError
+from tests.support.pages import natural, page
 from tests.support.pictures import smooth
 
 CODINGS = (VP8L, VP8, AV1)
@@ -182,3 +183,14 @@ def test_lengths_of_units_are_followed_to_the_end_only() -> None:
     frame = bytes((6 << 3 | 2,))
     for length in (b"\xff", b"\xff\xff\xff\xff\x7f", b"\x80\x80\x80\x80\x00", struct.pack("<I", 1 << 30)):
         assert av1.size(SMALL[AV1][:12] + frame + length) is None
+
+
+def test_whether_a_bitstream_may_copy_blocks_tells_whether_it_would_be_another_for_a_screen() -> None:
+    screen = {"tune-content": "screen"}
+    for image, copies in ((page(), True), (Image.fromarray(natural(256, 192)), False)):
+        plain, tuned = (bitstreams.encode(AV1, image, 40, 4, "4:4:4", each) for each in (None, screen))
+        assert av1.is_screen(plain) == copies == (plain == tuned)
+    gray = bitstreams.encode(AV1, page().convert("L"), 40, 4, "4:0:0")
+    assert av1.is_screen(gray)
+    for body in (b"", gray[:5], gray[: 2 + gray[1]], gray[: 2 + gray[1]] + b"\x32\x00"):  # the last: an empty frame
+        assert not av1.is_screen(body)

@@ -134,8 +134,9 @@ def part(
                                np.where(cells, drawing.detail, 0))  # fmt: skip
         return Tried(coder, cells, np.where(cells, saved - worth.cost(multiplier), 0))
 
-    kinds = [tried(drawing.candidates, replace(coder, screen=screen)) for screen in (False, True)]
-    found = max(kinds, key=lambda each: each.gained)  # the first of equals
+    found = tried(drawing.candidates, coder)
+    if not coder.is_screen(drawing.candidates, lossy):
+        found = max(found, tried(drawing.candidates, replace(coder, screen=True)), key=lambda each: each.gained)
     if (found.gain <= 0)[found.cells].any():
         cells = found.gain > 0
         if not cells.any():
@@ -169,13 +170,19 @@ class Tried:
 
 
 def _legible(picture: TokenizedPicture, coder: PatchCoder, cells: Mask, lossy: int) -> tuple[Patch, ...]:
-    """The patches of some cells at a quality of the lossy codec, or the next one at which lettering can be read."""
-    lines = coder.drawing.lines & cells
-    for quality in (lossy, *(better for better in LEGIBLE if better > lossy)):
-        found = coder.patches(cells, quality)
-        if is_legible(picture.rgb, coder.shown(found, picture.rgb), lines):
-            break
-    return found
+    """The patches of some cells at a quality of the lossy codec, or the next one at which lettering can be read.
+
+    Qualities at which a quick coder's cannot be read are not tried.
+    """
+    lines, qualities = coder.drawing.lines & cells, (lossy, *(better for better in LEGIBLE if better > lossy))
+
+    def can_be_read(found: tuple[Patch, ...]) -> bool:
+        return is_legible(picture.rgb, coder.shown(found, picture.rgb), lines)
+
+    quick = replace(coder, thorough=False)
+    first = next((each for each in qualities[:-1] if can_be_read(quick.patches(cells, each))), qualities[-1])
+    tried = (coder.patches(cells, each) for each in qualities if each >= first)
+    return next((found for found in tried if can_be_read(found)), None) or coder.patches(cells, qualities[-1])
 
 
 def _left_over(cells: Mask, curves: RDCurves, plan_of: Planner, picture: TokenizedPicture) -> Plan:
