@@ -100,11 +100,11 @@ def _of_tokens(ltk: Ltk, target: RateTarget, curves: RDCurves | None, how: Writi
     plan = refined.plan or plan
     file = writer_of(refined, plan, ltk)
     data = file.write(with_grid(ltk, refined.means), counts_of(file, plan, target.tokens), picture.steps)
-    if target.quality is None or curves is None or not how.patches:
+    if target.quality is None or curves is None or not how.patches or not (picture.measurable and effort.measures):
         return data
     tried = refined.means is not None and refined.means.smooth  # by decodes, which the curves know nothing of
     short = 0.0 if tried else _expected_lack(target.quality, plan, curves, how)
-    most = dense.most_bytes(target.quality, short, len(data), picture.rgb.shape[0] * picture.rgb.shape[1])
+    most = dense.most_bytes(target.quality, short, len(data), picture.rgb)
     return _smaller(data, ltk, target.quality, most, how)
 
 
@@ -124,7 +124,7 @@ def _expected_lack(quality: float, plan: Plan, curves: RDCurves, how: Writing) -
 def _smaller(data: bytes, ltk: Ltk, quality: float, most: float, how: Writing) -> bytes:
     """A file with tokens, or one of at most `most` bytes whose picture is a patch with the look of a quality."""
     picture, effort = how.picture, how.effort
-    if not most or not picture.measurable or not effort.measures:
+    if not most:
         return data
     found = dense.instead(picture, ltk, effort.number, quality, _look(quality, picture), most)
     if found is None:
@@ -164,14 +164,14 @@ def of_size(ltk: Ltk, target: RateTarget, how: Writing, say: Say) -> bytes:
     said: list[str] = []
     data = sized(ltk, picture, target, effort, device, said.append)
     better: _Largest | None = None
-    share, pixels = 1.0, picture.rgb.shape[0] * picture.rgb.shape[1]
+    share = 1.0
     if patches and picture.measurable and len(data) <= size:
         if patched.drawn_part(picture.rgb) is not None:
             quick = how if effort.number <= 1 else replace(how, effort=PLAIN)
             better = _largest(STEPS, size, lambda quality: of_quality(ltk, RateTarget(quality=quality), quick))
         elif len(data) < size * (1 - SPARE):
             better = _filled(ltk, picture, effort, size)
-        elif effort.measures and dense.worth_trying(size, pixels):
+        elif effort.measures and dense.worth_trying(size, picture.rgb):
             better, share = _filled(ltk, picture, effort, size), dense.LESS
     if better is not None and _error(better.data, picture) < share * _error(data, picture):
         if better.last and len(better.data) < size * (1 - SPARE):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from pathlib import Path
 
@@ -12,7 +13,16 @@ from PIL import Image, features
 import ltokc
 from ltokc.metrics.ssimulacra2 import Reference, points
 from ltokc.rate.colour.smooth import is_smooth
-from ltokc.rate.patches.dense import SHORT, WORTH, WORTH_BELOW, most_bytes, most_bytes_beside
+from ltokc.rate.patches import dense
+from ltokc.rate.patches.dense import (
+    SHORT,
+    WORTH,
+    WORTH_BELOW,
+    most_bytes,
+    most_bytes_beside,
+    quick_bytes,
+    worth_trying,
+)  # fmt: skip
 from ltokc.rate.plan import error_of_quality
 from ltokc.zoo.model import open_model
 
@@ -77,17 +87,37 @@ def test_effort_0_looks_at_nothing() -> None:
     assert ltokc.encode(rgb, 0.8, effort=0) == ltokc.encode(rgb, 0.8, effort=0, patches="off")
 
 
-def test_what_is_worth_another_file() -> None:
-    pixels = 1000
-    assert most_bytes(0.8, 0, 40, pixels) == WORTH * 40  # .32 bits per pixel
-    assert most_bytes(0.8, -1, 40, pixels) == WORTH * 40
-    assert 40 > most_bytes(0.8, 2, 40, pixels) > WORTH * 40  # a look that is missed is worth bytes
-    assert most_bytes(0.8, 0, 30, pixels) == 0  # few bytes
-    assert most_bytes(0.6, 0, 40, pixels) == WORTH_BELOW * 40 and most_bytes(0.6, 0, 30, pixels) == 0
-    assert most_bytes(0.2, SHORT, 1, pixels) == math.inf
+def test_what_is_worth_another_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    rgb = blobs((0, 1, 2))
+    monkeypatch.setattr(dense, "quick_bytes", lambda _: 1000.0)
+
+    def most(quality: float, short: float, size: int) -> float:
+        return most_bytes(quality, short, size, rgb)
+
+    assert most(0.8, 0, 400) == most(0.8, -1, 400) == WORTH * 400  # .4 of a quick WebP's bytes
+    assert 400 > most(0.8, 2, 400) > WORTH * 400  # a look that is missed is worth bytes
+    assert most(0.8, 0, 300) == most(0.6, 0, 180) == most(0.4, 0, 150) == 0  # few bytes
+    assert most(0.6, 0, 200) == WORTH * 200 and most(0.5, 0, 200) == WORTH_BELOW * 200
+    assert most(0.2, SHORT, 1) == math.inf
+    monkeypatch.setattr(dense, "quick_bytes", lambda _: math.inf)
+    assert most(0.8, 0, 4000) == 0 < most(0.8, 0, 6000)  # .33 and .49 bits per pixel
     assert most_bytes_beside(0.8, 0, 30, False) == 30
     assert most_bytes_beside(0.6, 0, 30, False) == most_bytes_beside(0.8, 0, 30, True) == 0
     assert most_bytes_beside(0.6, SHORT, 30, False) == most_bytes_beside(0.6, SHORT, 30, True) == math.inf
+
+
+def test_what_a_quick_webp_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    rgb = blobs((0, 1, 2))
+    with io.BytesIO() as out:
+        Image.fromarray(rgb).save(out, "WEBP", quality=40, method=0)
+        assert quick_bytes(rgb) == pytest.approx(len(out.getvalue()), rel=0.03)
+    large = np.tile(rgb, (12, 8, 1))  # of which some rows are looked at
+    assert quick_bytes(large) == pytest.approx(96 * quick_bytes(rgb), rel=0.1)
+    assert 0 < quick_bytes(np.tile(rgb[:8], (1, 60, 1))) < math.inf  # wider than a WebP may be
+    pixels = rgb.shape[0] * rgb.shape[1]
+    assert worth_trying(pixels, rgb) and not worth_trying(pixels, large) and not worth_trying(200, rgb)
+    monkeypatch.setattr(features, "check", lambda _: False)
+    assert quick_bytes(rgb) == math.inf
 
 
 @needs_avif
