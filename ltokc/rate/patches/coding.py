@@ -29,7 +29,7 @@ DRAWN_SPEEDS = (6, 4, 4, 3, 3)
 QUICKER = (1 << 21, 1 << 23)  # px, of drawings beyond which the next quicker speed is taken
 TUNED = {"tune": "ssimulacra2"}  # of photographs by AV1: 2 to 8 % fewer bytes below 80 points; lettering takes more
 SCREEN = {"tune-content": "screen"}  # of AV1, palettes and copies also where it sees none: much or nothing is gained
-# of AV1: photographs in a seventh less time, 5 % fewer bytes at equal PSNR, as many at equal look; drawings 2 % fewer
+# of AV1: photographs in a seventh less time, 5 % fewer bytes at equal PSNR, as many at equal look; drawings 1 % fewer
 ALWAYS = {"disable-trellis-quant": "1"}
 LEAN = {"enable-1to4-partitions": "0"}  # of drawings that stay: a quarter less time, 1 % more bytes
 QUICK, PLAIN, SMALL = (
