@@ -58,6 +58,11 @@ def opened_jpeg(file: BinaryIO, damage: Damage, check: Callable[[Size], None]) -
         raise _unread(found.kind)
     image = open_listed(file)
     check(Size(*image.size))
+    if found.hole:
+        if not damage.allowed:
+            raise damaged("a part of the JPEG file is zeros", rescue=True)
+        damage.losses.append("a part of the JPEG file is zeros: what it held of the picture is wrong or gray")
+        return (file, image) if found.end else (closed := jpeg.with_end(file), open_listed(closed))
     if found.end:
         return file, image
     if jpeg.lacks_only_the_end(file, found):

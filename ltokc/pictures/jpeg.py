@@ -22,6 +22,9 @@ BLOCK = 1 << 20  # bytes of scans that are searched at a time
 MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # inside a scan: neither a stuffed byte, a restart nor filling
 COEFFICIENTS = 64
 TAILS = (b"\xa5" * 96, b"\x5a" * 96)  # bytes that change the pixels where any of a scan is missing
+LAST = 16  # bytes of the last scan that do not all stand for nothing: what fills the place of lost data is longer
+TABLES, BASELINE = 0xC4, (0xC0, 0xC1)
+HOLE = bytes(512)  # a block of a disk that was never written
 
 
 @dataclass(slots=True)
@@ -30,7 +33,7 @@ class About:
 
     frame: the code of its start of frame, 0 where there is none.  bits: a sample.  components: their numbers.  refined:
     for each component and coefficient the bits that are still missing after the scans.  end: the first byte behind the
-    picture, 0 where the marker of the end is missing.
+    picture, 0 where the marker of the end is missing.  hole: whether a scan has so many bytes 0 as no encoder writes.
     """
 
     frame: int = 0
@@ -38,6 +41,8 @@ class About:
     components: tuple[int, ...] = ()
     refined: dict[tuple[int, int], int] = field(default_factory=dict)
     end: int = 0
+    hole: bool = False
+    zeros: dict[tuple[int, int], int] = field(default_factory=dict)  # (class, number) of a table -> symbol of bits 0
 
     @property
     def kind(self) -> str:
@@ -71,9 +76,12 @@ def about(file: BinaryIO) -> About:
             place = file.tell() + max(0, length - 2)
             if code in FRAMES and not found.frame:
                 _read_frame(code, file.read(length - 2), found)
+            elif code == TABLES:
+                _read_tables(file.read(length - 2), found)
             elif code == SCAN:
-                _read_scan(file.read(length - 2), found)
-                place = _behind_scan(file, place)
+                dense = _read_scan(file.read(length - 2), found)
+                place, zeros = _behind_scan(file, place)
+                found.hole |= zeros and dense
             file.seek(place)
     except (struct.error, IndexError, ValueError):
         pass
@@ -95,46 +103,75 @@ def _read_frame(code: int, data: bytes, found: About) -> None:
     found.components = tuple(data[6 + 3 * i] for i in range(data[5]))
 
 
-def _read_scan(data: bytes, found: About) -> None:
+def _read_tables(data: bytes, found: About) -> None:
+    """Huffman tables: the first symbol of each is that of the shortest code, whose bits are all 0."""
+    place = 0
+    while place + 17 < len(data):
+        found.zeros[divmod(data[place], 16)] = data[place + 17]
+        place += 17 + sum(data[place + 1 : place + 17])
+
+
+def _read_scan(data: bytes, found: About) -> bool:
+    """What a scan refines; whether many bytes 0 in it cannot be: where its bits 0 stand for some detail."""
     first, last, approximation = data[1 + 2 * data[0] :][:3]
     if found.frame not in PROGRESSIVE:
         first, last, approximation = 0, COEFFICIENTS - 1, 0
+    tables = []
     for i in range(data[0]):
+        component, each = data[1 + 2 * i], divmod(data[2 + 2 * i], 16)
+        tables += [found.zeros.get((kind, table), 1) for kind, table in enumerate(each)]
         for k in range(first, min(last, COEFFICIENTS - 1) + 1):
-            found.refined[data[1 + 2 * i], k] = approximation & 15
+            found.refined[component, k] = approximation & 15
+    if found.frame in BASELINE:
+        return any(tables)  # symbols other than "no difference" and "no coefficient"
+    return found.frame == PROGRESSIVE[0] and first > 0 and approximation < 16 and tables[1] % 16 > 0  # a coefficient
 
 
-def _behind_scan(file: BinaryIO, place: int) -> int:
-    """Where the marker behind a scan's data lies, or the end of the file."""
+def _behind_scan(file: BinaryIO, place: int) -> tuple[int, bool]:
+    """Where the marker behind a scan's data lies, or the end of the file; whether there is a `HOLE` before it."""
+    hole = False
     file.seek(place)
     while block := file.read(BLOCK):
-        if match := MARKER.search(block):
-            return place + match.start()
+        match = MARKER.search(block)
+        hole = hole or block.find(HOLE, 0, match.start() if match else len(block)) >= 0
+        if match:
+            return place + match.start(), hole
         step = len(block) - (1 if block.endswith(b"\xff") and len(block) > 1 else 0)  # a marker over two blocks
         place += step
         file.seek(place)
         if len(block) == 1:
             break
-    return place
+    return place, hole
 
 
-def with_end(file: BinaryIO, tail: bytes = b"") -> BinaryIO:
-    """A copy of a JPEG in memory that ends with the marker of the end; `tail` comes before it."""
+def with_end(file: BinaryIO, tail: bytes = b"", left_out: int = 0) -> BinaryIO:
+    """A copy of a JPEG in memory that ends with the marker of the end; `tail` comes before it.
+
+    left_out: bytes at the end of the file that are not copied.
+    """
     file.seek(0)
-    return io.BytesIO(file.read().removesuffix(b"\xff") + tail + bytes((0xFF, END)))
+    data = file.read()
+    return io.BytesIO(data[: len(data) - left_out].removesuffix(b"\xff") + tail + bytes((0xFF, END)))
 
 
 def lacks_only_the_end(file: BinaryIO, found: About) -> bool:
-    """Whether of a JPEG without its end nothing else is missing: then bytes behind the last scan change no pixel.
+    """Whether of a JPEG without its end nothing else is missing.
 
-    Decodes the picture three times.  Its size has to be checked before.
+    Then bytes behind the last scan change no pixel, and the last ones of the scan do: a filling in place of lost data
+    reaches further than what is decoded of it.  Decodes the picture four times.  Its size has to be checked before.
     """
-    if found.end or not found.all_scans:
+    if found.end or found.hole or not found.all_scans:
         return False
     try:
-        return len({_digest(with_end(file, tail)) for tail in (b"", *TAILS)}) == 1
+        whole = _digest(with_end(file))
+        if any(_digest(with_end(file, tail)) != whole for tail in TAILS):
+            return False
     except (OSError, SyntaxError, ValueError):
         return False
+    try:
+        return _digest(with_end(file, left_out=LAST)) != whole
+    except (OSError, SyntaxError, ValueError):
+        return True
 
 
 def _digest(file: BinaryIO) -> bytes:

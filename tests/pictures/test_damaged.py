@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import ltokc
 from ltokc.errors import FormatError, LimitError, LossWarning
 from ltokc.pictures.load import Picture, load
 from tests.support.cli_runner import run
+from tests.support.pages import natural
 from tests.support.pictures import grainy
 from tests.support.pngs import chunk, png
 
@@ -97,6 +99,43 @@ def test_a_jpeg_that_lacks_more_is_refused_unless_that_is_allowed(kind: str, lac
     assert picture.rgb.shape == PICTURE.shape and "cut" in picture.losses[0]
     if kind != "progressive":
         assert np.array_equal(picture.rgb[:16], loaded(data).rgb[:16])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("filling", [b"\0", b"\xaa", b"\x5a\xc3"])
+@pytest.mark.parametrize("share", [0.5, 0.9])
+def test_a_jpeg_whose_end_was_never_written_is_no_whole_one(kind: str, filling: bytes, share: float) -> None:
+    """Its length is right and its end is filled: zeros decode as blocks for all the rest of a picture."""
+    data = saved("JPEG", **KINDS[kind])
+    half = int(share * len(data))
+    filled = data[:half] + (filling * len(data))[: len(data) - half]
+    with pytest.raises(FormatError, match="(cut|is zeros).*; allow_damaged=True takes"):
+        loaded(filled)
+    picture = loaded(filled, allow_damaged=True)
+    assert picture.rgb.shape == PICTURE.shape and re.search("cut|zeros", picture.losses[0])
+
+
+@pytest.mark.parametrize("optimize", [False, True])
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_a_jpeg_with_a_hole_of_zeros_is_refused_unless_that_is_allowed(optimize: bool, mode: str) -> None:
+    out = io.BytesIO()
+    Image.fromarray(natural(300, 200)).convert(mode).save(out, "JPEG", quality=90, optimize=optimize)
+    data = out.getvalue()
+    place = len(data) // 2
+    holed = data[:place] + bytes(600) + data[place + 600 :]
+    with pytest.raises(FormatError, match=r"a part of the JPEG file is zeros\); allow_damaged=True takes"):
+        loaded(holed)
+    picture = loaded(holed, allow_damaged=True)
+    assert "zeros" in picture.losses[0] and picture.rgb.shape == (200, 300, 3)
+
+
+def test_a_flat_jpeg_may_be_zeros_for_long() -> None:
+    """With tables of its own a flat block is bits 0, so that a white page has thousands of bytes 0."""
+    image = Image.new("L", (4000, 2000), "white")
+    image.paste(Image.fromarray(natural(200, 200)).convert("L"))
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=90, optimize=True)
+    assert bytes(512) in out.getvalue() and not loaded(out.getvalue()).losses
 
 
 def test_a_progressive_jpeg_that_ends_between_two_scans_lacks_the_others() -> None:
