@@ -51,6 +51,12 @@ def real(value: Any) -> float | None:
     return found if math.isfinite(found) else None
 
 
+def check_callable(name: str, value: Any) -> None:
+    """Raises UsageError unless a value can be called."""
+    if not callable(value):
+        raise UsageError(f"{name} is a function, not {shown(value)}")
+
+
 def shown(value: Any) -> str:
     """A value for a message: one that is long, or has no text, is cut short."""
     try:

@@ -9,7 +9,9 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ltokc.errors import LtokcError
+from ltokc.errors import LtokcError, Unwritable
+
+FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}  # of a disk, or of a share of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,8 @@ def write_atomic(path: str | os.PathLike[str], data: bytes, placement: Placement
     except FileExistsError as error:
         raise Exists("exists by now, and is not replaced") from error
     except OSError as error:
-        raise LtokcError(f"cannot be written ({(error.strerror or str(error)).lower()})") from error
+        kind = Unwritable if error.errno in FULL else LtokcError
+        raise kind(f"cannot be written ({(error.strerror or str(error)).lower()})") from error
 
 
 def why_unwritable(path: str) -> str:

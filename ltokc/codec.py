@@ -64,11 +64,11 @@ def encode(
     from ltokc.rate.tokenized import tokenized
     from ltokc.rate.written import Writing, check_patches, of_quality, of_size
 
-    patched = check_patches(patches)
+    cells = opened.tiling.segment_cells(size)
+    patched = check_patches(patches, size, cells)
     chunks = chunks_of(picture, metadata, alpha, say)
     rgb = pixels_of(picture, alpha)
     target = RateTarget.of(size, strict=strict, **rates)
-    cells = opened.tiling.segment_cells(size)
     ltk = Ltk(Header(opened.entry.id, opened.entry.bitstream_hash, *size, cells, is_gray(rgb)), ()).with_chunks(chunks)
     ltk = ltk if target.size is None else with_room(ltk, picture.alpha, target.size, say)
     tell_of_shape(picture, ltk, say)
@@ -144,7 +144,7 @@ def decode(
 
 def info(data: Data) -> Info:
     """Reads header, segment table and chunks.  Raises FormatError; a file that was cut is described as such."""
-    return summarize(container.read(data, allow_truncated=True, limit_pixels=None), len(data))
+    return summarize(container.read(data, allow_truncated=True, limit_pixels=None), memoryview(data).nbytes)
 
 
 def trim(
@@ -166,7 +166,7 @@ def trim(
     ltk = container.read(data, limit_pixels=limit_pixels)
     container.check_density(ltk, limit_pixels)
     held = sum(segment.tokens for segment in ltk.segments)
-    if len(data) <= target_size if target_size is not None else held <= (tokens or 0):
+    if memoryview(data).nbytes <= target_size if target_size is not None else held <= (tokens or 0):
         return bytes(data)
     file = FileWriter.reopen(model_of(ltk).prior, ltk)
     if target_size is not None:
@@ -193,6 +193,6 @@ def verify(data: Data, *, limit_pixels: int | None = DEFAULT_LIMIT_PIXELS) -> No
     ltk = container.read(data, limit_pixels=limit_pixels)
     container.check_density(ltk, limit_pixels)
     file = FileWriter.reopen(model_of(ltk).prior, ltk)
-    if file.write(ltk, [s.tokens for s in ltk.segments]) != data:
+    if file.write(ltk, [s.tokens for s in ltk.segments]) != bytes(data):
         raise FormatError("the stream is not the one its tokens have")
     check_pictures(ltk)

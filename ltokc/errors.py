@@ -30,6 +30,10 @@ class ModelError(LtokcError):
     """A model is unknown, missing or damaged, or its runtime is not installed."""
 
 
+class Unwritable(LtokcError):
+    """Nothing more can be written, so that further work would be for nothing: a disk is full, for example."""
+
+
 class UsageError(LtokcError):
     """The caller's arguments do not fit together."""
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from ltokc import cgroup
-from ltokc.arguments import shown, whole
+from ltokc.arguments import check_callable, shown, whole
 from ltokc.blas import limit_blas
 from ltokc.errors import UsageError
 
@@ -29,7 +29,9 @@ class Steps:
     """Counts steps and tells a callback, from the thread that calls `advance`."""
 
     def __init__(self, progress: Progress | None, total: int, estimate: bool = False):
-        """estimate: there may be fewer or more steps; the last one of `total` is `finish`."""
+        """estimate: there may be fewer or more steps; the last one of `total` is `finish`.  Raises UsageError."""
+        if progress is not None:
+            check_callable("progress", progress)
         self.progress, self.total, self.done = progress, total, 0
         self.most = total - 1 if estimate else total
 

@@ -13,7 +13,7 @@ from ltokc.cli.batch_tables import Tables, in_order
 from ltokc.cli.console import Console, complain, reason, show_warnings
 from ltokc.cli.progress import BatchProgress, human
 from ltokc.cli.status_line import StatusLine
-from ltokc.errors import LtokcError
+from ltokc.errors import LtokcError, Unwritable
 from ltokc.jobs import processes
 from ltokc.jobs.paths import Job
 from ltokc.jobs.processes import Outcome
@@ -72,6 +72,10 @@ def run(console: Console, plan: BatchPlan, tasks: Sequence[Task], workers: int, 
                 row = _told(console, outcome)
                 rows[todo[outcome.index][0]] = row
                 progress.add(outcome.index, row)
+                if isinstance(outcome.error, Unwritable):
+                    left = progress.total - progress.done
+                    complain(f"stopped, since nothing more can be written; {left:,} left; --resume goes on with them")
+                    break
     except BaseException as error:  # interrupted: the report says what was done so far
         if isinstance(error, KeyboardInterrupt) or interruption.came():
             console.say(f"{progress.done:,} of {progress.total:,} done; --resume goes on with the rest")

@@ -24,6 +24,8 @@ from ltokc.errors import LtokcError, TruncatedError
 from ltokc.jobs.left_out import LeftOut
 from ltokc.jobs.rows import FAILED
 
+# what libraries say that cannot have more memory: ONNX Runtime, the C++ library, the loader of shared libraries
+OF_MEMORY = ("BFCArena", "Failed to allocate memory", "bad_alloc", "bad allocation", "failed to map segment")
 _DIGITS = 20
 _LONG_NUMBER = re.compile(rf"\d{{{2 * _DIGITS},}}")
 LOUD = "ltokc.loud"  # key of the context: tracebacks are wanted
@@ -111,7 +113,7 @@ def reason(error: BaseException, name: str = "") -> str:
     elif isinstance(error, OSError) and error.strerror:
         place = str(error.filename) if error.filename else ""
         text = f"{place}: {error.strerror}" if place and place != name else error.strerror
-    elif isinstance(error, MemoryError):
+    elif isinstance(error, MemoryError) or any(words in str(error) for words in OF_MEMORY):
         text = "not enough memory"
     else:
         text = f"internal error, please report it: {type(error).__name__}: {error} (-vv shows where)"

@@ -73,14 +73,17 @@ def compare_picture(
         raise UsageError(f"no metric '{metric}': there are {', '.join(METRICS)}")
     picture = imageio.load(source, limit_pixels=settings.limit_pixels)
     original, notes = _on_white(picture), [*picture.losses, *picture.notes]
+    clear = "transparent: compared on white"
     if picture.alpha is not None:
-        notes.append("transparent: compared on white; the rivals carry no alpha, ours may")
+        notes.append(f"{clear}; the rivals carry no alpha, ours may")
     scorer = Scorer(original, _lpips(os.fspath(settings.lpips)) if settings.lpips is not None else None)
     metric = metric or scorer.best_metric()
     records, decoded = [], []
     for label, data, quality, decoder in _shown(files, settings.generated):
-        image = _decoded(label, data, original.size, settings, decoder)
+        image, transparent = _decoded(label, data, original.size, settings, decoder)
         decoded.append(image)
+        if transparent and picture.alpha is None:
+            notes.append(f"{label}: {clear}, and the original is not transparent")
         bpp = bits_per_pixel(len(data), *original.size)
         records.append(FileRecord(_codec_of(data), label, len(data), bpp, scorer.scores(image), quality, data=data))
     ours = records[0]
@@ -127,21 +130,22 @@ def _codec_of(data: bytes) -> str:
 
 def _decoded(
     label: str, data: bytes, size: tuple[int, int], settings: Settings, decoder: str = FAITHFUL
-) -> Image.Image:
-    """The RGB picture in a file.  Errors name the file."""
+) -> tuple[Image.Image, bool]:
+    """The RGB picture in a file, and whether it is transparent.  Errors name the file."""
     try:
         if data.startswith(MAGIC):
             image = codec.decode(data, limit_pixels=settings.limit_pixels, decoder=decoder, **settings.networks)
-            image = on_white(image)
+            transparent, image = "A" in image.getbands(), on_white(image)
         else:
-            image = _on_white(imageio.load(BytesIO(data), limit_pixels=settings.limit_pixels))
+            found = imageio.load(BytesIO(data), limit_pixels=settings.limit_pixels)
+            transparent, image = found.alpha is not None, _on_white(found)
         if image.size != size:
             raise FormatError(
                 f"has {image.width}x{image.height} pixels and the original {size[0]}x{size[1]}: not the same picture"
             )
     except LtokcError as error:
         raise type(error)(f"{label}: {error}") from error
-    return image
+    return image, transparent
 
 
 def _curve(original: Image.Image, scorer: Scorer, ours: FileRecord, settings: Settings) -> list[CurvePoint]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 VP8L, VP8, AV1 = 2, 3, 4
 NAMES = {VP8L: "VP8L", VP8: "VP8", AV1: "AV1"}
 WEBP_MAX_SIDE = 16383
+MAX_SIDE = {VP8L: WEBP_MAX_SIDE, VP8: WEBP_MAX_SIDE, AV1: 1 << 15}  # px; of AV1: that libavif reads
 AV1_THREADS = 2  # at least: one thread makes another file than two or more, which all make the same
 VP8L_SIGNATURE = 0x2F
 VP8_START = b"\x9d\x01\x2a"

@@ -19,12 +19,12 @@ import os
 import re
 import stat
 import time
-import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from ltokc.errors import LtokcError
+from ltokc.jobs.lines import append_line, line_of, named, parse
 from ltokc.jobs.locks import lock
 
 NAME = re.compile(r"\.ltokc-batch(-\d+-of-\d+)?\.journal")
@@ -100,25 +100,6 @@ def stamp_of(about: os.stat_result, now: int) -> tuple[int, int]:
     return (about.st_ino, about.st_ctime_ns) if told else (0, 0)
 
 
-def line_of(content: dict[str, Any]) -> bytes:
-    body = json.dumps(content, separators=(",", ":"), ensure_ascii=True).encode()
-    return b"%08x %b\n" % (zlib.crc32(body), body)
-
-
-def parse(data: bytes) -> Iterator[dict[str, Any]]:
-    """The lines that are whole, whatever lies between them."""
-    for line in data.split(b"\n"):
-        seal, _, body = line.partition(b" ")
-        if len(seal) != 8 or not body or seal != b"%08x" % zlib.crc32(body):
-            continue
-        try:
-            content = json.loads(body)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(content, dict):
-            yield content
-
-
 def entry_of(line: dict[str, Any]) -> Entry | None:
     """The entry in a line; None for a line of another kind, or from a version with other fields."""
     try:
@@ -191,7 +172,7 @@ def note_report(path: str, report: str, data: bytes) -> None:
     """Notes in the journal of this path, if there is one, a report that will be written.  OSError, LtokcError."""
     if os.path.exists(path):
         _check(path)
-        _append(path, line_of({"report": _report_name(path, report), "digest": digest_of(data)}))
+        append_line(path, line_of({"report": _report_name(path, report), "digest": digest_of(data)}))
 
 
 def made_report(folder: str, report: str) -> bool:
@@ -248,7 +229,7 @@ class Journal:
                     self.stale.add(run)
             # after a kill inside a line, the next one must not be glued to its stump
             stump = b"\n" if before and not before.endswith(b"\n") else b""
-            with _named(self.path):
+            with named(self.path):
                 self._file.write(stump + line_of({"run": self.mark}))
         except BlockingIOError:
             self._file.close()
@@ -278,23 +259,4 @@ class Journal:
 
 def append(path: str, entry: Entry) -> None:
     """Adds a line by one write, which no other appending process comes between.  OSError, LtokcError."""
-    _append(path, line_of(asdict(entry)))
-
-
-def _append(path: str, line: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0))
-    try:
-        with _named(path):
-            if os.write(descriptor, line) != len(line):  # the disk is full: the stump fails its CRC
-                raise LtokcError(f"{path}: cannot be written as a whole")
-    finally:
-        os.close(descriptor)
-
-
-@contextlib.contextmanager
-def _named(path: str) -> Iterator[None]:
-    """The errors of writing, which do not name the file, as LtokcErrors that do."""
-    try:
-        yield
-    except OSError as error:
-        raise LtokcError(f"{path}: cannot be written ({(error.strerror or str(error)).lower()})") from error
+    append_line(path, line_of(asdict(entry)))

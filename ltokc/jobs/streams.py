@@ -73,7 +73,7 @@ def write(target: str, data: bytes, placement: Placement = ANYWHERE) -> None:
     except Exists as error:
         raise Exists(f"{target}: {error}") from error
     except LtokcError as error:
-        raise LtokcError(f"{target}: {error}") from error
+        raise type(error)(f"{target}: {error}") from error
 
 
 def _write_out(data: bytes) -> None:

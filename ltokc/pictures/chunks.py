@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ltokc.arguments import check_callable
 from ltokc.container import (
     ALPHA,
     COLOUR,
@@ -48,6 +49,7 @@ def chunks_of(picture: Picture, metadata: str | Iterable[str], alpha: str, say: 
     """
     if alpha not in ALPHA_MODES:
         raise UsageError(f"alpha is keep, drop or blend, not {alpha!r}")
+    check_callable("say", say)
     kinds = kinds_of(metadata)
     for loss in picture.losses:
         say(loss)

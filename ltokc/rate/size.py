@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ltokc.container.chunks import PATCHES
+from ltokc.arguments import check_callable
+from ltokc.container.chunks import COLOUR, PATCHES
 from ltokc.container.hidden import patches_of
 from ltokc.container.patches import covered_cells
+from ltokc.container.reader import read
 from ltokc.container.records import Ltk
 from ltokc.entropy.file import FileWriter
 from ltokc.errors import Say, UsageError
@@ -26,6 +28,7 @@ from ltokc.token_grid import full_masks
 
 SIZE_ROUNDS = 4  # plans tried for a wanted size
 SEARCH_ROUNDS = 2  # where digits are chosen anew, which changes what they take
+KEPT = 0.8  # of the bytes of tokens, so many of which are left where a colour grid stays
 SPARE = 0.03  # of its bits, that a plan may have too many: they are cut off
 
 
@@ -77,10 +80,24 @@ def fitted(ltk: Ltk, file: FileWriter, size: int, strict: bool, say: Say | None 
 
 
 def cut_to(ltk: Ltk, file: FileWriter, size: int, say: Say) -> bytes:
-    """A file cut to `size` bytes: tokens go, then metadata and alpha give way, then patches.  Raises UsageError."""
+    """A file cut to `size` bytes: tokens go, then metadata and alpha give way, then patches.  Raises UsageError.
+
+    A colour grid goes with a fifth of the tokens: it corrects what all of them decode to.
+    """
+    check_callable("say", say)
+    ltk = ltk if KEPT * _streams(ltk) <= size - len(file.write(ltk, file.nothing)) else _without_grid(ltk)
     smaller = with_room_again(ltk, size, say)
     cut = fitted(smaller, file, size, strict=True, say=say)
     return cut if smaller is ltk else filled(cut, alpha_of(ltk), size)
+
+
+def _streams(ltk: Ltk) -> int:
+    """Bytes of tokens."""
+    return sum(len(segment.stream) for segment in ltk.segments)
+
+
+def _without_grid(ltk: Ltk) -> Ltk:
+    return ltk.with_chunks(tuple(chunk for chunk in ltk.chunks if chunk.fourcc != COLOUR))
 
 
 def _without_patches(before: Ltk, after: Ltk) -> str:
@@ -117,9 +134,15 @@ def sized(
         share = len(data) / found.bytes
     if len(best) > size:
         say(f"the smallest file of this picture has {len(best):,} bytes, more than {size:,}")
-    elif not lossy_alpha(ltk) and len(best) < size * (1 - SPARE) and found.plan.keep == len(picture.model.levels):
+    elif not lossy_alpha(ltk) and len(best) < size * (1 - SPARE) and _holds_all(best, picture):
         say(all_there_is(len(best), size))
     return best
+
+
+def _holds_all(data: bytes, picture: TokenizedPicture) -> bool:
+    """Whether all tokens of a picture are in a file."""
+    held = sum(segment.tokens for segment in read(data, limit_pixels=None).segments)
+    return held == sum(mask.size for mask in picture.tokens.masks)
 
 
 def all_there_is(got: int, wanted: int) -> str:

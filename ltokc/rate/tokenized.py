@@ -39,8 +39,9 @@ class TokenizedPicture:
 
     kept: (rows, columns), how many levels each cell will keep, as the tokenizer was told;
     means: colours of large areas, of the picture and, as far as is known, of what a plan's tokens decode to;
-    plan: the one that it was refined for; walks: how often it was tokenized; values: what was rounded to the digits,
-    per level float16 (rows, columns, d), if the effort rounds them together.
+    plan: the one that it was refined for; error: SSIMULACRA2's of that, where decodes of it were tried;
+    walks: how often it was tokenized; values: what was rounded to the digits, per level float16 (rows, columns, d), if
+    the effort rounds them together.
     """
 
     model: Model
@@ -51,6 +52,7 @@ class TokenizedPicture:
     kept: np.ndarray
     means: Means | None = None
     plan: Plan | None = None
+    error: float | None = None
     walks: int = 1
     values: list[np.ndarray] | None = None
 
@@ -121,12 +123,13 @@ class TokenizedPicture:
         if effort.schedule is not None:
             sent = Search(self.model.folder, device).run(self.rgb, sent, effort.schedule, bit, advance)
         means = self._means(plan, sent, curves, effort)
-        found, kernel = sent, self.model.rounding
+        found, kernel, seen = sent, self.model.rounding, None
         if means is not None and means.smooth and curves is not None:
             start = Trial(plan, sent, means, math.inf)
-            decoder = Decoder(self.model.levels, self.model.colour, self.decoded_means, partial(_bytes_of, curves))
-            best = tried(decoder, start, [plan] if error is None else with_other_depths(plan, curves, error))
-            plan, found, means = best.plan, best.tokens, best.means
+            decoder = Decoder(self.model.levels, self.model.colour, self._looked_at, partial(_bytes_of, curves))
+            plans = [plan] if error is None else with_other_depths(plan, curves, error)
+            best = tried(decoder, start, plans, math.inf if error is None else error)
+            plan, found, means, seen = best.plan, best.tokens, best.means, best.error
         elif means is not None and self.model.colour is not None:
             found, means = colour.choose(means, sent, self.model.colour)
             if effort.schedule is not None:
@@ -136,7 +139,13 @@ class TokenizedPicture:
             rounded = Rounding(self.networks, kernel, effort.gradients).run(self.rgb, found, self.values, bit, advance)
             found, means = rounded.tokens, means and replace(means, decoded=rounded.means)
         tokens = Tokens(found.levels, found.digits, self.tokens.masks)
-        return replace(self, tokens=tokens, means=means, plan=plan)
+        return replace(self, tokens=tokens, means=means, plan=plan, error=seen)
+
+    def _looked_at(self, plan: Plan, tokens: Tokens) -> tuple[np.ndarray, float]:
+        """Means of what a plan's tokens decode to, as `decoded_means`, and SSIMULACRA2's error."""
+        found = replace(self, tokens=tokens).measure(plan)
+        assert found.colours is not None
+        return found.colours, found.error()
 
     def _means(self, plan: Plan, tokens: Tokens, curves: RDCurves | None, effort: Effort) -> Means | None:
         """Of the picture and of what a plan's tokens decode to: decoded where digits were searched, else expected."""

@@ -15,7 +15,7 @@ from ltokc.container.reader import read
 from ltokc.container.records import Ltk
 from ltokc.entropy.file import read_tokens
 from ltokc.errors import Say, UsageError
-from ltokc.geometry import CELL
+from ltokc.geometry import CELL, Size
 from ltokc.metrics.colour import SIDE
 from ltokc.metrics.ssimulacra2 import Reference, points
 from ltokc.rate.colour.grid import with_grid
@@ -27,7 +27,7 @@ from ltokc.rate.patches import dense, high
 from ltokc.rate.patches import plan as patched
 from ltokc.rate.patches.choice import errors_of
 from ltokc.rate.patches.drawn import drawing_of
-from ltokc.rate.plan import Plan, error_of_quality
+from ltokc.rate.plan import error_of_quality
 from ltokc.rate.size import SPARE, all_there_is, counts_of, sized, writer_of
 from ltokc.rate.target import RateTarget
 from ltokc.rate.tokenized import TokenizedPicture
@@ -35,11 +35,11 @@ from ltokc.rate.tokenized import TokenizedPicture
 STEPS = (0.3, 0.36, 0.42, 0.48, 0.54, 0.6, 0.66, 0.72, 0.78, 0.84, 0.9, 0.94, 0.97, 1.0)  # qualities tried for a size
 
 
-def check_patches(patches: str) -> bool:
-    """Whether patches may be used: "auto" or "off".  Raises UsageError."""
+def check_patches(patches: str, size: Size, segment_cells: int) -> bool:
+    """Whether patches, "auto" or "off", may be used for a picture in such segments.  Raises UsageError."""
     if patches not in PATCH_MODES:
         raise UsageError(f"patches are auto or off, not {patches!r}")
-    return patches == "auto" and patched.available()
+    return patches == "auto" and patched.available(size, segment_cells)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def of_quality(ltk: Ltk, target: RateTarget, how: Writing) -> bytes:
     """
     picture, effort = how.picture, how.effort
     quality = target.quality if how.patches else None
-    plain = quality is not None and patched.is_plain(picture)
+    plain = quality is not None and patched.is_plain(picture, quality)
     if quality is not None and (plain or quality > high.STARTS):
         found = (patched.alone if plain else patched.whole)(picture, ltk, effort.number, quality)
         file = writer_of(picture, found.plan, ltk)
@@ -102,8 +102,8 @@ def _of_tokens(ltk: Ltk, target: RateTarget, curves: RDCurves | None, how: Writi
     data = file.write(with_grid(ltk, refined.means), counts_of(file, plan, target.tokens), picture.steps)
     if target.quality is None or curves is None or not how.patches or not (picture.measurable and effort.measures):
         return data
-    tried = refined.means is not None and refined.means.smooth  # by decodes, which the curves know nothing of
-    short = 0.0 if tried else _expected_lack(target.quality, plan, curves, how)
+    seen = curves.error_of(plan.depths) if refined.error is None else refined.error / effort.error_left
+    short = _expected_lack(target.quality, seen, how)
     most = dense.most_bytes(target.quality, short, len(data), picture.rgb)
     return _smaller(data, ltk, target.quality, most, how)
 
@@ -113,9 +113,11 @@ def _look(quality: float, picture: TokenizedPicture) -> float:
     return points(error_of_quality(quality, picture.model.entry.looks))
 
 
-def _expected_lack(quality: float, plan: Plan, curves: RDCurves, how: Writing) -> float:
-    """Points that tokens are expected to lack for a quality, as far as it was measured; negative: they have more."""
-    error = curves.error_of(plan.depths)
+def _expected_lack(quality: float, error: float | None, how: Writing) -> float:
+    """Points that tokens lack for a quality, given the error that was measured before digits were searched.
+
+    Negative: they have more; 0 where nothing was measured, or the quality is below those of the model's table.
+    """
     if error is None or quality < how.picture.model.entry.looks[0][0]:
         return 0.0
     return _look(quality, how.picture) - points(error * how.effort.error_left)
@@ -155,7 +157,7 @@ def of_size(ltk: Ltk, target: RateTarget, how: Writing, say: Say) -> bytes:
     picture, effort, device, patches = how.picture, how.effort, how.device, how.patches
     size = target.size
     assert size is not None
-    if patches and patched.is_plain(picture):
+    if patches and patched.is_plain(picture, STEPS[-1]):
         plain = _largest(STEPS, size, lambda quality: of_quality(ltk, RateTarget(quality=quality), how))
         if plain is not None:
             if plain.last and len(plain.data) < size * (1 - SPARE):

@@ -89,3 +89,8 @@ def test_qualities_at_which_a_quick_look_shows_that_nothing_can_be_read_are_not_
     ltokc.encode(page(ink="red", paper="blue"), 0.4)
     tried = [(quality, effort) for coding, quality, effort in seen if coding == AV1]
     assert tried == [(24, 4), (30, 4), (40, 4), (40, 6), (50, 6)] and next(answers, None) is None
+
+
+def test_below_the_quality_from_which_letters_count_they_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "is_legible", lambda *_: pytest.fail("looked at"))
+    assert ltokc.info(ltokc.encode(page(), 0.35)).patches > 0

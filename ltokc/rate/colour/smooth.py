@@ -46,47 +46,57 @@ def _bend(plane: npt.NDArray[np.uint8]) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A plan, tokens for it, the means of their decode, and what they cost, a grid included."""
+    """A plan, tokens for it, the means of their decode, what they cost, a grid included, and the error of the decode.
+
+    The error is SSIMULACRA2's, which sees the detail that the means do not show.
+    """
 
     plan: Plan
     tokens: Tokens
     means: Means
     cost: float
+    error: float = 0.0
+
+    def rank(self, wanted: float) -> tuple[float, float]:
+        """The least is the best: what it costs, among those that look as `wanted`, else which looks best."""
+        return max(0.0, self.error - AS_GOOD * wanted), self.cost
 
 
 @dataclass(frozen=True, slots=True)
 class Decoder:
     """A model on a picture.
 
-    decode: gives the means of a plan's tokens; bytes_of: what these take; response: of colours to digits, if known.
+    decode: gives the means of a plan's tokens and their error; bytes_of: what these take; response: of colours to
+    digits, if known.
     """
 
     levels: Sequence[Level]
     response: ColourResponse | None
-    decode: Callable[[Plan, Tokens], npt.NDArray[np.float32]]
+    decode: Callable[[Plan, Tokens], tuple[npt.NDArray[np.float32], float]]
     bytes_of: Callable[[Plan], float]
 
 
-def tried(decoder: Decoder, start: Trial, plans: Sequence[Plan]) -> Trial:
+def tried(decoder: Decoder, start: Trial, plans: Sequence[Plan], wanted: float) -> Trial:
     """The best of the plans and of the digits chosen for them round by round, by decodes with their grids.
 
-    start: tokens of all plans, and means of the picture.
+    start: tokens of all plans, and means of the picture; wanted: the error that a decode may have.
     """
     best: Trial | None = None
     for plan in plans:
         tokens = replace(start.tokens, masks=plan.masks(decoder.levels))
         last: Trial | None = None
         for _ in range(1 + ROUNDS):
-            means = replace(start.means, decoded=decoder.decode(plan, tokens))
+            decoded, error = decoder.decode(plan, tokens)
+            means = replace(start.means, decoded=decoded)
             grid = best_grid(means)
-            trial = Trial(plan, tokens, means, grid.cost + SMOOTH_BYTE * decoder.bytes_of(plan))
+            trial = Trial(plan, tokens, means, grid.cost + SMOOTH_BYTE * decoder.bytes_of(plan), error)
             if last is not None and trial.cost > GAIN * last.cost:
                 break
             last = trial
             if decoder.response is None:
                 break
             tokens, _means = choose(replace(means, decoded=means.decoded + grid.given), tokens, decoder.response)
-        if last is not None and (best is None or last.cost < best.cost):
+        if last is not None and (best is None or last.rank(wanted) < best.rank(wanted)):
             best = last
     return best or start
 

@@ -40,6 +40,7 @@ QUICK, PLAIN, SMALL = (
 LARGE = 1 << 19  # px, of pictures that the last is not tried for
 SMALL_FROM = 2  # effort of the encoder from which on it is tried
 LEAST_EQUAL = 0.25  # share of equal neighbours from which on lossless coding has a chance
+PALETTE, SAMPLED = 256, 16  # colours up to which it has one anyhow (dithered pictures); rows, of which one is looked at
 Mask = npt.NDArray[np.bool_]
 Pixels = npt.NDArray[np.uint8]
 
@@ -116,7 +117,8 @@ class PatchCoder:
         equal: share of the pixels that are equal to their neighbours.
         """
         lossy = self.lossy(pixels, quality)
-        if equal < LEAST_EQUAL or max(pixels.shape[:2]) > WEBP_MAX_SIDE or not features.check("webp"):
+        may = max(pixels.shape[:2]) <= WEBP_MAX_SIDE and features.check("webp")
+        if not may or (equal < LEAST_EQUAL and not _has_palette(pixels)):
             return lossy
         tried: list[bytes] = []
         for setting, hopeless in ((PLAIN, OUT_OF_REACH), (QUICK, HOPELESS)):
@@ -159,6 +161,12 @@ class PatchCoder:
             rows, columns = np.unique(np.argwhere(own)[:, 0]), np.unique(np.argwhere(own)[:, 1])
             left, top = int(columns[0]), int(rows[0])
             yield number, own, CellBox(left, top, int(columns[-1]) + 1 - left, int(rows[-1]) + 1 - top)
+
+
+def _has_palette(pixels: Pixels) -> bool:
+    """Whether some rows of pixels (h, w, 3) have so few colours that the picture may have a palette."""
+    rows = pixels[::SAMPLED].reshape(-1, 3).astype(np.uint32)
+    return len(np.unique(rows[:, 0] << 16 | rows[:, 1] << 8 | rows[:, 2])) <= PALETTE
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from ltokc.container.records import Ltk
 from ltokc.metrics.ssimulacra2 import Reference
 from ltokc.rate.patches import high
 from ltokc.rate.patches.drawn import drawing_of
-from ltokc.rate.patches.plan import Patched, codec_quality, coder_of, whole_at
+from ltokc.rate.patches.plan import READABLE_FROM, Patched, codec_quality, coder_of, whole_at
 from ltokc.rate.tokenized import TokenizedPicture
 
 Pixels = npt.NDArray[np.uint8]
@@ -87,4 +87,4 @@ def instead(
     if expected > most * pixels.size / picture.rgb.size:
         return None
     lossy = high.quality_of_look(look, pixels, lambda _, each: shown(each), least)
-    return whole_at(picture, coder, lossy, readable=drawing.present)
+    return whole_at(picture, coder, lossy, readable=drawing.present and quality >= READABLE_FROM)

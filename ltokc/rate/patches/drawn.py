@@ -31,6 +31,7 @@ INK, CRISP = (0.02, 0.004), (0.4, 0.3)  # edges, of its pixels and of those not 
 COARSE, MOST_COARSE = 16, 200  # step of coarse colours, and how many of them an inked cell has at most
 LEAST_INKED = 0.2  # share of inked cells from which on a picture has a drawn part
 LEAST_DRAWN, LEAST_SHARP = 0.1, 0.03  # shares of the cells from which on a picture has a drawn part
+FLAT, LEAST_PAPER = 0.9, 0.2  # equal pixels of a cell of paper; share of these from which on lettering is looked for
 LEAST_GRAY = 0.1  # share of cells of lettering in a gray one, where also photographs have few colours
 Mask = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
@@ -55,9 +56,10 @@ class Drawing:
 
     @property
     def present(self) -> bool:
-        """Whether the picture has a drawn part; photographs of documents alone have one."""
+        """Whether the picture has a drawn part, of what is not flat; photographs of documents alone have one."""
         least = LEAST_GRAY if self.gray else LEAST_SHARP
-        shares = [cells.mean() for cells in (self.drawn, self.sharp, self.inked)]
+        uneven = max(1, int((self.equal < 1).sum()))
+        shares = [cells.sum() / uneven for cells in (self.drawn, self.sharp, self.inked)]
         return any(share >= limit for share, limit in zip(shares, (LEAST_DRAWN, least, LEAST_INKED), strict=True))
 
     @property
@@ -85,7 +87,8 @@ def maybe_drawn(rgb: npt.NDArray[np.uint8]) -> bool:
     equal, near, edges = groups.reshape(3, groups.shape[1], -1, CELL).sum(3) / (CELL * CELL // SAMPLED)
     drawn = (equal >= LEAST_EQUAL) & (edges >= LEAST_EDGES / 2)
     inked = (near >= LEAST_NEAR) & (edges >= INK[0] / 2) & (edges >= CRISP[1] * (1 - near))
-    return bool(drawn.mean() >= LEAST_SHARP / 2 or inked.mean() >= LEAST_INKED / 2)
+    paper = equal >= FLAT  # lines along the rows and a few letters may lie between those that were looked at
+    return bool(drawn.mean() >= LEAST_SHARP / 2 or inked.mean() >= LEAST_INKED / 2 or paper.mean() >= LEAST_PAPER)
 
 
 def drawing_of(rgb: npt.NDArray[np.uint8]) -> Drawing:
@@ -104,13 +107,14 @@ def drawing_of(rgb: npt.NDArray[np.uint8]) -> Drawing:
         edges, rough = _means(steps >= EDGE), _means(steps > NEAR)
         lively = 1 - equal[at]
         loose = (equal[at] >= LEAST_EQUAL) & (edges >= LEAST_EDGES)
-        maybe = loose | (edges >= SHARP * lively)
+        crowded = (edges > 0) & (edges >= SHARP * lively)
+        maybe = loose | crowded
         for y, x in np.argwhere(maybe):
             colours = _colours(strip[y * CELL : (y + 1) * CELL, x * CELL : (x + 1) * CELL])
-            few = len(colours) <= MOST_COLOURS * lively[y, x] * CELL * CELL
+            few = 1 < len(colours) <= MOST_COLOURS * lively[y, x] * CELL * CELL  # one: paper beside something
             dense = len(colours) <= FEW * CELL * CELL and colours.max() >= MUCH * CELL * CELL
             maybe[y, x] = few if loose[y, x] else dense
-        drawn[at], sharp[at] = maybe, maybe & (edges >= SHARP * lively)
+        drawn[at], sharp[at] = maybe, maybe & crowded
         flat = rough <= 1 - LEAST_NEAR
         strong, weak = (flat & (edges >= ink) & (edges >= crisp * rough) for ink, crisp in zip(INK, CRISP, strict=True))
         for y, x in np.argwhere(strong | weak):

@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ltokc.container import patches
+from ltokc.container.bitstreams import MAX_SIDE
 from ltokc.container.chunks import COLOUR, PATCHES
 from ltokc.container.patches import Patch
 from ltokc.container.records import Chunk, Ltk
-from ltokc.geometry import CELL
+from ltokc.geometry import CELL, Size, segment_boxes
 from ltokc.rate.curves import RDCurves
 from ltokc.rate.patches import high
 from ltokc.rate.patches.choice import multiplier_of, worth_of_patch, worth_of_tokens
@@ -23,15 +24,16 @@ from ltokc.rate.patches.legible import is_legible
 from ltokc.rate.plan import Plan, uniform
 from ltokc.rate.tokenized import TokenizedPicture
 
-# quality of the lossy codec for drawn cells, by the encoder's: letters stay legible from the first on
+# quality of the lossy codec for drawn cells, by the encoder's
 QUALITIES = ((0.0, 8), (0.2, 14), (0.4, 24), (0.6, 32), (0.8, 44), (0.9, 52), (1.0, 70))
+READABLE_FROM = 0.4  # quality of the encoder, from which on lettering has to be legible
 LEGIBLE = (30, 40, 50, 60)  # those tried where lettering cannot be read: the same ones from anywhere below
 LEAST_GAIN = 0.03  # of what the picture costs by tokens alone
 MOSTLY = 0.6  # share of the cells in patches from which on one over the whole picture is tried
 PREVIEW = 1  # levels of a cell that a patch covers
 PREVIEW_OF_ALL = 2  # levels where a patch covers the whole picture
 BESIDE = 3  # levels of a covered cell beside one that is not
-FEW = 512  # px, of pictures too narrow to be compared that a patch shows better than tokens
+FEW = 512  # px, of pictures too narrow to be compared that a patch shows better than tokens at any quality
 FEWEST, FEWEST_QUALITY = 64, 80  # px, of those that cost next to nothing, and the lossy codec's quality for them
 Mask = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
@@ -58,9 +60,11 @@ def with_patches(ltk: Ltk, found: tuple[Patch, ...]) -> Ltk:
     return ltk.with_chunks(tuple(chunks))
 
 
-def available() -> bool:
-    """Whether Pillow has a codec for patches."""
-    return lossy_coding() is not None
+def available(size: Size, segment_cells: int) -> bool:
+    """Whether Pillow has a codec for patches that takes a picture's segments."""
+    coding = lossy_coding()
+    sides = (max(box.columns, box.rows) * CELL for box in segment_boxes(*size, segment_cells))
+    return coding is not None and min(max(size), max(sides)) <= MAX_SIDE[coding]
 
 
 def codec_quality(quality: float) -> int:
@@ -76,14 +80,14 @@ def drawn_part(rgb: np.ndarray) -> Drawing | None:
     return found if found.present else None
 
 
-def is_plain(picture: TokenizedPicture) -> bool:
-    """Whether a patch over the whole picture is better than tokens without a look at either.
+def is_plain(picture: TokenizedPicture, quality: float) -> bool:
+    """Whether a patch over the whole picture is better than tokens without a look at either, at a quality 0 to 1.
 
-    It shows the colour of a picture of one colour exactly, where tokens are off in its corners, and the pixels of a
-    small one that is too narrow to be compared, whose cell is padding for the most part.
+    It shows the colour of a picture of one colour exactly, where tokens are off in its corners, and the pixels of one
+    that is too narrow to be compared, whose cells are padding for the most part; a large one where bytes count less.
     """
     rgb = picture.rgb
-    if not picture.measurable and rgb.shape[0] * rgb.shape[1] <= FEW:
+    if not picture.measurable and (quality >= READABLE_FROM or rgb.shape[0] * rgb.shape[1] <= FEW):
         return True
     return all((rgb[top : top + CELL] == rgb[0, 0]).all() for top in range(0, len(rgb), CELL))
 
@@ -152,7 +156,9 @@ def part(
             found = everything
     if found.gained <= LEAST_GAIN * float(tokens.cost(multiplier).sum()):
         return None
-    made = _legible(picture, replace(found.coder, thorough=True), found.cells, lossy)
+    thorough = replace(found.coder, thorough=True)
+    readable = quality >= READABLE_FROM
+    made = _legible(picture, thorough, found.cells, lossy) if readable else thorough.patches(found.cells, lossy)
     return Patched(_left_over(found.cells, curves, plan_of, picture), made)
 
 
