@@ -91,6 +91,22 @@ def test_a_journal_on_a_full_disk_is_named(place: Path, length: int, why: str) -
     assert not Path("out/photo.ltk").exists()
 
 
+def test_a_batch_ends_where_nothing_more_can_be_noted_as_done(place: Path) -> None:
+    """It had encoded all the rest for nothing."""
+    Path("many").mkdir()
+    for i in range(9):
+        Image.new("RGB", (16, 16), (30 * i, 20, 90)).save(f"many/{i}.png")
+    done = program("batch", "many", "-d", "out", "-e", "0", "-j", "1", preexec_fn=small_files)
+    written = len(list(Path("out").glob("*.ltk")))
+    left = 9 - written - 1
+    assert done.returncode == 1 and 0 < written < 7
+    said = f"stopped, since nothing more can be written; {left} left; --resume goes on with them"
+    assert said.encode() in done.stderr
+    assert done.stderr.count(b"cannot be written") == 1
+    again = program("batch", "many", "-d", "out", "-e", "0", "-j", "1", "--resume")
+    assert again.returncode == 0 and len(list(Path("out").glob("*.ltk"))) == 9
+
+
 @needs_full
 @pytest.mark.parametrize("args", [["decode", "photo.ltk", "-o", "-"], ["encode", "photo.png", "-o", "-"]])
 def test_a_full_standard_output_is_named(place: Path, args: list[str]) -> None:

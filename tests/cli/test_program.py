@@ -150,6 +150,20 @@ def test_bug_is_one_line_too(here: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert result.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("[ONNXRuntimeError] : 1 : FAIL : BFCArena::AllocateRawInternal"),
+              ImportError("libx.so: failed to map segment from shared object"), RuntimeError("std::bad_alloc")],
+    ids=str,
+)  # fmt: skip
+def test_lack_of_memory_is_no_bug(here: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def lacking(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("ltokc.codec.encode", lacking)
+    result = run("encode", "photo.png")
+    assert result.exit_code == 1 and result.stderr == "ltokc: photo.png: not enough memory\n"
+
+
 def test_name_cannot_forge_lines(here: Path) -> None:
     result = run("info", "a\nltokc: fine\x1b[31m")
     assert result.stderr.count("\n") == 1

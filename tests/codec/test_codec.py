@@ -240,6 +240,27 @@ def test_the_bytes_of_a_file_may_be_of_any_kind(kind: Callable[[bytes], Data]) -
     ltokc.verify(data)
 
 
+def test_bytes_are_counted_where_a_view_has_wider_items() -> None:
+    """`len` of it is a quarter: trim had given more bytes than were wanted."""
+    picture = grainy(64, 48)
+    whole = next(d for n in range(60, 90) if len(d := ltokc.encode(picture, tokens=n, effort=0)) % 4 == 0)
+    view = memoryview(whole).cast("I")
+    assert ltokc.info(view).bytes == len(whole)
+    assert ltokc.trim(view, target_size=len(whole) // 2) == ltokc.trim(whole, target_size=len(whole) // 2)
+    assert ltokc.trim(view, target_size=len(whole)) == whole
+    ltokc.verify(view)
+
+
+def test_what_is_to_be_called_is_checked_before_it_is() -> None:
+    data = ltokc.encode(smooth(100, 70), tokens=40)
+    for wrong in (lambda: ltokc.encode(smooth(20, 12), progress=3), lambda: ltokc.decode(data, progress="x")):  # type: ignore[arg-type]
+        with pytest.raises(UsageError, match="progress is a function, not"):
+            wrong()
+    for wrong in (lambda: ltokc.encode(smooth(20, 12), say=None), lambda: ltokc.trim(data, target_size=40, say=None)):  # type: ignore[arg-type]
+        with pytest.raises(UsageError, match="say is a function, not None"):
+            wrong()
+
+
 @pytest.mark.parametrize("verb", [ltokc.decode, ltokc.info, ltokc.trim, ltokc.tokens, ltokc.verify])
 def test_types_say_what_the_bytes_of_a_file_may_be(verb: Callable[..., Any]) -> None:
     assert verb.__annotations__["data"] == "Data" and set(get_args(Data)) == {bytes, bytearray, memoryview}

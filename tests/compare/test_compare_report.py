@@ -102,6 +102,8 @@ def test_transparency_is_compared_on_white() -> None:
     Image.fromarray(rgba).save(buffer, "png")
     found = compare_picture(Image.fromarray(rgba), [("same.png", buffer.getvalue(), None)])
     assert found.ours.scores.psnr == math.inf and any("on white" in note for note in found.notes)
+    found = compare_picture(Image.fromarray(rgba[..., :3]), [("clear.png", buffer.getvalue(), None)])
+    assert list(found.notes) == ["clear.png: transparent: compared on white, and the original is not transparent"]
 
 
 def test_what_cannot_be_compared_is_named() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ltokc.atomic import Exists, Placement, replacing, write_atomic
-from ltokc.errors import LtokcError
+from ltokc.errors import LtokcError, Unwritable
 
 
 def test_write_atomic_replaces_and_keeps_to_the_umask(tmp_path: Path) -> None:
@@ -157,3 +158,19 @@ def test_replacing_of_a_file_with_one_writer_uses_one_name(tmp_path: Path) -> No
             used.append(temporary)
             Path(temporary).write_bytes(data)
     assert used[0] == used[1] and path.read_bytes() == b"two" and os.listdir(tmp_path) == ["a.bin"]
+
+
+FULL = [(errno.ENOSPC, Unwritable), (errno.EDQUOT, Unwritable), (errno.EIO, LtokcError)]
+
+
+@pytest.mark.parametrize("number, kind", FULL)
+def test_a_full_disk_is_an_error_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, kind: type[LtokcError]
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(number, "no more")
+
+    monkeypatch.setattr("ltokc.atomic._write", full)
+    with pytest.raises(LtokcError, match="cannot be written .no more.") as error:
+        write_atomic(tmp_path / "a", b"1")
+    assert type(error.value) is kind
