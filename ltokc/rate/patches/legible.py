@@ -20,9 +20,12 @@ Pixels = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
 
 
-def is_legible(rgb: Pixels, shown: Pixels, lines: Mask) -> bool:
-    """Whether the cells of lines (rows, columns) of a picture (H, W, 3) can be read in what is `shown`."""
-    return luma_error(rgb, shown, lines) <= MOST_ERROR
+def is_legible(rgb: Pixels, shown: Pixels, lines: Mask, margin: float = 1.0) -> bool:
+    """Whether the cells of lines (rows, columns) of a picture (H, W, 3) can be read in what is `shown`.
+
+    margin: times the error at which they just can.
+    """
+    return luma_error(rgb, shown, lines) <= MOST_ERROR * margin
 
 
 def luma_error(rgb: Pixels, shown: Pixels, lines: Mask) -> float:

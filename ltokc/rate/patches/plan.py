@@ -27,6 +27,7 @@ from ltokc.rate.tokenized import TokenizedPicture
 # quality of the lossy codec for drawn cells, by the encoder's
 QUALITIES = ((0.0, 8), (0.2, 14), (0.4, 24), (0.6, 32), (0.8, 44), (0.9, 52), (1.0, 70))
 READABLE_FROM = 0.4  # quality of the encoder, from which on lettering has to be legible
+QUICK_MARGIN = 1.3  # times the error at which lettering just can be read: a slower coder has up to so much less
 LEGIBLE = (30, 40, 50, 60)  # those tried where lettering cannot be read: the same ones from anywhere below
 LEAST_GAIN = 0.03  # of what the picture costs by tokens alone
 MOSTLY = 0.6  # share of the cells in patches from which on one over the whole picture is tried
@@ -178,15 +179,16 @@ class Tried:
 def _legible(picture: TokenizedPicture, coder: PatchCoder, cells: Mask, lossy: int) -> tuple[Patch, ...]:
     """The patches of some cells at a quality of the lossy codec, or the next one at which lettering can be read.
 
-    Qualities at which a quick coder's cannot be read are not tried.
+    Qualities at which a quick coder's are far from that are not tried.
     """
     lines, qualities = coder.drawing.lines & cells, (lossy, *(better for better in LEGIBLE if better > lossy))
 
-    def can_be_read(found: tuple[Patch, ...]) -> bool:
-        return is_legible(picture.rgb, coder.shown(found, picture.rgb), lines)
+    def can_be_read(found: tuple[Patch, ...], margin: float = 1.0) -> bool:
+        return is_legible(picture.rgb, coder.shown(found, picture.rgb), lines, margin)
 
     quick = replace(coder, thorough=False)
-    first = next((each for each in qualities[:-1] if can_be_read(quick.patches(cells, each))), qualities[-1])
+    near = (each for each in qualities[:-1] if can_be_read(quick.patches(cells, each), QUICK_MARGIN))
+    first = next(near, qualities[-1])
     tried = (coder.patches(cells, each) for each in qualities if each >= first)
     return next((found for found in tried if can_be_read(found)), None) or coder.patches(cells, qualities[-1])
 
