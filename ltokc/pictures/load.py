@@ -174,7 +174,7 @@ def _opened(source: str | os.PathLike[str] | BinaryIO) -> Iterator[BinaryIO]:
             raise UsageError('the file is not open for reading; a picture needs open(..., "rb")')
         file = source
     else:
-        kind = type(source).__name__
+        kind = type(source).__name__ + (" (.numpy() gives one)" if hasattr(source, "numpy") else "")
         raise UsageError(f"a picture is a path, a binary file (io.BytesIO), a PIL image or an array, not {kind}")
     try:
         seekable = getattr(file, "seekable", lambda: False)  # objects that can do nothing but read have none

@@ -73,7 +73,13 @@ class Recipe:
 LEAST_WINDOW = 32  # px, of which LPIPS has a tap of one place at least
 BLOCK = re.compile(r"(encoder|pre)\.\d+\.\d+|final\.\d+|levels\.\d+\.(block|query\.1)")
 TRAIN = ("all", "encoder", "queries", "finish", "prior")
+UNKNOWN = re.compile(r"\w+\.__init__\(\) got an unexpected keyword argument ('\w+')(. Did you mean.*)?")
 ALIASES = {"weave": "grid_pattern"}  # keys of `[loss]` in recipes that are published -> fields of `Loss`
+
+
+def what_is_wrong(error: Exception) -> str:
+    """The text of an error about the fields of a recipe; an unknown one is named as the file has it."""
+    return UNKNOWN.sub(r"unknown key \1", str(error))
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -85,7 +91,7 @@ def read_recipe(path: Path) -> Recipe:
         fields["blocks"] = tuple(fields.get("blocks", ()))
         recipe = Recipe(**fields)
     except (OSError, TypeError, ValueError) as error:
-        raise ModelError(f"{path}: {error}") from error
+        raise ModelError(f"{path}: {what_is_wrong(error)}") from error
     if recipe.train not in TRAIN or recipe.optimizer not in ("adam", "muon"):
         raise ModelError(f"{path}: train is one of {', '.join(TRAIN)}, optimizer adam or muon")
     if recipe.precision not in ("bf16", "fp32"):

@@ -10,6 +10,7 @@ from typing import Any
 from ltokc.errors import ModelError
 from ltokc.tokenizer.nn.generative import GeneratorConfig
 from ltokc.train.generative.statistics import DEEP, LOCAL, WHOLE
+from ltokc.train.recipe import what_is_wrong
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +159,7 @@ def read_generative_recipe(path: Path) -> GenerativeRecipe:
         )
         _check(recipe)
     except (OSError, TypeError, ValueError) as error:
-        raise ModelError(f"{path}: {error}") from error
+        raise ModelError(f"{path}: {what_is_wrong(error)}") from error
     return recipe
 
 
