@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,10 +13,10 @@ from PIL import Image
 import ltokc
 from ltokc.errors import UsageError
 from ltokc.metrics import by_cell as looks
-from ltokc.metrics.by_cell import Moments
 from ltokc.metrics.ssimulacra2 import Reference, points
-from ltokc.rate.plan import Plan, error_of_quality
-from ltokc.rate.tokenized import TokenizedPicture
+from ltokc.rate import control
+from ltokc.rate.curves import RDCurves
+from ltokc.rate.plan import error_of_quality
 from ltokc.zoo.model import Model, open_model
 from tests.support.pictures import grainy, half_flat, smooth
 from tests.support.tilings import small_tiling
@@ -58,13 +59,13 @@ def test_effort_1_gives_places_their_own_depth_and_hits_the_look(model: Model, p
 def test_effort_1_decodes_nothing_where_that_changes_nothing(windows: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """An enlarged photograph has the least levels of its quality, and looks better than asked: nothing to measure."""
     measured = []
-    measure = TokenizedPicture.measure
+    measure = control.measure_curves
 
-    def counted(picture: TokenizedPicture, plan: Plan) -> Moments:
-        measured.append(plan)
-        return measure(picture, plan)
+    def counted(*given: Any) -> RDCurves:
+        measured.append(given)
+        return measure(*given)
 
-    monkeypatch.setattr(TokenizedPicture, "measure", counted)
+    monkeypatch.setattr(control, "measure_curves", counted)
     if windows == "several":
         small_tiling(monkeypatch, whole=1, core=4, one_segment=8, segment=8)
     with Image.open(Path(__file__).parents[2] / "examples" / "coffee.jpg") as photo:
