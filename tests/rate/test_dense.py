@@ -97,7 +97,7 @@ def test_what_is_worth_another_file(monkeypatch: pytest.MonkeyPatch) -> None:
     assert most(0.8, 0, 400) == most(0.8, -1, 400) == WORTH * 400  # .4 of a quick WebP's bytes
     assert 400 > most(0.8, 2, 400) > WORTH * 400  # a look that is missed is worth bytes
     assert most(0.8, 0, 300) == most(0.6, 0, 180) == most(0.4, 0, 150) == 0  # few bytes
-    assert most(0.6, 0, 200) == WORTH * 200 and most(0.5, 0, 200) == WORTH_BELOW * 200
+    assert most(0.7, 0, 300) == WORTH * 300 and most(0.6, 0, 200) == WORTH_BELOW * 200
     assert most(0.2, SHORT, 1) == math.inf
     monkeypatch.setattr(dense, "quick_bytes", lambda _: math.inf)
     assert most(0.8, 0, 4000) == 0 < most(0.8, 0, 6000)  # .33 and .49 bits per pixel

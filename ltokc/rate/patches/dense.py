@@ -28,8 +28,7 @@ QUICK_WEBP = (40, 0)  # quality and effort; a hundredth of the time of encoding
 MOST_BITS = 0.45  # per pixel, about all that tokens take, from which on it is tried whatever WebP takes
 BITS = 0.25  # per pixel of a wanted size, from which on it is tried
 WORTH = 0.92  # of the bytes of tokens, that it may take at most: they can be cut anywhere
-STARTS, WORTH_BELOW = 0.6, 0.75  # quality below which it is so many: what tokens lack there a decoder can draw
-STARTS_BESIDE = 0.7  # quality from which on it is tried in place of patches over a part
+STARTS, WORTH_BELOW = 0.7, 0.75  # quality below which it is so many: tokens look crisper there than their points say
 SHORT = 8.0  # points of SSIMULACRA2 below the wanted look, that are reason enough
 POINT = 0.028  # of bytes for a point, as a logarithm, of AV1 about these looks
 LESS = 0.94  # of the error of tokens, that it may have at the same size
@@ -65,7 +64,7 @@ def most_bytes(quality: float, short: float, size: int, rgb: Pixels) -> float:
 
 def most_bytes_beside(quality: float, short: float, size: int, whole: bool) -> float:
     """The same of a file of which patches show a part, so that it cannot be cut anywhere anyhow, or the whole."""
-    return math.inf if short >= SHORT else size if quality >= STARTS_BESIDE and not whole else 0.0
+    return math.inf if short >= SHORT else size if quality >= STARTS and not whole else 0.0
 
 
 def instead(
