@@ -31,6 +31,7 @@ from ltokc.train.cuda_graph import CudaGraph  # noqa: E402
 from ltokc.train.data.crops import Crops  # noqa: E402
 from ltokc.train.data.loader import Batches, batches  # noqa: E402
 from ltokc.train.data.pictures import Pictures  # noqa: E402
+from ltokc.train.generative.recipe import read_generative_recipe  # noqa: E402
 from ltokc.train.loop import Trainer  # noqa: E402
 from ltokc.train.optim import orthogonalise  # noqa: E402
 from ltokc.train.recipe import Loss, Recipe, read_recipe  # noqa: E402
@@ -243,6 +244,14 @@ def test_a_bad_recipe_is_one_line(text, tmp_path):
     path.write_text(text)
     with pytest.raises(ModelError, match=r"recipe\.toml"):
         read_recipe(path)
+
+
+@pytest.mark.parametrize("read", [read_recipe, read_generative_recipe])
+def test_an_unknown_key_is_named_as_the_recipe_has_it(read, tmp_path):
+    path = tmp_path / "recipe.toml"
+    path.write_text("seed = 1\nsede = 2\n")
+    with pytest.raises(ModelError, match=r"recipe\.toml: unknown key 'sede'$"):
+        read(path)
 
 
 def test_published_recipes_call_the_grid_pattern_weave(tmp_path):
