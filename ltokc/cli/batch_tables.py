@@ -63,6 +63,12 @@ def in_order(rows: dict[int, Row]) -> list[Row]:
 
 
 def write_rows(reports: Reports, rows: dict[int, Row], interrupted: bool = False) -> None:
-    """`Tables` of plain rows."""
+    """`Tables` of plain rows.  What keeps one from being written is raised when all were tried."""
+    errors: list[Exception] = []
     for table in reports.tables:
-        reports.write(table, formats.render(table, in_order(rows)))
+        try:
+            reports.write(table, formats.render(table, in_order(rows)))
+        except (LtokcError, OSError) as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
-from ltokc.atomic import ANYWHERE, Exists, Placement, link_below, write_atomic
-from ltokc.errors import LtokcError, UsageError
+from ltokc.atomic import ANYWHERE, FULL, Exists, Placement, link_below, write_atomic
+from ltokc.errors import LtokcError, Unwritable, UsageError
 
 STDIO = "-"
 _OUTPUTS = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
@@ -67,7 +67,12 @@ def write(target: str, data: bytes, placement: Placement = ANYWHERE) -> None:
     folder = os.path.dirname(target)
     if placement.within is not None and (link := link_below(folder or ".", placement.within)):
         raise LtokcError(f"{target}: {link} is a link, and only -o follows links")
-    os.makedirs(folder or ".", exist_ok=True)
+    try:
+        os.makedirs(folder or ".", exist_ok=True)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise Unwritable(f"{folder}: cannot be made ({(error.strerror or str(error)).lower()})") from error
     try:
         write_atomic(target, data, placement)
     except Exists as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 import re
 import struct
 from dataclasses import dataclass, field
@@ -22,9 +23,11 @@ BLOCK = 1 << 20  # bytes of scans that are searched at a time
 MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # inside a scan: neither a stuffed byte, a restart nor filling
 COEFFICIENTS = 64
 TAILS = (b"\xa5" * 96, b"\x5a" * 96)  # bytes that change the pixels where any of a scan is missing
-LAST = 16  # bytes of the last scan that do not all stand for nothing: what fills the place of lost data is longer
+LAST, FILLING = 16, 2  # bytes of the last scan that stand for something, if they are but so many different ones
 TABLES, BASELINE = 0xC4, (0xC0, 0xC1)
-HOLE = bytes(512)  # a block of a disk that was never written
+HOLE = 512  # bytes of a disk's block, which was never written
+ZEROS = re.compile(rb"\0{%d,}" % HOLE)
+NEVER = 1 << 62  # bytes 0 that no scan has
 
 
 @dataclass(slots=True)
@@ -42,7 +45,8 @@ class About:
     refined: dict[tuple[int, int], int] = field(default_factory=dict)
     end: int = 0
     hole: bool = False
-    zeros: dict[tuple[int, int], int] = field(default_factory=dict)  # (class, number) of a table -> symbol of bits 0
+    blocks: int = 0  # of 8x8 samples, that a component has at most
+    zeros: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)  # see `_read_tables`
 
     @property
     def kind(self) -> str:
@@ -79,9 +83,9 @@ def about(file: BinaryIO) -> About:
             elif code == TABLES:
                 _read_tables(file.read(length - 2), found)
             elif code == SCAN:
-                dense = _read_scan(file.read(length - 2), found)
+                most = _read_scan(file.read(length - 2), found)
                 place, zeros = _behind_scan(file, place)
-                found.hole |= zeros and dense
+                found.hole |= zeros > most
             file.seek(place)
     except (struct.error, IndexError, ValueError):
         pass
@@ -100,48 +104,70 @@ def _next(file: BinaryIO) -> int | None:
 
 def _read_frame(code: int, data: bytes, found: About) -> None:
     found.frame, found.bits = code, data[0]
+    height, width = struct.unpack(">HH", data[1:5])
+    found.blocks = -(-height // 8) * -(-width // 8) or NEVER  # the height may follow later
     found.components = tuple(data[6 + 3 * i] for i in range(data[5]))
 
 
 def _read_tables(data: bytes, found: About) -> None:
-    """Huffman tables: the first symbol of each is that of the shortest code, whose bits are all 0."""
+    """Huffman tables: the first symbol of each is that of the shortest code, whose bits are all 0, and its bits."""
     place = 0
     while place + 17 < len(data):
-        found.zeros[divmod(data[place], 16)] = data[place + 17]
-        place += 17 + sum(data[place + 1 : place + 17])
+        counts = data[place + 1 : place + 17]
+        shortest = next((i + 1 for i, count in enumerate(counts) if count), 16)
+        found.zeros[divmod(data[place], 16)] = data[place + 17], shortest
+        place += 17 + sum(counts)
 
 
-def _read_scan(data: bytes, found: About) -> bool:
-    """What a scan refines; whether many bytes 0 in it cannot be: where its bits 0 stand for some detail."""
+def _read_scan(data: bytes, found: About) -> int:
+    """What a scan refines; how many bytes 0 it may have one after the other."""
     first, last, approximation = data[1 + 2 * data[0] :][:3]
     if found.frame not in PROGRESSIVE:
         first, last, approximation = 0, COEFFICIENTS - 1, 0
-    tables = []
+    zeros = []
     for i in range(data[0]):
         component, each = data[1 + 2 * i], divmod(data[2 + 2 * i], 16)
-        tables += [found.zeros.get((kind, table), 1) for kind, table in enumerate(each)]
+        zeros.append([found.zeros.get((kind, table), (1, 16)) for kind, table in enumerate(each)])
         for k in range(first, min(last, COEFFICIENTS - 1) + 1):
             found.refined[component, k] = approximation & 15
     if found.frame in BASELINE:
-        return any(tables)  # symbols other than "no difference" and "no coefficient"
-    return found.frame == PROGRESSIVE[0] and first > 0 and approximation < 16 and tables[1] % 16 > 0  # a coefficient
+        flat = all(symbol == 0 for pair in zeros for symbol, _ in pair)  # "no difference" and "no coefficient"
+        bits = sum(length for pair in zeros for _, length in pair)
+        return found.blocks * bits // 8 + HOLE if flat else HOLE - 1
+    if found.frame != PROGRESSIVE[0] or not first or approximation >= 16:
+        return NEVER
+    return max(HOLE - 1, math.ceil(found.blocks * _bits_of_block(*zeros[0][1], last - first + 1) / 8))
 
 
-def _behind_scan(file: BinaryIO, place: int) -> tuple[int, bool]:
-    """Where the marker behind a scan's data lies, or the end of the file; whether there is a `HOLE` before it."""
-    hole = False
+def _bits_of_block(symbol: int, length: int, band: int) -> float:
+    """Bits 0 of a progressive scan that stand for a block of so many coefficients (T.81, G.1.2.2).
+
+    symbol, length: of the code whose bits are 0.
+    """
+    run, size = divmod(symbol, 16)
+    if size or run == 15:
+        return (length + size) * band / (run + 1)  # zeros, then a coefficient
+    return (length + run) / (1 << run)  # no coefficients in so many blocks
+
+
+def _behind_scan(file: BinaryIO, place: int) -> tuple[int, int]:
+    """Where the marker behind a scan's data lies, or the end of the file; most bytes 0 in a row before it."""
+    most = run = 0
     file.seek(place)
     while block := file.read(BLOCK):
         match = MARKER.search(block)
-        hole = hole or block.find(HOLE, 0, match.start() if match else len(block)) >= 0
+        data = block[: match.start()] if match else block
+        found = [len(each) for each in ZEROS.findall(data)]
+        most = max(most, run + len(data) - len(data.lstrip(b"\0")), *found)
         if match:
-            return place + match.start(), hole
+            return place + match.start(), most
+        run = len(data) - len(data.rstrip(b"\0")) + (run if not data.strip(b"\0") else 0)
         step = len(block) - (1 if block.endswith(b"\xff") and len(block) > 1 else 0)  # a marker over two blocks
         place += step
         file.seek(place)
         if len(block) == 1:
             break
-    return place, hole
+    return place, most
 
 
 def with_end(file: BinaryIO, tail: bytes = b"", left_out: int = 0) -> BinaryIO:
@@ -157,8 +183,9 @@ def with_end(file: BinaryIO, tail: bytes = b"", left_out: int = 0) -> BinaryIO:
 def lacks_only_the_end(file: BinaryIO, found: About) -> bool:
     """Whether of a JPEG without its end nothing else is missing.
 
-    Then bytes behind the last scan change no pixel, and the last ones of the scan do: a filling in place of lost data
-    reaches further than what is decoded of it.  Decodes the picture four times.  Its size has to be checked before.
+    Then bytes behind the last scan change no pixel, and the last ones of the scan do, if they may be a filling in place
+    of lost data: that reaches further than what is decoded of it.  Decodes the picture three times or four.  Its size
+    has to be checked before.
     """
     if found.end or found.hole or not found.all_scans:
         return False
@@ -168,6 +195,9 @@ def lacks_only_the_end(file: BinaryIO, found: About) -> bool:
             return False
     except (OSError, SyntaxError, ValueError):
         return False
+    file.seek(0)
+    if len(set(file.read()[-LAST:])) > FILLING:
+        return True
     try:
         return _digest(with_end(file, left_out=LAST)) != whole
     except (OSError, SyntaxError, ValueError):

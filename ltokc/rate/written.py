@@ -11,9 +11,10 @@ from PIL import Image
 
 from ltokc.container import patches as laid
 from ltokc.container.chunks import PATCHES
+from ltokc.container.hidden import patches_of
 from ltokc.container.reader import read
 from ltokc.container.records import Ltk
-from ltokc.entropy.file import read_tokens
+from ltokc.entropy.file import FileWriter, read_tokens
 from ltokc.errors import Say, UsageError
 from ltokc.geometry import CELL, Size
 from ltokc.metrics.colour import SIDE
@@ -28,9 +29,10 @@ from ltokc.rate.patches import plan as patched
 from ltokc.rate.patches.choice import errors_of
 from ltokc.rate.patches.drawn import drawing_of
 from ltokc.rate.plan import error_of_quality
-from ltokc.rate.size import SPARE, all_there_is, counts_of, sized, writer_of
+from ltokc.rate.size import SPARE, all_there_is, counts_of, cut_to, sized, writer_of
 from ltokc.rate.target import RateTarget
 from ltokc.rate.tokenized import TokenizedPicture
+from ltokc.zoo.model import model_of
 
 STEPS = (0.3, 0.36, 0.42, 0.48, 0.54, 0.6, 0.66, 0.72, 0.78, 0.84, 0.9, 0.94, 0.97, 1.0)  # qualities tried for a size
 
@@ -193,11 +195,14 @@ class _Largest:
 
 
 def _largest(steps: Sequence[float], size: int, made: Callable[[float], bytes]) -> _Largest | None:
-    """The file of the highest step that has at most `size` bytes, and patches; None: there is none."""
+    """The file of the highest step that has at most `size` bytes, and patches; None: there is none.
+
+    What is a little larger gives up tokens that patches hide.
+    """
     best, low, high_ = None, 0, len(steps) - 1
     while low <= high_:
         middle = (low + high_) // 2
-        data = made(steps[middle])
+        data = _without_hidden(made(steps[middle]), size)
         if len(data) <= size:
             best, low = data, middle + 1
         else:
@@ -215,6 +220,15 @@ def _filled(ltk: Ltk, picture: TokenizedPicture, effort: Effort, size: int) -> _
         return file.write(found.added_to(ltk), counts_of(file, found.plan))
 
     return _largest(range(101), size, made)
+
+
+def _without_hidden(data: bytes, size: int) -> bytes:
+    """A file of at most `size` bytes that looks the same, where a preview below patches over all of it has so many."""
+    ltk = read(data, limit_pixels=None)
+    if not size < len(data) <= size + sum(len(segment.stream) for segment in ltk.segments):
+        return data
+    hidden = laid.covered_cells(patches_of(ltk), ltk.header).all()
+    return cut_to(ltk, FileWriter.reopen(model_of(ltk).prior, ltk), size, lambda _: None) if hidden else data
 
 
 def _has_patches(data: bytes) -> bool:

@@ -13,6 +13,7 @@ from PIL import Image
 
 import ltokc
 from ltokc.errors import FormatError, LimitError, LossWarning
+from ltokc.pictures import jpeg
 from ltokc.pictures.load import Picture, load
 from tests.support.cli_runner import run
 from tests.support.pages import natural
@@ -136,6 +137,34 @@ def test_a_flat_jpeg_may_be_zeros_for_long() -> None:
     out = io.BytesIO()
     image.save(out, "JPEG", quality=90, optimize=True)
     assert bytes(512) in out.getvalue() and not loaded(out.getvalue()).losses
+
+
+@pytest.mark.parametrize("levels, quality, phase", [((150, 100), 85, 2), ((60, 200), 30, 2), ((120, 136), 50, 1)])
+def test_stripes_of_a_progressive_jpeg_may_be_zeros_for_long(levels: tuple[int, int], quality: int, phase: int) -> None:
+    """Their blocks have one coefficient each, whose symbol and sign are bits 0."""
+    row = np.where((np.arange(1024) + phase) // 4 % 2, *levels).astype(np.uint8)
+    out = io.BytesIO()
+    Image.fromarray(np.tile(row, (768, 1))).save(out, "JPEG", quality=quality, progressive=True)
+    assert not loaded(out.getvalue()).losses
+
+
+@pytest.mark.parametrize("options", [{}, {"optimize": True}, {"progressive": True}], ids=str)
+@pytest.mark.parametrize("colour", ["white", "black", (90, 20, 200)])
+def test_a_flat_jpeg_may_lack_its_end(colour: str | tuple[int, int, int], options: dict[str, bool]) -> None:
+    out = io.BytesIO()
+    Image.new("RGB", (2048, 1024), colour).save(out, "JPEG", quality=75, **options)
+    assert loaded(out.getvalue()[:-2]).losses == ["the end of the JPEG file is missing; the picture is whole"]
+
+
+def test_a_hole_is_seen_wherever_it_lies() -> None:
+    """Scans are looked at a megabyte at a time."""
+    out = io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 256, (1100, 1100, 3), np.uint8)
+    Image.fromarray(noise).save(out, "JPEG", quality=95)
+    data = out.getvalue()
+    place = data.rindex(b"\xff\xda") + 14 + jpeg.BLOCK - 300
+    assert not jpeg.about(io.BytesIO(data)).hole
+    assert jpeg.about(io.BytesIO(data[:place] + bytes(600) + data[place + 600 :])).hole
 
 
 def test_a_progressive_jpeg_that_ends_between_two_scans_lacks_the_others() -> None:

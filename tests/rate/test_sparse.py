@@ -77,6 +77,16 @@ def test_a_photograph_with_a_caption_is_as_before() -> None:
     assert ltokc.info(data).patches > 0
 
 
+def test_a_size_just_below_that_of_a_patch_gives_up_what_it_hides() -> None:
+    """The patch takes nearly all of the file; without it tokens show a wreck."""
+    image = numbered()
+    data = ltokc.encode(image, 0.6)
+    held = ltokc.info(data)
+    assert held.patches == 1 and held.tokens > 0
+    small = ltokc.encode(image, target_size=len(data) - 5)
+    assert len(small) <= len(data) - 5 and shown(image, small) > 90
+
+
 @pytest.mark.parametrize("quality", [0.6, 0.9])
 def test_detail_of_a_smooth_picture_counts(quality: float) -> None:
     """Two dots on gray are smooth by their means: at -q 0.8 `-e 1` had left them 24 points, `-e 0` 37."""
