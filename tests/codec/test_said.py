@@ -64,7 +64,7 @@ def test_every_loss_is_told_at_the_line_that_called(tmp_path: Path) -> None:
     assert len(found) == 3 and {name for name, _ in found} == {"test_said.py"} and len(set(found)) == 3
 
 
-@pytest.mark.parametrize("size", [60, 200, 500, 5000])  # of the first, no token is left below the patch
+@pytest.mark.parametrize("size", [70, 200, 500, 5000])  # of the first, hardly a token is left below the patch
 @pytest.mark.parametrize("colour", [(255, 0, 0), (37, 200, 90), (128, 128, 128)])
 @pytest.mark.filterwarnings("ignore::ltokc.LossWarning")
 def test_one_colour_of_a_wanted_size_is_that_colour(colour: tuple[int, int, int], size: int) -> None:
