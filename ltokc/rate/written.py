@@ -15,6 +15,7 @@ from ltokc.container.hidden import patches_of
 from ltokc.container.reader import read
 from ltokc.container.records import Ltk
 from ltokc.entropy.file import FileWriter, read_tokens
+from ltokc.entropy.prior import Prior
 from ltokc.errors import Say, UsageError
 from ltokc.geometry import CELL, Size
 from ltokc.metrics.colour import SIDE
@@ -29,10 +30,9 @@ from ltokc.rate.patches import plan as patched
 from ltokc.rate.patches.choice import errors_of
 from ltokc.rate.patches.drawn import drawing_of
 from ltokc.rate.plan import error_of_quality
-from ltokc.rate.size import SPARE, all_there_is, counts_of, cut_to, sized, writer_of
+from ltokc.rate.size import SPARE, all_there_is, counts_of, fitted, sized, writer_of
 from ltokc.rate.target import RateTarget
 from ltokc.rate.tokenized import TokenizedPicture
-from ltokc.zoo.model import model_of
 
 STEPS = (0.3, 0.36, 0.42, 0.48, 0.54, 0.6, 0.66, 0.72, 0.78, 0.84, 0.9, 0.94, 0.97, 1.0)  # qualities tried for a size
 
@@ -159,8 +159,12 @@ def of_size(ltk: Ltk, target: RateTarget, how: Writing, say: Say) -> bytes:
     picture, effort, device, patches = how.picture, how.effort, how.device, how.patches
     size = target.size
     assert size is not None
+
+    def by_quality(how: Writing) -> Callable[[float], bytes]:
+        return lambda quality: of_quality(ltk, RateTarget(quality=quality), how)
+
     if patches and patched.is_plain(picture, STEPS[-1]):
-        plain = _largest(STEPS, size, lambda quality: of_quality(ltk, RateTarget(quality=quality), how))
+        plain = _largest(STEPS, size, picture.model.prior, by_quality(how))
         if plain is not None:
             if plain.last and len(plain.data) < size * (1 - SPARE):
                 say(all_there_is(len(plain.data), size))
@@ -172,7 +176,7 @@ def of_size(ltk: Ltk, target: RateTarget, how: Writing, say: Say) -> bytes:
     if patches and picture.measurable and len(data) <= size:
         if patched.drawn_part(picture.rgb) is not None:
             quick = how if effort.number <= 1 else replace(how, effort=PLAIN)
-            better = _largest(STEPS, size, lambda quality: of_quality(ltk, RateTarget(quality=quality), quick))
+            better = _largest(STEPS, size, picture.model.prior, by_quality(quick))
         elif len(data) < size * (1 - SPARE):
             better = _filled(ltk, picture, effort, size)
         elif effort.measures and dense.worth_trying(size, picture.rgb):
@@ -194,7 +198,7 @@ class _Largest:
     last: bool
 
 
-def _largest(steps: Sequence[float], size: int, made: Callable[[float], bytes]) -> _Largest | None:
+def _largest(steps: Sequence[float], size: int, prior: Prior, made: Callable[[float], bytes]) -> _Largest | None:
     """The file of the highest step that has at most `size` bytes, and patches; None: there is none.
 
     What is a little larger gives up tokens that patches hide.
@@ -202,7 +206,7 @@ def _largest(steps: Sequence[float], size: int, made: Callable[[float], bytes]) 
     best, low, high_ = None, 0, len(steps) - 1
     while low <= high_:
         middle = (low + high_) // 2
-        data = _without_hidden(made(steps[middle]), size)
+        data = _without_hidden(made(steps[middle]), size, prior)
         if len(data) <= size:
             best, low = data, middle + 1
         else:
@@ -219,16 +223,16 @@ def _filled(ltk: Ltk, picture: TokenizedPicture, effort: Effort, size: int) -> _
         file = writer_of(picture, found.plan, ltk)
         return file.write(found.added_to(ltk), counts_of(file, found.plan))
 
-    return _largest(range(101), size, made)
+    return _largest(range(101), size, picture.model.prior, made)
 
 
-def _without_hidden(data: bytes, size: int) -> bytes:
+def _without_hidden(data: bytes, size: int, prior: Prior) -> bytes:
     """A file of at most `size` bytes that looks the same, where a preview below patches over all of it has so many."""
     ltk = read(data, limit_pixels=None)
     if not size < len(data) <= size + sum(len(segment.stream) for segment in ltk.segments):
         return data
     hidden = laid.covered_cells(patches_of(ltk), ltk.header).all()
-    return cut_to(ltk, FileWriter.reopen(model_of(ltk).prior, ltk), size, lambda _: None) if hidden else data
+    return fitted(ltk, FileWriter.reopen(prior, ltk), size, strict=False) if hidden else data
 
 
 def _has_patches(data: bytes) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 
 import numpy as np
 import pytest
@@ -85,6 +86,21 @@ def test_a_size_just_below_that_of_a_patch_gives_up_what_it_hides() -> None:
     assert held.patches == 1 and held.tokens > 0
     small = ltokc.encode(image, target_size=len(data) - 5)
     assert len(small) <= len(data) - 5 and shown(image, small) > 90
+
+
+def test_alpha_and_metadata_stay_where_hidden_tokens_go() -> None:
+    """Room for them was found before; only what a patch hides may go without a word."""
+    image = numbered().convert("RGB")
+    image.putalpha(Image.linear_gradient("L").resize(image.size))
+    image.info["comment"] = "what was counted " * 3
+    data = ltokc.encode(image, 0.6, metadata="all")
+    assert ltokc.info(data).patches == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        small = ltokc.encode(image, target_size=len(data) - 3, metadata="all")
+    assert len(small) <= len(data) - 3 and ltokc.info(small).patches == 1
+    kinds = [dict(chunk for chunk in ltokc.info(each).chunks if chunk[0] != "pTCH") for each in (data, small)]
+    assert kinds[0] == kinds[1] and len(kinds[0]) >= 1
 
 
 @pytest.mark.parametrize("quality", [0.6, 0.9])
